@@ -1,0 +1,51 @@
+"""Train XORNets: python src/train.py [key=value ...], configured by conf/train.yaml."""
+
+import json
+import logging
+import time
+
+import hydra
+import torch
+from hydra.core.config_store import ConfigStore
+from hydra.utils import instantiate
+from lightning.pytorch import Trainer
+from omegaconf import DictConfig, OmegaConf
+
+from xornet import errors, rundir
+from xornet.callbacks.stopping import StopOnSignal
+from xornet.epochs import check_trainer
+from xornet.results import evaluate
+
+# `${claim:parent}` is a fresh directory. `open` lets any argument of the Trainer or an optimizer be set without a `+`.
+OmegaConf.register_new_resolver("claim", rundir.claim, use_cache=True, replace=True)
+for group in ("trainer", "optimizer"):
+    ConfigStore.instance().store(group=group, name="open", node=OmegaConf.create({}, flags={"struct": False}))
+
+
+@hydra.main(version_base="1.3", config_path="../conf", config_name="train")
+def main(cfg: DictConfig) -> float:
+    """Train as `cfg` says; return the final loss, the objective of a sweep."""
+    data = instantiate(cfg.data)
+    module = instantiate(cfg.model, _convert_="all")
+    callbacks = [instantiate(callback, _convert_="all") for callback in cfg.callbacks.values() if callback]
+    trainer: Trainer = instantiate(cfg.trainer, _convert_="all", callbacks=[StopOnSignal(), *callbacks])
+    check_trainer(trainer)
+
+    start = time.perf_counter()
+    trainer.fit(module, data, ckpt_path=cfg.ckpt_path, weights_only=True)
+    seconds = time.perf_counter() - start
+
+    results = evaluate(module)
+    if not trainer.fast_dev_run:
+        folder = trainer.default_root_dir
+        rundir.write(f"{folder}/xornet.pt", lambda path: torch.save(module.network(0).state_dict(), path))
+        metrics = {"epochs": trainer.current_epoch, **results, "seed": cfg.seed, "networks": cfg.networks}
+        text = json.dumps(metrics | {"seconds": round(seconds, 3)}, indent=2)
+        rundir.write(f"{folder}/metrics.json", lambda path: path.write_text(text + "\n"))  # last: the run is complete
+        logging.getLogger(__name__).info("results in %s", folder)
+    return results["loss"]
+
+
+if __name__ == "__main__":
+    with errors.one_line():
+        main()

@@ -1,0 +1,7 @@
+"""The XOR experiment: one or many small networks, trained by gradient descent inside Lightning."""
+
+import warnings
+
+# Of Lightning, about itself or about work that a table of four rows does not have.
+warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+warnings.filterwarnings("ignore", message=r".*`isinstance\(treespec, LeafSpec\)` is deprecated.*")

@@ -1,0 +1,39 @@
+"""The gradient by `loss.backward()`: PyTorch's own, the oracle for backprop.py, with the same two methods."""
+
+from collections.abc import Sequence
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from xornet.network import append_ones, predict
+
+
+class Autograd:
+    """Gradient of N stacked networks by automatic differentiation.
+
+    Each network's loss depends on its own weights alone, so the gradient of their sum is every network's own.
+
+    Args:
+        weights: one (I + 1, H, N) parameter a layer; each gets a `.grad`.
+        x: inputs (P, I).
+        y: targets (P, O).
+        activation: of the hidden layers.
+
+    """
+
+    def __init__(self, weights: Sequence[Tensor], x: Tensor, y: Tensor, activation: str = "sigmoid") -> None:
+        self.weights, self.activation = weights, activation
+        self.x, self.y = append_ones(x), y[:, :, None].expand(-1, -1, weights[0].shape[-1])
+
+    def forward(self, error: Tensor) -> None:
+        """Write ŷ - y into `error` (P, O, N)."""
+        self.predictions = predict(self.weights, self.x, self.activation)
+        error.copy_(self.predictions.detach()).sub_(self.y)
+
+    def backward(self, error: Tensor) -> None:
+        """Write the gradient of every network's own mean squared error into the weights' `.grad`."""
+        for weight in self.weights:
+            weight.grad = None
+        # MSELoss averages over networks too, the sum over networks does not
+        loss = F.mse_loss(self.predictions, self.y, reduction="sum") / len(self.x)
+        loss.backward()

@@ -1,0 +1,112 @@
+"""Forward pass and gradient of N stacked networks, written by hand into buffers that are allocated once.
+
+With [a; 1] for an activation and its constant 1, and σ' written in terms of the activation itself:
+
+    forward    a_0 = x,   z_l = W_lᵀ [a_{l-1}; 1],   a_l = σ(z_l),   ŷ = a_L
+    loss       L = (1/P) Σ_points (ŷ - y)²                                (every network has its own)
+    backward   δ_L = (2/P) (ŷ - y) ⊙ σ'(ŷ),   δ_l = (W_{l+1} δ_{l+1}) ⊙ σ'(a_l)   (bias row left out)
+    gradient   ∂L/∂W_l = Σ_points [a_{l-1}; 1] δ_lᵀ
+
+Axes as in network.py; weights are (I + 1, H, N).
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+Step = Callable[[], object]
+aten = torch.ops.aten
+
+# name: (σ(z, out=a), and its derivative: (δ, a, grad_input=) -> δ ⊙ σ'(a))
+ACTIVATIONS: dict[str, tuple[Callable[..., Tensor], Callable[..., Tensor]]] = {
+    "sigmoid": (torch.sigmoid, aten.sigmoid_backward.grad_input),  # σ' = a (1 - a)
+    "tanh": (torch.tanh, aten.tanh_backward.grad_input),  # σ' = 1 - a²
+    "relu": (partial(torch.clamp, min=0), partial(aten.threshold_backward.grad_input, threshold=0)),  # σ' = [a > 0]
+}
+
+
+class Layer:
+    """Buffers of one layer, and the steps that fill them.
+
+    Args:
+        weight: (I + 1, H, N), with a `.grad` of that shape.
+        below: [a; 1] of the layer below, (P, I + 1, N), or (P, I + 1) where all networks share it.
+        activation: one of ACTIVATIONS.
+
+    """
+
+    def __init__(self, weight: Tensor, below: Tensor, activation: str) -> None:
+        assert weight.grad is not None
+        self.weight = weight.detach()
+        _, units, networks = weight.shape
+        z = weight.new_empty(len(below), units, networks)
+        self.with_one = weight.new_ones(len(below), units + 1, networks)  # [a; 1]
+        self.a = self.with_one[:, :units]
+        self.delta = torch.empty_like(z)
+        sigma, self.derivative = ACTIVATIONS[activation]
+        self.forward: list[Step] = [*multiply(below, self.weight, z), partial(sigma, z, out=self.a)]
+        self.gradient: list[Step] = multiply(below.transpose(0, 1), self.delta, weight.grad)
+
+    def backward(self, above: "Layer") -> list[Step]:
+        """δ_l = (W_{l+1} δ_{l+1}) ⊙ σ'(a_l)."""
+        return [
+            *multiply(above.delta, above.weight[:-1].transpose(0, 1), self.delta),
+            partial(self.derivative, self.delta, self.a, grad_input=self.delta),
+        ]
+
+
+class Backprop:
+    """The equations above for one truth table, as two plans of tensor operations that are run over and over.
+
+    Operands and results are bound beforehand, so an epoch costs nothing but its operations: for one network several
+    times less than autograd, which allocates, records and frees a graph every epoch.
+
+    Args:
+        weights: one (I + 1, H, N) tensor a layer; each gets a `.grad`, which `backward` overwrites.
+        x: inputs (P, I).
+        y: targets (P, O).
+        activation: of the hidden layers, one of ACTIVATIONS; the output is always a sigmoid.
+
+    """
+
+    def __init__(self, weights: Sequence[Tensor], x: Tensor, y: Tensor, activation: str = "sigmoid") -> None:
+        layers: list[Layer] = []
+        below = torch.cat([x, x.new_ones(len(x), 1)], 1)
+        for weight in weights:
+            weight.grad = torch.zeros_like(weight)
+            layers.append(Layer(weight, below, "sigmoid" if weight is weights[-1] else activation))
+            below = layers[-1].with_one
+        self.output = layers[-1]
+        self.target = y[:, :, None]
+        self.scale = 2 / len(x)
+        self.forward_plan = [step for layer in layers for step in layer.forward]
+        self.backward_plan = self.output.gradient
+        for layer, above in reversed(list(pairwise(layers))):
+            self.backward_plan = self.backward_plan + layer.backward(above) + layer.gradient
+
+    def forward(self, error: Tensor) -> None:
+        """Write ŷ - y into `error` (P, O, N)."""
+        for step in self.forward_plan:
+            step()
+        torch.sub(self.output.a, self.target, out=error)
+
+    def backward(self, error: Tensor) -> None:
+        """Write the gradient of every network's own loss into the weights' `.grad`, given `error` from `forward`."""
+        delta = self.output.delta
+        torch.mul(error, self.scale, out=delta)
+        self.output.derivative(delta, self.output.a, grad_input=delta)
+        for step in self.backward_plan:
+            step()
+
+
+def multiply(a: Tensor, b: Tensor, out: Tensor) -> list[Step]:
+    """Steps that write out = a b, network by network: (A, B, N) x (B, C, N) to (A, C, N); (A, B) is shared by all."""
+    if a.ndim == 2:
+        return [partial(torch.mm, a, b.flatten(1), out=out.flatten(1))]
+    if a.shape[-1] == 1:
+        return [partial(torch.mm, a[..., 0], b[..., 0], out=out[..., 0])]
+    product = a.new_empty(*a.shape[:2], *b.shape[1:])
+    return [partial(torch.mul, a[:, :, None], b, out=product), partial(torch.sum, product, 1, out=out)]

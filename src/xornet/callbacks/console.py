@@ -1,0 +1,82 @@
+"""The console of the lab sheet, and a progress bar for people who watch."""
+
+import math
+import sys
+from typing import Any
+
+from lightning.pytorch import Callback, Trainer
+from tqdm import tqdm
+
+from xornet import checks
+from xornet.module import XORModule
+from xornet.results import evaluate
+
+
+class LossTable(Callback):
+    """Prints the sheet's table, `Epoch 0, Loss: 0.2595`, and its final predictions.
+
+    The loss is the one before that epoch's update; for N > 1 the median over the networks.
+
+    Args:
+        every: epochs between two rows.
+
+    """
+
+    every_n_epochs = math.inf  # reads its epochs out of the blocks
+
+    def __init__(self, every: int = 1000) -> None:
+        self.every = checks.integer("callbacks.table.every", every, 1, 10**9, "use e.g. callbacks.table.every=1000")
+
+    def on_train_batch_end(  # type: ignore[override]
+        self, trainer: Trainer, module: XORModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Print the rows of a block."""
+        block = outputs["block"]
+        for k in range(-block.start % self.every, len(block.errors), self.every):
+            loss = block.losses[k].quantile(0.5)
+            tqdm.write(f"Epoch {block.start + k}, Loss: {loss:.4f}")  # above the progress bar, where there is one
+        sys.stdout.flush()
+
+    def on_fit_end(self, trainer: Trainer, module: XORModule) -> None:  # type: ignore[override]
+        """Print the predictions of the trained network, or the share of networks that solved the table."""
+        if len(module.ensemble) == 1:
+            print("Final predictions:")
+            print(module.predictions()[..., 0].cpu())
+        else:
+            print(f"Solved: {evaluate(module)['solved']:.1%} of {len(module.ensemble)} networks")
+
+
+class EpochBar(Callback):
+    """One bar over all epochs, with epochs per second, loss and time left; none where stderr is no terminal."""
+
+    every_n_epochs = math.inf
+
+    def on_train_start(self, trainer: Trainer, module: XORModule) -> None:  # type: ignore[override]
+        """Show the bar, unless the run is over within a second."""
+        total = None if trainer.max_epochs == -1 else trainer.max_epochs
+        self.bar = tqdm(
+            total=total,
+            initial=trainer.current_epoch,
+            unit="epoch",
+            delay=1,
+            leave=False,
+            dynamic_ncols=True,
+            disable=not sys.stderr.isatty(),
+        )
+
+    def on_train_batch_end(  # type: ignore[override]
+        self, trainer: Trainer, module: XORModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Move on by a block."""
+        block = outputs["block"]
+        self.bar.set_postfix(loss=f"{block.losses[-1].quantile(0.5):.4f}", refresh=False)
+        self.bar.update(len(block.errors))
+
+    def on_train_end(self, trainer: Trainer, module: XORModule) -> None:  # type: ignore[override]
+        """Take the bar away."""
+        self.bar.close()
+
+    def on_exception(self, trainer: Trainer, module: XORModule, exception: BaseException) -> None:  # type: ignore[override]
+        """Take the bar away before an error is printed."""
+        if hasattr(self, "bar"):
+            self.bar.close()

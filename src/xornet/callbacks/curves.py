@@ -1,0 +1,123 @@
+"""The curves of a run, for every logger; histograms, graph and configuration for TensorBoard."""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.loggers import TensorBoardLogger
+from torch.utils.tensorboard import SummaryWriter
+
+from xornet import checks
+from xornet.history import CURVE_POINTS
+from xornet.module import XORModule
+from xornet.results import evaluate
+
+
+def writers(trainer: Trainer) -> Iterator[SummaryWriter]:
+    """Yield TensorBoard's writer, if TensorBoard is a logger of this run."""
+    for logger in trainer.loggers:
+        if isinstance(logger, TensorBoardLogger):
+            yield logger.experiment
+
+
+class Curves(Callback):
+    """Logs what the module remembers: loss, accuracy, and for one network its prediction on each point.
+
+    For N > 1 the loss is the median, with the 10% and 90% quantiles beside it, and the share of networks that have
+    solved the table. A resumed run logs its whole curve, from epoch 0.
+    """
+
+    every_n_epochs = math.inf
+
+    def __init__(self) -> None:
+        self.logged = 0
+
+    def on_train_batch_end(  # type: ignore[override]
+        self, trainer: Trainer, module: XORModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Log the new rows of the curve."""
+        curve = {name: values[self.logged :].tolist() for name, values in module.history.curve.items()}
+        points = ["".join(str(int(bit)) for bit in point) for point in module.x.tolist()]
+        targets = module.y[:, 0].tolist()
+        self.logged += len(curve["epochs"])
+        for k, epoch in enumerate(curve["epochs"]):
+            low, median, high = curve["losses"][k]
+            row = {"train/loss": median, "train/accuracy": curve["accuracy"][k]}
+            if len(module.ensemble) == 1:
+                errors = zip(points, curve["errors"][k], targets, strict=True)
+                row |= {f"predictions/{point}": target + error for point, error, target in errors}
+            else:
+                row |= {"train/loss_q10": low, "train/loss_q90": high, "train/solved": curve["solved"][k]}
+            for logger in trainer.loggers:
+                logger.log_metrics(row, epoch)
+
+
+class Gradients(Callback):
+    """Logs the norm of the gradient of each layer, and TensorBoard histograms of its weights.
+
+    Args:
+        every: epochs between two looks (more in runs so long that there would be over CURVE_POINTS looks).
+        histograms_every: the same for histograms; a multiple of `every`.
+
+    """
+
+    def __init__(self, every: int = 200, histograms_every: int = 1000) -> None:
+        key = "callbacks.gradients"
+        self.every = checks.integer(f"{key}.every", every, 1, 10**9, f"use e.g. {key}.every=200")
+        remedy = f"use e.g. {key}.histograms_every=1000"
+        self.histograms_every = checks.integer(f"{key}.histograms_every", histograms_every, 1, 10**9, remedy)
+
+    def setup(self, trainer: Trainer, module: XORModule, stage: str) -> None:  # type: ignore[override]
+        """Space the looks."""
+        self.every_n_epochs = max(self.every, math.ceil((trainer.max_epochs or -1) / CURVE_POINTS))
+
+    def on_train_start(self, trainer: Trainer, module: XORModule) -> None:  # type: ignore[override]
+        """Look at the networks as they start."""
+        self.look(trainer, module, trainer.current_epoch)
+
+    def on_train_epoch_end(self, trainer: Trainer, module: XORModule) -> None:  # type: ignore[override]
+        """Look, if it is time."""
+        if (trainer.current_epoch + 1) % self.every_n_epochs == 0:
+            self.look(trainer, module, trainer.current_epoch + 1)
+
+    def look(self, trainer: Trainer, module: XORModule, epoch: int) -> None:
+        """Log the state before the update of `epoch`."""
+        norms = {f"gradients/{layer}": norm for layer, norm in module.gradient_norms().items()}
+        for logger in trainer.loggers:
+            logger.log_metrics(norms, epoch)
+        if epoch % self.histograms_every == 0:
+            for writer in writers(trainer):
+                for layer, weight in zip(module.layers, module.ensemble.weights, strict=True):
+                    writer.add_histogram(f"weights/{layer}", weight, epoch)
+
+
+class Card(Callback):
+    """TensorBoard's graph of the network, the composed configuration as text, and the HParams row of the run.
+
+    Args:
+        hparams: what a sweep may vary, nested; leaves become the columns of the HParams table.
+
+    """
+
+    def __init__(self, hparams: dict[str, Any]) -> None:
+        self.hparams = hparams
+
+    def on_fit_start(self, trainer: Trainer, module: XORModule) -> None:  # type: ignore[override]
+        """Write the graph, and the configuration as Hydra composed it."""
+        composed = Path(trainer.default_root_dir, ".hydra", "config.yaml")
+        for writer in writers(trainer):
+            writer.add_graph(module.network(0), module.x)
+            if composed.exists():
+                writer.add_text("config", f"```yaml\n{composed.read_text()}\n```")
+
+    def on_fit_end(self, trainer: Trainer, module: XORModule) -> None:  # type: ignore[override]
+        """Write the HParams row with the final metrics."""
+        metrics = {f"final/{name}": evaluate(module)[name] for name in ("loss", "accuracy", "solved", "solved_epoch")}
+        for logger in trainer.loggers:
+            if isinstance(logger, TensorBoardLogger):
+                known = {name: float(value) for name, value in metrics.items() if value is not None}
+                logger.log_hyperparams(self.hparams, known, step=trainer.current_epoch)
+            else:
+                logger.log_hyperparams(self.hparams)

@@ -1,0 +1,78 @@
+"""The sheet's two pictures, into the run directory and into TensorBoard."""
+
+import math
+from pathlib import Path
+
+from lightning.pytorch import Callback, Trainer
+from matplotlib.figure import Figure
+
+from xornet import checks, plots, rundir
+from xornet.callbacks.curves import writers
+from xornet.module import XORModule
+
+
+class LossCurve(Callback):
+    """Draws the loss curve when a run ends: `loss_curve.png`, and on two scales for TensorBoard."""
+
+    def on_fit_end(self, trainer: Trainer, module: XORModule) -> None:  # type: ignore[override]
+        """Draw."""
+        curve = module.history.curve
+        if trainer.fast_dev_run or not curve:
+            return
+        epochs, losses = curve["epochs"].numpy(), curve["losses"].numpy()
+        save(plots.loss_curve(epochs, losses), trainer, "loss_curve.png")
+        log_image(plots.loss_curve_two_scales(epochs, losses), trainer, "loss_curve", trainer.current_epoch)
+
+
+class DecisionBoundary(Callback):
+    """Draws network 0's decision boundary: along training for TensorBoard, at the end as `decision_boundary.png`.
+
+    Args:
+        images: how many for TensorBoard, evenly spaced, the first at epoch 0 and the last at the end.
+
+    """
+
+    def __init__(self, images: int = 11) -> None:
+        remedy = "use callbacks.boundary=null for none"
+        self.images = checks.integer("callbacks.boundary.images", images, 2, 1000, remedy)
+
+    def on_fit_start(self, trainer: Trainer, module: XORModule) -> None:  # type: ignore[override]
+        """Space the images; only two inputs make a plane to draw on."""
+        self.every_n_epochs: float = math.inf
+        self.drawable = module.x.shape[1] == 2 and not trainer.fast_dev_run
+        if self.drawable and any(writers(trainer)):
+            self.every_n_epochs = max(1, math.ceil((trainer.max_epochs or -1) / (self.images - 1)))
+
+    def on_train_start(self, trainer: Trainer, module: XORModule) -> None:  # type: ignore[override]
+        """Draw the networks as they start."""
+        if self.every_n_epochs < math.inf:
+            log_image(self.draw(module, trainer.current_epoch), trainer, "decision_boundary", trainer.current_epoch)
+
+    def on_train_epoch_end(self, trainer: Trainer, module: XORModule) -> None:  # type: ignore[override]
+        """Draw, if it is time; the end is drawn anyway."""
+        epoch = trainer.current_epoch + 1
+        if epoch % self.every_n_epochs == 0 and epoch != trainer.max_epochs:
+            log_image(self.draw(module, epoch), trainer, "decision_boundary", epoch)
+
+    def on_fit_end(self, trainer: Trainer, module: XORModule) -> None:  # type: ignore[override]
+        """Draw the end."""
+        if self.drawable:
+            log_image(self.draw(module, trainer.current_epoch), trainer, "decision_boundary", trainer.current_epoch)
+            save(self.draw(module), trainer, "decision_boundary.png")
+
+    def draw(self, module: XORModule, epoch: int | None = None) -> Figure:
+        """The present boundary of network 0, with the epoch in its title if one is given."""
+        z = plots.boundary_grid(lambda points: module(points.to(module.x))[..., 0])
+        title = "Decision Boundary of Neural Network" + ("" if epoch is None else f"\nepoch {epoch:,}")
+        return plots.decision_boundary(z, module.x.cpu().numpy(), module.y.cpu().numpy(), title)
+
+
+def save(figure: Figure, trainer: Trainer, name: str) -> None:
+    """Write a picture into the run directory."""
+    rundir.write(Path(trainer.default_root_dir, name), figure.savefig)
+
+
+def log_image(figure: Figure, trainer: Trainer, tag: str, epoch: int) -> None:
+    """Write a picture into TensorBoard, if it is a logger of this run."""
+    for writer in writers(trainer):
+        writer.add_image(tag, plots.pixels(figure), epoch, dataformats="HWC")

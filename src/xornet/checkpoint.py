@@ -1,0 +1,74 @@
+"""Checkpoints: written whole or not at all, read without running any code of theirs."""
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+
+from xornet import checks, rundir
+
+
+class CheckpointFile(TorchCheckpointIO):
+    """Lightning's reader and writer of checkpoint files.
+
+    Lightning's own writes a temporary file that can stand on another file system, from where a move is no rename, and
+    passes over a PermissionError in silence.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        """Write `checkpoint`; a file under the name `path` is always whole."""
+        rundir.write(path, lambda file: torch.save(checkpoint, file))
+
+    def load_checkpoint(
+        self, path: str | Path, map_location: Any = "cpu", weights_only: bool | None = True
+    ) -> dict[str, Any]:
+        """Read a checkpoint of this project, tensors and plain values only.
+
+        Raises:
+            ValueError: there is none, or it is damaged, holds code, or is another project's.
+
+        """
+        remedy = "use the checkpoints/last.ckpt of a run"
+        try:
+            checkpoint = torch.load(path, map_location=map_location, weights_only=True)
+        except FileNotFoundError:
+            raise ValueError(f"ckpt_path={path} does not exist; {remedy}") from None
+        except pickle.UnpicklingError as error:
+            cause = "damaged, or holds more than tensors and plain values (nothing in it was run)"
+            raise ValueError(f"ckpt_path={path} is {cause}; {remedy}") from error
+        except (OSError, RuntimeError, EOFError, ValueError, KeyError, IndexError, AttributeError, TypeError) as error:
+            raise ValueError(f"ckpt_path={path} cannot be read as a checkpoint; {remedy}") from error
+        missing = {"state_dict", "hyper_parameters", "history", "optimizer"} - set(
+            checkpoint if isinstance(checkpoint, dict) else ()
+        )
+        if missing:
+            raise ValueError(f"ckpt_path={path} is no checkpoint of this project (no {min(missing)}); {remedy}")
+        return checkpoint
+
+
+class LastCheckpoint(Checkpoint):
+    """Keeps `last.ckpt`: the state every `every_n_epochs` epochs, and where training ends.
+
+    Args:
+        dirpath: the directory of `last.ckpt`.
+        every_n_epochs: epochs between two saves.
+
+    """
+
+    def __init__(self, dirpath: str, every_n_epochs: int = 1000) -> None:
+        remedy = "use e.g. callbacks.checkpoint.every_n_epochs=1000"
+        self.every_n_epochs = checks.integer("callbacks.checkpoint.every_n_epochs", every_n_epochs, 1, 10**9, remedy)
+        self.path = Path(dirpath) / "last.ckpt"
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save every n epochs."""
+        if (trainer.current_epoch + 1) % self.every_n_epochs == 0:
+            trainer.save_checkpoint(self.path)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save the end."""
+        trainer.save_checkpoint(self.path)

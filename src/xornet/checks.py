@@ -1,0 +1,26 @@
+"""What a configured value must be; each error names the key, the value and the remedy."""
+
+import math
+from collections.abc import Collection
+from numbers import Real
+
+
+def integer(key: str, value: object, low: int, high: int, remedy: str) -> int:
+    """Return `value` if it is an integer in [low, high], else raise ValueError."""
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise ValueError(f"{key} must be an integer from {low} to {high}, got {value!r}; {remedy}")
+    return value
+
+
+def number(key: str, value: object, low: float, remedy: str) -> float:
+    """Return `value` as a float if it is finite and >= low, else raise ValueError."""
+    if isinstance(value, bool) or not isinstance(value, Real) or not (math.isfinite(value) and value >= low):
+        raise ValueError(f"{key} must be a finite number >= {low:g}, got {value!r}; {remedy}")
+    return float(value)
+
+
+def choice(key: str, value: object, legal: Collection[str]) -> str:
+    """Return `value` if it is one of `legal`, else raise ValueError."""
+    if not isinstance(value, str) or value not in legal:
+        raise ValueError(f"{key} must be one of {', '.join(legal)}, got {value!r}; use e.g. {key}={next(iter(legal))}")
+    return value

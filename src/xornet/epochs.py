@@ -1,0 +1,94 @@
+"""Epochs inside Lightning: where a block of them ends, and how the Trainer counts them.
+
+One `training_step` runs a block of K epochs, because Lightning's own work for one step costs many times a whole
+gradient step here. Nobody may notice: every callback sees the epochs it wants, and every counter is right.
+"""
+
+import math
+from collections.abc import Iterable
+
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.callbacks import ModelSummary, ProgressBar, Timer
+
+LARGEST_BLOCK = 1000
+PRECISIONS = ("32-true", "64-true")
+_EPOCH_HOOKS = ("on_train_epoch_start", "on_train_epoch_end", "on_train_batch_start", "on_train_batch_end")
+_NOT_COUNTING_EPOCHS = (ModelSummary, ProgressBar, Timer)
+
+
+def next_look(callback: Callback, epoch: int) -> float:
+    """Return the first epoch after `epoch` before whose update `callback` must see the networks, inf if none.
+
+    A callback says so with an attribute `every_n_epochs`, as ModelCheckpoint has it (inf: it reads what it needs out
+    of the blocks). One that says nothing and overrides a hook of the training loop is shown every epoch: slower, never
+    wrong.
+    """
+    every = getattr(callback, "every_n_epochs", None)
+    if every:
+        return epoch - epoch % every + every
+    if isinstance(callback, _NOT_COUNTING_EPOCHS):
+        return math.inf
+    silent = all(getattr(type(callback), hook) is getattr(Callback, hook) for hook in _EPOCH_HOOKS)
+    return math.inf if silent else epoch + 1
+
+
+def block_length(trainer: Trainer, largest: int = LARGEST_BLOCK) -> int:
+    """Return how many epochs to run before somebody must look: a callback, `max_epochs`, `max_steps` or `largest`."""
+    epoch = trainer.current_epoch
+    ends: Iterable[float] = [next_look(callback, epoch) for callback in trainer.callbacks]  # type: ignore[attr-defined]
+    if trainer.max_epochs not in (None, -1):
+        ends = [*ends, trainer.max_epochs]
+    if trainer.max_steps != -1:
+        ends = [*ends, epoch + trainer.max_steps - trainer.global_step]
+    return int(min([*ends, epoch + largest])) - epoch
+
+
+def count_epochs(trainer: Trainer, epochs: int) -> None:
+    """Tell the Trainer that the running step was `epochs` epochs with an optimizer step each, not one with none.
+
+    Lightning will itself count one epoch and one batch; its manual optimisation counts optimizer steps only when they
+    go through its wrapper, which costs more than the step. These are the counters behind `current_epoch`,
+    `global_step`, the step of `self.log` and everything that a checkpoint says of progress (Lightning 2.6).
+    """
+    loop = trainer.fit_loop
+    for tracker in (loop.epoch_progress.total, loop.epoch_progress.current):
+        for counter in ("ready", "started", "processed", "completed"):
+            setattr(tracker, counter, getattr(tracker, counter) + epochs - 1)
+    steps = loop.epoch_loop.manual_optimization.optim_step_progress.total
+    steps.ready += epochs
+    steps.completed += epochs
+    loop.epoch_loop._batches_that_stepped += epochs - 1
+
+
+def check_trainer(trainer: Trainer) -> None:
+    """Refuse what cannot work here, before anything starts.
+
+    Raises:
+        ValueError: naming the Trainer's argument, its value and what to do instead.
+
+    """
+    many = "the table fits one device; use networks=N to train many networks side by side"
+    refused = {
+        "max_epochs": (trainer.max_epochs, trainer.max_epochs == 0, "use e.g. trainer.max_epochs=20000"),
+        "devices": (trainer.num_devices, trainer.num_devices > 1, many),
+        "num_nodes": (trainer.num_nodes, trainer.num_nodes > 1, many),
+        "precision": (trainer.precision, trainer.precision not in PRECISIONS, f"use one of {', '.join(PRECISIONS)}"),
+        "gradient_clip_val": (
+            trainer.gradient_clip_val,
+            trainer.gradient_clip_val is not None,
+            "the gradient is exact; use a smaller optimizer.lr",
+        ),
+        "accumulate_grad_batches": (
+            trainer.accumulate_grad_batches,
+            trainer.accumulate_grad_batches != 1,
+            "an epoch is one batch, the whole table; leave it at 1",
+        ),
+        "limit_train_batches": (
+            trainer.limit_train_batches,
+            trainer.limit_train_batches not in (1, 1.0),
+            "an epoch is one batch, the whole table; leave it at 1.0",
+        ),
+    }
+    for name, (value, is_refused, remedy) in refused.items():
+        if is_refused:
+            raise ValueError(f"trainer.{name}={value} cannot work here: {remedy}")

@@ -1,0 +1,101 @@
+"""What a run remembers of its epochs: a curve of about 1,000 points, and when each network solved the table."""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+CURVE_POINTS = 1000
+QUANTILES = (0.1, 0.5, 0.9)
+
+
+@dataclass
+class Block:
+    """The epochs of one training step: epoch `start + k` made `errors[k]`, before its update.
+
+    Args:
+        start: the first epoch.
+        errors: ŷ - y, (K, P, O, N).
+
+    """
+
+    start: int
+    errors: Tensor
+
+    @cached_property
+    def losses(self) -> Tensor:
+        """The mean squared error of every network at every epoch, (K, N)."""
+        return self.errors.square().mean((1, 2))
+
+
+class History:
+    """The curve of a run, and the epoch at which each network solved the table.
+
+    The curve holds every n-th epoch, with n so that a run of `max_epochs` has at most CURVE_POINTS of them: a long run
+    remembers, logs and draws no more than a short one.
+
+    Args:
+        networks: N.
+        tolerance: a point is learnt when its prediction is closer than this to its target; a network has solved the
+            table when every point is learnt.
+
+    """
+
+    def __init__(self, networks: int, tolerance: float) -> None:
+        self.tolerance = tolerance
+        self.every = 1
+        self.solved_epoch = torch.full((networks,), -1)  # -1: not yet
+        # One row a remembered epoch: epochs (S,); losses (S, 3), QUANTILES over the networks; accuracy (S,), share of
+        # points learnt; solved (S,), share of networks; errors (S, P) of network 0.
+        self.curve: dict[str, Tensor] = {}
+
+    def set_length(self, max_epochs: int | None) -> None:
+        """Choose n for a run of `max_epochs` (None or -1: no limit)."""
+        self.every = max(1, math.ceil((max_epochs or -1) / CURVE_POINTS))
+
+    def record(self, block: Block) -> None:
+        """Add a block.
+
+        Raises:
+            ValueError: a loss is not finite in every network.
+
+        """
+        lost = ~block.losses.isfinite().any(1)
+        if lost.any():
+            epoch = block.start + int(lost.int().argmax())
+            raise ValueError(
+                f"the loss became {block.losses[lost][0, 0]:g} at epoch {epoch}; use a smaller optimizer.lr"
+            )
+        self.note_solved(block)
+
+        rows = slice(-block.start % self.every, None, self.every)
+        quantiles = torch.tensor(QUANTILES, dtype=torch.float64)
+        errors = block.errors[rows]
+        learnt = errors.abs() < self.tolerance
+        new = {
+            "epochs": torch.arange(block.start, block.start + len(block.errors))[rows],
+            "losses": block.losses[rows].double().quantile(quantiles.to(errors.device), 1).T,
+            "accuracy": learnt.double().mean((1, 2, 3)),
+            "solved": learnt.flatten(1, 2).all(1).double().mean(1),
+            "errors": errors[:, :, 0, 0].double(),
+        }
+        for name, values in new.items():
+            self.curve[name] = torch.cat([self.curve.get(name, values[:0].cpu()), values.cpu()])
+
+    def note_solved(self, block: Block) -> None:
+        """Note the first epoch at which each network had learnt every point."""
+        solved = (block.errors.abs() < self.tolerance).flatten(1, 2).all(1)  # (K, N)
+        first = block.start + solved.int().argmax(0).cpu()
+        new = (self.solved_epoch < 0) & solved.any(0).cpu()
+        self.solved_epoch = torch.where(new, first, self.solved_epoch)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything recorded, as plain tensors."""
+        return {"solved_epoch": self.solved_epoch, "curve": self.curve}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a `state_dict`."""
+        self.solved_epoch, self.curve = state["solved_epoch"], dict(state["curve"])

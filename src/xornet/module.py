@@ -1,0 +1,152 @@
+"""XORModule: the network, its loss, its optimizer and its training step, for Lightning."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor
+from torch.optim import Optimizer
+
+from xornet import checks
+from xornet.autograd import Autograd
+from xornet.backprop import Backprop
+from xornet.epochs import LARGEST_BLOCK, block_length, count_epochs
+from xornet.history import Block, History
+from xornet.network import Ensemble, XORNet, layer_names
+from xornet.optimizer import check_optimizer, describe_optimizer
+
+GRADIENTS = {"backprop": Backprop, "autograd": Autograd}
+MAY_CHANGE = ("gradient", "tolerance")  # between a run and its resumption: neither changes what the networks become
+BLOCK_VALUES = 2**22  # the errors of a block are kept: at most this many numbers (16 MiB in float32)
+
+
+class XORModule(LightningModule):
+    """N XORNets trained side by side by gradient descent on one truth table.
+
+    L_n = (1/P) Σ_points (ŷ_n - y)², and each network n takes the step of a stock `torch.optim` optimizer on its own
+    L_n. Optimisation is manual, in Lightning's sense: one `training_step` is a block of epochs (see epochs.py).
+
+    Args:
+        optimizer: makes the optimizer from the parameters, e.g. `partial(torch.optim.SGD, lr=0.1)`; None to evaluate.
+        bits: number of inputs.
+        hidden: units of each hidden layer; [] for a single layer.
+        activation: of the hidden layers: sigmoid, tanh or relu.
+        init: None for nn.Linear's default, or r to draw weights and biases uniformly from ±r.
+        tolerance: a point is learnt when |ŷ - y| < tolerance.
+        gradient: `backprop` (by hand) or `autograd` (`loss.backward()`).
+        networks: N.
+        seed: network i starts as `torch.manual_seed(seed + i); XORNet()` would.
+
+    """
+
+    def __init__(
+        self,
+        optimizer: partial[Optimizer] | None = None,
+        bits: int = 2,
+        hidden: Sequence[int] = (4,),
+        activation: str = "sigmoid",
+        init: float | None = None,
+        tolerance: float = 0.5,
+        gradient: str = "backprop",
+        networks: int = 1,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        checks.choice("model.gradient", gradient, GRADIENTS)
+        self.history = History(networks, checks.number("model.tolerance", tolerance, 0, "use model.tolerance=0.5"))
+        self.ensemble = Ensemble(bits, hidden, activation, networks, seed, init)
+        self.layers = layer_names(hidden)
+        self.optimizer = check_optimizer(optimizer) if optimizer else None
+        self.save_hyperparameters(ignore="optimizer")
+
+    def set_table(self, x: Tensor, y: Tensor) -> None:
+        """Keep the truth table, x (P, I) and y (P, O), where the networks are."""
+        self.register_buffer("x", x, persistent=False)
+        self.register_buffer("y", y, persistent=False)
+
+    def setup(self, stage: str) -> None:
+        """Take the truth table from the data module: its one batch."""
+        (batch,) = self.trainer.datamodule.train_dataloader()  # type: ignore[attr-defined]
+        self.set_table(*batch)
+        self.history.set_length(self.trainer.max_epochs)
+
+    def configure_optimizers(self) -> Optimizer:
+        """The configured optimizer over all networks: any elementwise one steps N networks as it would step one."""
+        assert self.optimizer is not None
+        return self.optimizer(self.ensemble.parameters())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map x (P, I) to every network's predictions (P, O, N)."""
+        return self.ensemble(x)
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> dict[str, Block]:
+        """Run epochs until somebody must look; callbacks get them as `outputs["block"]`."""
+        x, y = batch
+        optimizer = self.optimizers(use_pl_optimizer=False)
+        largest = max(1, min(LARGEST_BLOCK, BLOCK_VALUES // (y.numel() * len(self.ensemble))))
+        # Inference mode spares each operation PyTorch's bookkeeping for a backward pass that never comes.
+        with torch.inference_mode(self.hparams["gradient"] == "backprop"):
+            gradient = GRADIENTS[self.hparams["gradient"]](list(self.ensemble.weights), x, y, self.ensemble.activation)
+            errors = x.new_empty(block_length(self.trainer, largest), *y.shape, len(self.ensemble))
+            for error in errors:
+                gradient.forward(error)  # forward pass, error
+                gradient.backward(error)  # backpropagation
+                optimizer.step()  # update weights
+        block = Block(self.current_epoch, errors)
+        self.history.record(block)
+        count_epochs(self.trainer, len(errors))
+        # For callbacks that monitor it; the curve in TensorBoard is callbacks.curves'.
+        self.log("train/loss", block.losses[-1].quantile(0.5), on_step=False, on_epoch=True, logger=False)
+        return {"block": block}
+
+    def network(self, i: int) -> XORNet:
+        """Return network i as a plain XORNet."""
+        return self.ensemble.network(i)
+
+    @torch.no_grad()
+    def gradient_norms(self) -> dict[str, float]:
+        """The norm of ∂L/∂W of each layer at the present weights, averaged over the networks."""
+        weights = [weight.detach().clone() for weight in self.ensemble.weights]
+        gradient = Backprop(weights, self.x, self.y, self.ensemble.activation)
+        error = self.y.new_empty(*self.y.shape, len(self.ensemble))
+        gradient.forward(error)
+        gradient.backward(error)
+        norms = [weight.grad.flatten(0, 1).norm(dim=0).mean().item() for weight in weights]
+        return dict(zip(self.layers, norms, strict=True))
+
+    @torch.no_grad()
+    def predictions(self) -> Tensor:
+        """The networks' present predictions on the truth table, (P, O, N)."""
+        return self(self.x)
+
+    def on_train_end(self) -> None:
+        """Note the networks that the last update of all made solve the table."""
+        error = self.predictions() - self.y[:, :, None]
+        self.history.note_solved(Block(self.current_epoch, error[None]))
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what the run remembers, and what it was configured as."""
+        checkpoint["history"] = self.history.state_dict()
+        assert self.optimizer is not None
+        checkpoint["optimizer"] = describe_optimizer(self.optimizer)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on with what the run remembers.
+
+        Raises:
+            ValueError: the checkpoint is of a run that was configured differently.
+
+        """
+        theirs, ours = dict(checkpoint["hyper_parameters"]), dict(self.hparams)
+        if self.optimizer is not None:
+            theirs["optimizer"], ours["optimizer"] = checkpoint["optimizer"], describe_optimizer(self.optimizer)
+        for key, value in ours.items():
+            if key not in MAY_CHANGE and theirs.get(key) != value:
+                raise ValueError(
+                    f"ckpt_path holds a run with {key}={theirs.get(key)}, but this run has {key}={value}; "
+                    "resume with the configuration that the run was started with"
+                )
+        self.history.load_state_dict(checkpoint["history"])

@@ -1,0 +1,148 @@
+"""XORNet, the network of the lab sheet, and Ensemble, N of them side by side.
+
+Axes, everywhere: N networks, P points (rows of the truth table), I inputs of a layer, H units of a layer, O outputs.
+A stacked layer is one tensor (I + 1, H, N): its last row is the bias, because inputs carry a constant 1; the network
+axis is last, so that every elementwise operation runs over contiguous networks.
+"""
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from xornet import checks
+
+ACTIVATIONS = {"sigmoid": torch.sigmoid, "tanh": torch.tanh, "relu": torch.relu}
+
+
+class XORNet(nn.Module):
+    """The sheet's network: ŷ = σ(output(σ(hidden(x)))).
+
+    Args:
+        inputs: number of input bits.
+        hidden: units of each hidden layer, named `hidden`, `hidden2`, ...; empty for a single layer.
+        activation: of the hidden layers, one of ACTIVATIONS; the output is always a sigmoid.
+
+    """
+
+    def __init__(self, inputs: int = 2, hidden: Sequence[int] = (4,), activation: str = "sigmoid") -> None:
+        super().__init__()
+        self.activation = activation
+        for name, (fan_in, units) in zip(layer_names(hidden), layer_shapes(inputs, hidden), strict=True):
+            self.add_module(name, nn.Linear(fan_in, units))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map x (P, I) to predictions (P, 1) in (0, 1)."""
+        *hidden, output = self.children()
+        for layer in hidden:
+            x = ACTIVATIONS[self.activation](layer(x))
+        return torch.sigmoid(output(x))
+
+
+class Ensemble(nn.Module):
+    """N XORNets stacked into one tensor per layer; network i starts as `torch.manual_seed(seed + i); XORNet()` would.
+
+    Args:
+        inputs: number of input bits.
+        hidden: units of each hidden layer; empty for a single layer.
+        activation: of the hidden layers, one of ACTIVATIONS.
+        networks: N.
+        seed: seed of network 0.
+        init: None draws as nn.Linear does; a number r draws every weight and bias uniformly from ±r.
+
+    """
+
+    def __init__(
+        self,
+        inputs: int = 2,
+        hidden: Sequence[int] = (4,),
+        activation: str = "sigmoid",
+        networks: int = 1,
+        seed: int = 0,
+        init: float | None = None,
+    ) -> None:
+        super().__init__()
+        if isinstance(hidden, str) or not isinstance(hidden, Sequence):
+            raise ValueError(f"model.hidden must be a list of layer sizes, got {hidden!r}; use e.g. model.hidden=[4]")
+        for units in hidden:
+            checks.integer("model.hidden sizes", units, 1, 4096, "use model.hidden=[] for a single layer")
+        checks.integer("networks", networks, 1, 1_000_000, "use networks=1 for a single network")
+        checks.integer("seed", seed, 0, 2**63 - networks, "use e.g. seed=0")
+        if init is not None:
+            checks.number("model.init", init, 0, "use model.init=null for PyTorch's default")
+        self.inputs, self.hidden = inputs, list(hidden)
+        self.activation = checks.choice("model.activation", activation, ACTIVATIONS)
+        self.weights = nn.ParameterList(draw_weights(layer_shapes(inputs, hidden), networks, seed, init))
+
+    def __len__(self) -> int:
+        return self.weights[0].shape[-1]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map x (P, I) to every network's predictions (P, O, N)."""
+        return predict(list(self.weights), append_ones(x), self.activation)
+
+    def network(self, i: int) -> XORNet:
+        """Return network i as a plain XORNet with weights of its own."""
+        with torch.device("meta"):  # draws nothing from the global generator
+            net = XORNet(self.inputs, self.hidden, self.activation)
+        stacked = [weight.detach()[..., i].clone() for weight in self.weights]
+        state = [part for w in stacked for part in (w[:-1].T.contiguous(), w[-1].clone())]
+        net.load_state_dict(dict(zip(net.state_dict(), state, strict=True)), assign=True)
+        return net
+
+
+def layer_names(hidden: Sequence[int]) -> list[str]:
+    """`hidden`, `hidden2`, ..., `output`."""
+    return ["hidden" if i == 0 else f"hidden{i + 1}" for i in range(len(hidden))] + ["output"]
+
+
+def layer_shapes(inputs: int, hidden: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Yield (fan in, units) of every layer."""
+    sizes = [inputs, *hidden, 1]
+    return zip(sizes[:-1], sizes[1:], strict=True)
+
+
+def append_ones(a: Tensor) -> Tensor:
+    """[a; 1] along axis 1: (P, I, ...) to (P, I + 1, ...)."""
+    return torch.cat([a, a.new_ones(a.shape[0], 1, *a.shape[2:])], 1)
+
+
+def predict(weights: Sequence[Tensor], x: Tensor, activation: str) -> Tensor:
+    """Predictions (P, O, N) of the stacked `weights` at [x; 1] (P, I + 1)."""
+    first, *rest = weights
+    # The first layer's inputs are the same for all networks: one plain matrix product.
+    z = (x @ first.flatten(1)).view(len(x), *first.shape[1:])
+    for weight in rest:
+        z = multiply(append_ones(ACTIVATIONS[activation](z)), weight)
+    return torch.sigmoid(z)
+
+
+def multiply(a: Tensor, b: Tensor) -> Tensor:
+    """Multiply matrices network by network: (A, B, N) x (B, C, N) to (A, C, N)."""
+    if a.shape[-1] == 1:  # one network: a plain matrix product
+        return (a.squeeze(-1) @ b.squeeze(-1)).unsqueeze(-1)
+    return (a[:, :, None] * b).sum(1)
+
+
+def draw_weights(
+    shapes: Iterable[tuple[int, int]], networks: int, seed: int, init: float | None
+) -> Iterator[nn.Parameter]:
+    """Yield one (I + 1, H, N) parameter a layer, network i drawn from its own generator seeded with seed + i.
+
+    The order and the bounds are nn.Linear's: weight, then bias, layer by layer; uniform in ±√3 gain/√I (Kaiming with
+    a = √5) and in ±1/√I, or all in ±init.
+    """
+    gain = nn.init.calculate_gain("leaky_relu", math.sqrt(5))
+    parts: list[tuple[Tensor, float]] = []  # (N, H, I) or (N, H), and its bound
+    for fan_in, units in shapes:
+        weight_bound, bias_bound = math.sqrt(3) * (gain / math.sqrt(fan_in)), 1 / math.sqrt(fan_in)
+        parts.append((torch.empty(networks, units, fan_in), weight_bound if init is None else init))
+        parts.append((torch.empty(networks, units), bias_bound if init is None else init))
+    generator = torch.Generator()
+    for i in range(networks):
+        generator.manual_seed(seed + i)
+        for part, bound in parts:
+            part[i].uniform_(-bound, bound, generator=generator)
+    for (weight, _), (bias, _) in zip(parts[::2], parts[1::2], strict=True):
+        yield nn.Parameter(torch.cat([weight.permute(2, 1, 0), bias.T[None]]).contiguous())

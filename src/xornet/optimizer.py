@@ -1,0 +1,40 @@
+"""Any elementwise `torch.optim` optimizer: checked before a run, and named in its checkpoints."""
+
+import inspect
+from functools import partial
+from typing import Any
+
+from torch import optim
+from torch.optim import Optimizer
+
+from xornet import checks
+
+# One learning rate or one norm for a whole tensor would couple the networks; LBFGS wants the loss as a function.
+NOT_ELEMENTWISE = ("LBFGS", "Muon", "Adafactor", "SparseAdam")
+
+
+def check_optimizer(optimizer: "partial[Optimizer]") -> "partial[Optimizer]":
+    """Return `optimizer` if it can train the networks.
+
+    Raises:
+        ValueError: it is no torch.optim optimizer, not elementwise, or has an argument that it does not take.
+
+    """
+    kind = optimizer.func
+    if not (inspect.isclass(kind) and issubclass(kind, Optimizer)) or kind.__name__ in NOT_ELEMENTWISE:
+        raise ValueError(
+            f"optimizer._target_ must be an elementwise torch.optim class, got {getattr(kind, '__name__', kind)}; "
+            "use e.g. optimizer._target_=torch.optim.RMSprop"
+        )
+    legal = [name for name in inspect.signature(kind).parameters if name != "params"]
+    for key, value in optimizer.keywords.items():
+        if key not in legal:
+            raise ValueError(f"optimizer.{key}={value} is no argument of {kind.__name__}; use one of {', '.join(legal)}")
+    if "lr" in optimizer.keywords:
+        checks.number("optimizer.lr", optimizer.keywords["lr"], 0, "use e.g. optimizer.lr=0.1")
+    return optimizer
+
+
+def describe_optimizer(optimizer: "partial[Optimizer]") -> dict[str, Any]:
+    """The class and the arguments of `optimizer`, as plain values."""
+    return {"_target_": f"torch.optim.{optimizer.func.__name__}", **optimizer.keywords}

@@ -1,0 +1,95 @@
+"""The pictures: data in, matplotlib Figure out.
+
+`Figure` is used without pyplot, which keeps every figure alive and wants a display.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from torch import Tensor
+
+Predict = Callable[[Tensor], Tensor]
+Array = NDArray[np.float64]
+
+GRID = np.linspace(-0.5, 1.5, 200)  # the sheet's: 200 x 200 points over [-0.5, 1.5]²
+
+
+def loss_curve(epochs: Array, losses: Array) -> Figure:
+    """The sheet's first picture: loss against epoch.
+
+    Args:
+        epochs: (S,)
+        losses: (S, 3), the 10%, 50% and 90% quantiles over the networks; all equal for one network.
+
+    """
+    figure = Figure(figsize=(6.4, 4.8), layout="constrained")
+    draw_loss(figure.subplots(), epochs, losses)
+    return figure
+
+
+def loss_curve_two_scales(epochs: Array, losses: Array) -> Figure:
+    """The loss curve twice: on a linear axis, and on a logarithmic one where late progress shows."""
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    linear, logarithmic = figure.subplots(1, 2)
+    draw_loss(linear, epochs, losses)
+    draw_loss(logarithmic, epochs, losses)
+    logarithmic.set_yscale("log")
+    return figure
+
+
+def draw_loss(axes: Axes, epochs: Array, losses: Array) -> None:
+    """Draw the median and, where networks differ, the band from 10% to 90%."""
+    low, median, high = losses.T
+    line = axes.plot(epochs, median, label="median")[0]
+    if (low < high).any():
+        axes.fill_between(epochs, low, high, color=line.get_color(), alpha=0.25, linewidth=0, label="10% to 90%")
+        axes.legend()
+    axes.set(xlabel="Epochs", ylabel="Loss", title="Training Loss Curve")
+
+
+def boundary_grid(predict: Predict) -> Array:
+    """Predictions over the sheet's grid, (200, 200), rows along the second input.
+
+    Args:
+        predict: maps x (G, 2) to predictions (G, 1).
+
+    """
+    first, second = np.meshgrid(GRID, GRID)
+    points = torch.tensor(np.c_[first.ravel(), second.ravel()], dtype=torch.float32)
+    with torch.no_grad():
+        return predict(points).double().cpu().numpy().reshape(first.shape)
+
+
+def decision_boundary(z: Array, x: Array, y: Array, title: str = "Decision Boundary of Neural Network") -> Figure:
+    """The sheet's second picture: predictions over the input plane, and the points of the table.
+
+    The colours are fixed to 0 ... 1, so that pictures of different epochs can be compared; the black line is 0.5.
+
+    Args:
+        z: (200, 200), from `boundary_grid`.
+        x: (P, 2)
+        y: (P, 1)
+        title: above the picture.
+
+    """
+    figure = Figure(figsize=(6.4, 4.8), layout="constrained")
+    axes = figure.subplots()
+    filled = axes.contourf(GRID, GRID, z, levels=np.linspace(0, 1, 51), cmap="coolwarm", alpha=0.7, vmin=0, vmax=1)
+    if z.min() < 0.5 < z.max():
+        axes.contour(GRID, GRID, z, levels=[0.5], colors="black", linewidths=1.5)
+    axes.scatter(x[:, 0], x[:, 1], c=y[:, 0], edgecolor="black", s=100, cmap="coolwarm", vmin=0, vmax=1, zorder=3)
+    figure.colorbar(filled, ax=axes, label="prediction", ticks=np.linspace(0, 1, 6))
+    axes.set(xlabel="$x_1$", ylabel="$x_2$", title=title)
+    return figure
+
+
+def pixels(figure: Figure) -> NDArray[np.uint8]:
+    """The figure as an RGB image (height, width, 3)."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3]
