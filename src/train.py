@@ -2,6 +2,7 @@
 
 import json
 import logging
+import sys
 import time
 
 import hydra
@@ -35,17 +36,15 @@ def main(cfg: DictConfig) -> float:
     trainer.fit(module, data, ckpt_path=cfg.ckpt_path, weights_only=True)
     seconds = time.perf_counter() - start
 
-    results = evaluate(module)
-    if not trainer.fast_dev_run:
-        folder = trainer.default_root_dir
-        rundir.write(f"{folder}/xornet.pt", lambda path: torch.save(module.network(0).state_dict(), path))
-        metrics = {"epochs": trainer.current_epoch, **results, "seed": cfg.seed, "networks": cfg.networks}
-        text = json.dumps(metrics | {"seconds": round(seconds, 3)}, indent=2)
-        rundir.write(f"{folder}/metrics.json", lambda path: path.write_text(text + "\n"))  # last: the run is complete
-        logging.getLogger(__name__).info("results in %s", folder)
+    folder, results = trainer.default_root_dir, evaluate(module)
+    rundir.write(f"{folder}/xornet.pt", lambda path: torch.save(module.network(0).state_dict(), path))
+    metrics = {"epochs": trainer.current_epoch, **results, "seed": cfg.seed, "networks": cfg.networks}
+    text = json.dumps(metrics | {"seconds": round(seconds, 3)}, indent=2)
+    rundir.write(f"{folder}/metrics.json", lambda path: path.write_text(text + "\n"))  # last: the run is complete
+    logging.getLogger(__name__).info("results in %s", folder)
     return results["loss"]
 
 
 if __name__ == "__main__":
-    with errors.one_line():
+    with errors.one_line(sys.argv[1:]):
         main()

@@ -2,6 +2,6 @@
 
 import warnings
 
-# Of Lightning, about itself or about work that a table of four rows does not have.
+# Lightning, about itself and about work that a table of four rows does not have.
 warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-warnings.filterwarnings("ignore", message=r".*`isinstance\(treespec, LeafSpec\)` is deprecated.*")
+warnings.filterwarnings("ignore", message=r".*isinstance\(treespec, LeafSpec\)` is deprecated.*")

@@ -32,15 +32,14 @@ class Layer:
     """Buffers of one layer, and the steps that fill them.
 
     Args:
-        weight: (I + 1, H, N), with a `.grad` of that shape.
+        weight: (I + 1, H, N).
         below: [a; 1] of the layer below, (P, I + 1, N), or (P, I + 1) where all networks share it.
         activation: one of ACTIVATIONS.
 
     """
 
     def __init__(self, weight: Tensor, below: Tensor, activation: str) -> None:
-        assert weight.grad is not None
-        self.weight = weight.detach()
+        self.weight, self.grad = weight.detach(), torch.zeros_like(weight)
         _, units, networks = weight.shape
         z = weight.new_empty(len(below), units, networks)
         self.with_one = weight.new_ones(len(below), units + 1, networks)  # [a; 1]
@@ -48,7 +47,7 @@ class Layer:
         self.delta = torch.empty_like(z)
         sigma, self.derivative = ACTIVATIONS[activation]
         self.forward: list[Step] = [*multiply(below, self.weight, z), partial(sigma, z, out=self.a)]
-        self.gradient: list[Step] = multiply(below.transpose(0, 1), self.delta, weight.grad)
+        self.gradient: list[Step] = multiply(below.transpose(0, 1), self.delta, self.grad)
 
     def backward(self, above: "Layer") -> list[Step]:
         """δ_l = (W_{l+1} δ_{l+1}) ⊙ σ'(a_l)."""
@@ -73,18 +72,17 @@ class Backprop:
     """
 
     def __init__(self, weights: Sequence[Tensor], x: Tensor, y: Tensor, activation: str = "sigmoid") -> None:
-        layers: list[Layer] = []
+        self.layers: list[Layer] = []
         below = torch.cat([x, x.new_ones(len(x), 1)], 1)
         for weight in weights:
-            weight.grad = torch.zeros_like(weight)
-            layers.append(Layer(weight, below, "sigmoid" if weight is weights[-1] else activation))
-            below = layers[-1].with_one
-        self.output = layers[-1]
+            self.layers.append(Layer(weight, below, "sigmoid" if weight is weights[-1] else activation))
+            weight.grad, below = self.layers[-1].grad, self.layers[-1].with_one
+        self.output = self.layers[-1]
         self.target = y[:, :, None]
         self.scale = 2 / len(x)
-        self.forward_plan = [step for layer in layers for step in layer.forward]
+        self.forward_plan = [step for layer in self.layers for step in layer.forward]
         self.backward_plan = self.output.gradient
-        for layer, above in reversed(list(pairwise(layers))):
+        for layer, above in reversed(list(pairwise(self.layers))):
             self.backward_plan = self.backward_plan + layer.backward(above) + layer.gradient
 
     def forward(self, error: Tensor) -> None:

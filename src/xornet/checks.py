@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Collection
-from numbers import Real
 
 
 def integer(key: str, value: object, low: int, high: int, remedy: str) -> int:
@@ -14,7 +13,7 @@ def integer(key: str, value: object, low: int, high: int, remedy: str) -> int:
 
 def number(key: str, value: object, low: float, remedy: str) -> float:
     """Return `value` as a float if it is finite and >= low, else raise ValueError."""
-    if isinstance(value, bool) or not isinstance(value, Real) or not (math.isfinite(value) and value >= low):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not (math.isfinite(value) and value >= low):
         raise ValueError(f"{key} must be a finite number >= {low:g}, got {value!r}; {remedy}")
     return float(value)
 

@@ -68,8 +68,9 @@ def check_trainer(trainer: Trainer) -> None:
 
     """
     many = "the table fits one device; use networks=N to train many networks side by side"
+    epochs = trainer.max_epochs
     refused = {
-        "max_epochs": (trainer.max_epochs, trainer.max_epochs == 0, "use e.g. trainer.max_epochs=20000"),
+        "max_epochs": (epochs, not isinstance(epochs, int | None) or epochs == 0, "use e.g. trainer.max_epochs=20000"),
         "devices": (trainer.num_devices, trainer.num_devices > 1, many),
         "num_nodes": (trainer.num_nodes, trainer.num_nodes > 1, many),
         "precision": (trainer.precision, trainer.precision not in PRECISIONS, f"use one of {', '.join(PRECISIONS)}"),

@@ -5,19 +5,31 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from hydra.errors import HydraException, InstantiationException
+from hydra.errors import HydraException
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
-EXPECTED = (ValueError, TypeError, OSError, HydraException, OmegaConfBaseException, MisconfigurationException)
+# What upstream says: what a person here can do about it.
+REMEDIES = {
+    "No supported gpu backend found": "this machine has no usable GPU; use trainer.accelerator=cpu",
+    " Config search path:": "; use one of these",
+    r"Missing mandatory value: (\w+)": r"\1 is missing; use \1=<value>",
+}
+THEIRS = (HydraException, OmegaConfBaseException)
+EXPECTED = (ValueError, TypeError, OSError, ImportError, MisconfigurationException, *THEIRS)  # no bugs of ours
 
 
 @contextmanager
-def one_line() -> Iterator[None]:
-    """Print an error as one line and exit with 1; with HYDRA_FULL_ERROR=1 in the environment, leave it alone."""
+def one_line(overrides: Sequence[str]) -> Iterator[None]:
+    """Print an error as one line and exit with 1; with HYDRA_FULL_ERROR=1 in the environment, leave it alone.
+
+    Args:
+        overrides: the command line's `key=value` arguments.
+
+    """
     if os.environ.get("HYDRA_FULL_ERROR") == "1":
         yield
         return
@@ -27,14 +39,39 @@ def one_line() -> Iterator[None]:
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:
-        cause = error.__cause__ or error
-        if not isinstance(cause, EXPECTED):
+        if not isinstance(root_cause(error), EXPECTED):
             traceback.print_exception(error)
-        line = f"error: {explain(error, sys.argv[1:])}"
+        line = explain(error, overrides)
         logging.getLogger(__name__).debug(line)
-        print(line, file=sys.stderr)
+        print(f"error: {line}", file=sys.stderr)
         sys.exit(1)
 
 
-def explain(error: BaseException, overrides: list[str]) -> str:
-    return str(error)
+def root_cause(error: BaseException) -> BaseException:
+    """The error that Hydra or OmegaConf wrapped, if they did."""
+    wrapped = isinstance(error, THEIRS) and error.__cause__
+    return wrapped or error
+
+
+def explain(error: BaseException, overrides: Sequence[str]) -> str:
+    """Return what is wrong, with the override that it is about and a remedy, where the message itself has none."""
+    cause = root_cause(error)
+    message = " ".join(str(cause).split())
+    words = str(error).split()
+    # Hydra and OmegaConf close a message with where they were: `full_key: trainer`.
+    place = words[words.index("full_key:") + 1] if "full_key:" in words else ""
+    if isinstance(cause, ConfigAttributeError | ConfigKeyError) and cause.parent_node is not None:
+        legal = ", ".join(sorted(str(key) for key in cause.parent_node if key not in ("_target_", "hydra")))
+        message = f"{place or cause.full_key} is no key of the configuration; use one of {legal}"
+    for theirs, ours in REMEDIES.items():
+        if re.search(theirs, message):
+            message = re.sub(f"{theirs}.*", ours, message)
+    if isinstance(cause, OSError) and not isinstance(cause, HydraException):
+        message += "; use hydra.run.dir=<a writable directory with free space>"
+    elif ";" not in message and "use " not in message:
+        message += "; correct or drop it (README, Configuration)"
+    about = [o for o in overrides if o.partition("=")[0].lstrip("+~") in message] or [
+        o for o in overrides if not o.startswith("-") and o.startswith(place)
+    ]
+    missing = [o for o in about if not all(part in message for part in o.split("=", 1))]
+    return f"{' '.join(missing)}: {message}" if missing else message

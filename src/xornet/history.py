@@ -57,18 +57,7 @@ class History:
         self.every = max(1, math.ceil((max_epochs or -1) / CURVE_POINTS))
 
     def record(self, block: Block) -> None:
-        """Add a block.
-
-        Raises:
-            ValueError: a loss is not finite in every network.
-
-        """
-        lost = ~block.losses.isfinite().any(1)
-        if lost.any():
-            epoch = block.start + int(lost.int().argmax())
-            raise ValueError(
-                f"the loss became {block.losses[lost][0, 0]:g} at epoch {epoch}; use a smaller optimizer.lr"
-            )
+        """Add a block."""
         self.note_solved(block)
 
         rows = slice(-block.start % self.every, None, self.every)

@@ -17,7 +17,7 @@ from xornet.history import Block, History
 from xornet.network import Ensemble, XORNet, layer_names
 from xornet.optimizer import check_optimizer, describe_optimizer
 
-GRADIENTS = {"backprop": Backprop, "autograd": Autograd}
+GRADIENTS: dict[str, type[Backprop] | type[Autograd]] = {"backprop": Backprop, "autograd": Autograd}
 MAY_CHANGE = ("gradient", "tolerance")  # between a run and its resumption: neither changes what the networks become
 BLOCK_VALUES = 2**22  # the errors of a block are kept: at most this many numbers (16 MiB in float32)
 
@@ -41,6 +41,9 @@ class XORModule(LightningModule):
 
     """
 
+    x: Tensor  # (P, I), the truth table; see set_table
+    y: Tensor  # (P, O)
+
     def __init__(
         self,
         optimizer: partial[Optimizer] | None = None,
@@ -56,8 +59,9 @@ class XORModule(LightningModule):
         super().__init__()
         self.automatic_optimization = False
         checks.choice("model.gradient", gradient, GRADIENTS)
-        self.history = History(networks, checks.number("model.tolerance", tolerance, 0, "use model.tolerance=0.5"))
+        checks.number("model.tolerance", tolerance, 0, "use model.tolerance=0.5")
         self.ensemble = Ensemble(bits, hidden, activation, networks, seed, init)
+        self.history = History(networks, tolerance)
         self.layers = layer_names(hidden)
         self.optimizer = check_optimizer(optimizer) if optimizer else None
         self.save_hyperparameters(ignore="optimizer")
@@ -86,6 +90,7 @@ class XORModule(LightningModule):
         """Run epochs until somebody must look; callbacks get them as `outputs["block"]`."""
         x, y = batch
         optimizer = self.optimizers(use_pl_optimizer=False)
+        assert isinstance(optimizer, Optimizer)
         largest = max(1, min(LARGEST_BLOCK, BLOCK_VALUES // (y.numel() * len(self.ensemble))))
         # Inference mode spares each operation PyTorch's bookkeeping for a backward pass that never comes.
         with torch.inference_mode(self.hparams["gradient"] == "backprop"):
@@ -96,11 +101,26 @@ class XORModule(LightningModule):
                 gradient.backward(error)  # backpropagation
                 optimizer.step()  # update weights
         block = Block(self.current_epoch, errors)
+        self.check_finite(block)
         self.history.record(block)
         count_epochs(self.trainer, len(errors))
         # For callbacks that monitor it; the curve in TensorBoard is callbacks.curves'.
         self.log("train/loss", block.losses[-1].quantile(0.5), on_step=False, on_epoch=True, logger=False)
         return {"block": block}
+
+    def check_finite(self, block: Block) -> None:
+        """Refuse to go on, and so to save a checkpoint, when no network is left with finite weights and loss.
+
+        Raises:
+            ValueError: naming the epoch.
+
+        """
+        alive = block.losses.isfinite()  # (K, N)
+        finite = [weight.isfinite().flatten(0, 1).all(0) for weight in self.ensemble.weights]
+        if (alive[-1] & torch.stack(finite).all(0)).any():
+            return
+        epoch = block.start + int(alive.any(1).sum())
+        raise ValueError(f"the loss became nan at epoch {epoch}; use a smaller optimizer.lr or model.init")
 
     def network(self, i: int) -> XORNet:
         """Return network i as a plain XORNet."""
@@ -109,12 +129,12 @@ class XORModule(LightningModule):
     @torch.no_grad()
     def gradient_norms(self) -> dict[str, float]:
         """The norm of ∂L/∂W of each layer at the present weights, averaged over the networks."""
-        weights = [weight.detach().clone() for weight in self.ensemble.weights]
+        weights = [weight.detach() for weight in self.ensemble.weights]
         gradient = Backprop(weights, self.x, self.y, self.ensemble.activation)
         error = self.y.new_empty(*self.y.shape, len(self.ensemble))
         gradient.forward(error)
         gradient.backward(error)
-        norms = [weight.grad.flatten(0, 1).norm(dim=0).mean().item() for weight in weights]
+        norms = [layer.grad.flatten(0, 1).norm(dim=0).mean().item() for layer in gradient.layers]
         return dict(zip(self.layers, norms, strict=True))
 
     @torch.no_grad()

@@ -7,6 +7,7 @@ axis is last, so that every elementwise operation runs over contiguous networks.
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -100,7 +101,7 @@ def layer_names(hidden: Sequence[int]) -> list[str]:
 def layer_shapes(inputs: int, hidden: Sequence[int]) -> Iterator[tuple[int, int]]:
     """Yield (fan in, units) of every layer."""
     sizes = [inputs, *hidden, 1]
-    return zip(sizes[:-1], sizes[1:], strict=True)
+    return pairwise(sizes)
 
 
 def append_ones(a: Tensor) -> Tensor:

@@ -4,7 +4,6 @@ import inspect
 from functools import partial
 from typing import Any
 
-from torch import optim
 from torch.optim import Optimizer
 
 from xornet import checks
@@ -29,7 +28,9 @@ def check_optimizer(optimizer: "partial[Optimizer]") -> "partial[Optimizer]":
     legal = [name for name in inspect.signature(kind).parameters if name != "params"]
     for key, value in optimizer.keywords.items():
         if key not in legal:
-            raise ValueError(f"optimizer.{key}={value} is no argument of {kind.__name__}; use one of {', '.join(legal)}")
+            raise ValueError(
+                f"optimizer.{key}={value} is no argument of {kind.__name__}; use one of {', '.join(legal)}"
+            )
     if "lr" in optimizer.keywords:
         checks.number("optimizer.lr", optimizer.keywords["lr"], 0, "use e.g. optimizer.lr=0.1")
     return optimizer

@@ -7,8 +7,10 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
@@ -16,6 +18,8 @@ from torch import Tensor
 Predict = Callable[[Tensor], Tensor]
 Array = NDArray[np.float64]
 
+# The sheet's coolwarm at alpha 0.7, blended with white beforehand: transparent bands would show a seam at every level.
+PALE = ListedColormap(0.7 * colormaps["coolwarm"](np.linspace(0, 1, 256)) + 0.3, name="coolwarm, alpha 0.7")
 GRID = np.linspace(-0.5, 1.5, 200)  # the sheet's: 200 x 200 points over [-0.5, 1.5]²
 
 
@@ -27,14 +31,14 @@ def loss_curve(epochs: Array, losses: Array) -> Figure:
         losses: (S, 3), the 10%, 50% and 90% quantiles over the networks; all equal for one network.
 
     """
-    figure = Figure(figsize=(6.4, 4.8), layout="constrained")
+    figure = Figure(figsize=(6.4, 4.8))
     draw_loss(figure.subplots(), epochs, losses)
     return figure
 
 
 def loss_curve_two_scales(epochs: Array, losses: Array) -> Figure:
     """The loss curve twice: on a linear axis, and on a logarithmic one where late progress shows."""
-    figure = Figure(figsize=(10, 4), layout="constrained")
+    figure = Figure(figsize=(10, 4))
     linear, logarithmic = figure.subplots(1, 2)
     draw_loss(linear, epochs, losses)
     draw_loss(logarithmic, epochs, losses)
@@ -77,9 +81,9 @@ def decision_boundary(z: Array, x: Array, y: Array, title: str = "Decision Bound
         title: above the picture.
 
     """
-    figure = Figure(figsize=(6.4, 4.8), layout="constrained")
+    figure = Figure(figsize=(6.4, 4.8))
     axes = figure.subplots()
-    filled = axes.contourf(GRID, GRID, z, levels=np.linspace(0, 1, 51), cmap="coolwarm", alpha=0.7, vmin=0, vmax=1)
+    filled = axes.contourf(GRID, GRID, z, levels=np.linspace(0, 1, 51), cmap=PALE, vmin=0, vmax=1)
     if z.min() < 0.5 < z.max():
         axes.contour(GRID, GRID, z, levels=[0.5], colors="black", linewidths=1.5)
     axes.scatter(x[:, 0], x[:, 1], c=y[:, 0], edgecolor="black", s=100, cmap="coolwarm", vmin=0, vmax=1, zorder=3)

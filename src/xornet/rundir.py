@@ -34,13 +34,14 @@ def write(path: str | Path, save: Callable[[Path], object]) -> None:
 
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{os.getpid()}.{path.name}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         save(partial)
         with partial.open("rb") as file:
             os.fsync(file.fileno())
         partial.replace(path)
-    except BaseException:
+    except (OSError, RuntimeError) as error:  # torch.save says RuntimeError when the disk is full
+        raise OSError(f"cannot write {path}: {error}") from error
+    finally:
         partial.unlink(missing_ok=True)
-        raise

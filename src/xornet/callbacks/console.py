@@ -27,9 +27,7 @@ class LossTable(Callback):
     def __init__(self, every: int = 1000) -> None:
         self.every = checks.integer("callbacks.table.every", every, 1, 10**9, "use e.g. callbacks.table.every=1000")
 
-    def on_train_batch_end(  # type: ignore[override]
-        self, trainer: Trainer, module: XORModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: Trainer, module: XORModule, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Print the rows of a block."""
         block = outputs["block"]
         for k in range(-block.start % self.every, len(block.errors), self.every):
@@ -37,7 +35,7 @@ class LossTable(Callback):
             tqdm.write(f"Epoch {block.start + k}, Loss: {loss:.4f}")  # above the progress bar, where there is one
         sys.stdout.flush()
 
-    def on_fit_end(self, trainer: Trainer, module: XORModule) -> None:  # type: ignore[override]
+    def on_fit_end(self, trainer: Trainer, module: XORModule) -> None:
         """Print the predictions of the trained network, or the share of networks that solved the table."""
         if len(module.ensemble) == 1:
             print("Final predictions:")
@@ -51,7 +49,7 @@ class EpochBar(Callback):
 
     every_n_epochs = math.inf
 
-    def on_train_start(self, trainer: Trainer, module: XORModule) -> None:  # type: ignore[override]
+    def on_train_start(self, trainer: Trainer, module: XORModule) -> None:
         """Show the bar, unless the run is over within a second."""
         total = None if trainer.max_epochs == -1 else trainer.max_epochs
         self.bar = tqdm(
@@ -64,19 +62,17 @@ class EpochBar(Callback):
             disable=not sys.stderr.isatty(),
         )
 
-    def on_train_batch_end(  # type: ignore[override]
-        self, trainer: Trainer, module: XORModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: Trainer, module: XORModule, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Move on by a block."""
         block = outputs["block"]
         self.bar.set_postfix(loss=f"{block.losses[-1].quantile(0.5):.4f}", refresh=False)
         self.bar.update(len(block.errors))
 
-    def on_train_end(self, trainer: Trainer, module: XORModule) -> None:  # type: ignore[override]
+    def on_train_end(self, trainer: Trainer, module: XORModule) -> None:
         """Take the bar away."""
         self.bar.close()
 
-    def on_exception(self, trainer: Trainer, module: XORModule, exception: BaseException) -> None:  # type: ignore[override]
+    def on_exception(self, trainer: Trainer, module: XORModule, exception: BaseException) -> None:
         """Take the bar away before an error is printed."""
         if hasattr(self, "bar"):
             self.bar.close()

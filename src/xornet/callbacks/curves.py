@@ -34,9 +34,7 @@ class Curves(Callback):
     def __init__(self) -> None:
         self.logged = 0
 
-    def on_train_batch_end(  # type: ignore[override]
-        self, trainer: Trainer, module: XORModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: Trainer, module: XORModule, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Log the new rows of the curve."""
         curve = {name: values[self.logged :].tolist() for name, values in module.history.curve.items()}
         points = ["".join(str(int(bit)) for bit in point) for point in module.x.tolist()]
@@ -69,15 +67,15 @@ class Gradients(Callback):
         remedy = f"use e.g. {key}.histograms_every=1000"
         self.histograms_every = checks.integer(f"{key}.histograms_every", histograms_every, 1, 10**9, remedy)
 
-    def setup(self, trainer: Trainer, module: XORModule, stage: str) -> None:  # type: ignore[override]
+    def setup(self, trainer: Trainer, module: XORModule, stage: str) -> None:
         """Space the looks."""
         self.every_n_epochs = max(self.every, math.ceil((trainer.max_epochs or -1) / CURVE_POINTS))
 
-    def on_train_start(self, trainer: Trainer, module: XORModule) -> None:  # type: ignore[override]
+    def on_train_start(self, trainer: Trainer, module: XORModule) -> None:
         """Look at the networks as they start."""
         self.look(trainer, module, trainer.current_epoch)
 
-    def on_train_epoch_end(self, trainer: Trainer, module: XORModule) -> None:  # type: ignore[override]
+    def on_train_epoch_end(self, trainer: Trainer, module: XORModule) -> None:
         """Look, if it is time."""
         if (trainer.current_epoch + 1) % self.every_n_epochs == 0:
             self.look(trainer, module, trainer.current_epoch + 1)
@@ -90,7 +88,9 @@ class Gradients(Callback):
         if epoch % self.histograms_every == 0:
             for writer in writers(trainer):
                 for layer, weight in zip(module.layers, module.ensemble.weights, strict=True):
-                    writer.add_histogram(f"weights/{layer}", weight, epoch)
+                    shown = weight[weight.abs() < 1e19]  # TensorBoard's bins end there
+                    if len(shown):
+                        writer.add_histogram(f"weights/{layer}", shown, epoch)
 
 
 class Card(Callback):
@@ -104,7 +104,7 @@ class Card(Callback):
     def __init__(self, hparams: dict[str, Any]) -> None:
         self.hparams = hparams
 
-    def on_fit_start(self, trainer: Trainer, module: XORModule) -> None:  # type: ignore[override]
+    def on_fit_start(self, trainer: Trainer, module: XORModule) -> None:
         """Write the graph, and the configuration as Hydra composed it."""
         composed = Path(trainer.default_root_dir, ".hydra", "config.yaml")
         for writer in writers(trainer):
@@ -112,7 +112,7 @@ class Card(Callback):
             if composed.exists():
                 writer.add_text("config", f"```yaml\n{composed.read_text()}\n```")
 
-    def on_fit_end(self, trainer: Trainer, module: XORModule) -> None:  # type: ignore[override]
+    def on_fit_end(self, trainer: Trainer, module: XORModule) -> None:
         """Write the HParams row with the final metrics."""
         metrics = {f"final/{name}": evaluate(module)[name] for name in ("loss", "accuracy", "solved", "solved_epoch")}
         for logger in trainer.loggers:

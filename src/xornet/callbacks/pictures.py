@@ -14,10 +14,10 @@ from xornet.module import XORModule
 class LossCurve(Callback):
     """Draws the loss curve when a run ends: `loss_curve.png`, and on two scales for TensorBoard."""
 
-    def on_fit_end(self, trainer: Trainer, module: XORModule) -> None:  # type: ignore[override]
+    def on_fit_end(self, trainer: Trainer, module: XORModule) -> None:
         """Draw."""
         curve = module.history.curve
-        if trainer.fast_dev_run or not curve:
+        if not curve:
             return
         epochs, losses = curve["epochs"].numpy(), curve["losses"].numpy()
         save(plots.loss_curve(epochs, losses), trainer, "loss_curve.png")
@@ -36,25 +36,25 @@ class DecisionBoundary(Callback):
         remedy = "use callbacks.boundary=null for none"
         self.images = checks.integer("callbacks.boundary.images", images, 2, 1000, remedy)
 
-    def on_fit_start(self, trainer: Trainer, module: XORModule) -> None:  # type: ignore[override]
+    def on_fit_start(self, trainer: Trainer, module: XORModule) -> None:
         """Space the images; only two inputs make a plane to draw on."""
         self.every_n_epochs: float = math.inf
-        self.drawable = module.x.shape[1] == 2 and not trainer.fast_dev_run
+        self.drawable = module.x.shape[1] == 2
         if self.drawable and any(writers(trainer)):
             self.every_n_epochs = max(1, math.ceil((trainer.max_epochs or -1) / (self.images - 1)))
 
-    def on_train_start(self, trainer: Trainer, module: XORModule) -> None:  # type: ignore[override]
+    def on_train_start(self, trainer: Trainer, module: XORModule) -> None:
         """Draw the networks as they start."""
         if self.every_n_epochs < math.inf:
             log_image(self.draw(module, trainer.current_epoch), trainer, "decision_boundary", trainer.current_epoch)
 
-    def on_train_epoch_end(self, trainer: Trainer, module: XORModule) -> None:  # type: ignore[override]
+    def on_train_epoch_end(self, trainer: Trainer, module: XORModule) -> None:
         """Draw, if it is time; the end is drawn anyway."""
         epoch = trainer.current_epoch + 1
         if epoch % self.every_n_epochs == 0 and epoch != trainer.max_epochs:
             log_image(self.draw(module, epoch), trainer, "decision_boundary", epoch)
 
-    def on_fit_end(self, trainer: Trainer, module: XORModule) -> None:  # type: ignore[override]
+    def on_fit_end(self, trainer: Trainer, module: XORModule) -> None:
         """Draw the end."""
         if self.drawable:
             log_image(self.draw(module, trainer.current_epoch), trainer, "decision_boundary", trainer.current_epoch)

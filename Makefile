@@ -1,0 +1,40 @@
+# `make` alone lists the targets. Needs Python 3.11 or newer and make, nothing else.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup train test lint types bench tensorboard clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: .venv/installed ## Create .venv and install the locked dependencies (once)
+
+.venv/installed: pyproject.toml requirements.lock
+	$(PYTHON) -m venv .venv
+	PIP_CONSTRAINT='$(CURDIR)/requirements.lock' $(BIN)/pip install --quiet --editable '.[dev]'
+	touch $@
+
+train: setup ## Train: the lab sheet, or anything else with ARGS="key=value ..."
+	$(BIN)/python src/train.py $(ARGS)
+
+test: setup ## Run the tests
+	$(BIN)/pytest $(ARGS)
+
+lint: setup ## Check style and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup ## Check types
+	$(BIN)/mypy
+
+bench: setup ## Measure the speed claims of the README
+	$(BIN)/python tests/bench/train.py $(ARGS)
+
+tensorboard: setup ## Serve logs/ on http://127.0.0.1:6006
+	$(BIN)/tensorboard --logdir logs --host 127.0.0.1 --samples_per_plugin images=1000,scalars=10000 $(ARGS)
+
+clean: ## Remove .venv, caches and run outputs
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache src/*.egg-info logs/*/
+	find src tests -name __pycache__ -prune -exec rm -rf {} +
