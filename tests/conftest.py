@@ -1,1 +1,99 @@
+"""What the tests share: a small run in this process, and the command line in this process."""
 
+import json
+import os
+import runpy
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.callbacks import Checkpoint
+
+from xornet.checkpoint import CheckpointFile
+from xornet.data import XORData
+from xornet.module import XORModule
+
+SRC = Path(__file__).resolve().parents[1] / "src"
+
+
+def fit(
+    folder: Path,
+    epochs: int,
+    callbacks: list[Callback] | None = None,
+    ckpt_path: Path | None = None,
+    optimizer: "partial[torch.optim.Optimizer] | None" = None,
+    trainer: dict[str, Any] | None = None,
+    **model: Any,
+) -> tuple[Trainer, XORModule]:
+    """Train for `epochs` without Hydra, console or logger; return the trainer and the module."""
+    module = XORModule(optimizer or partial(torch.optim.SGD, lr=0.1), **model)
+    fitter = Trainer(
+        max_epochs=epochs,
+        accelerator="cpu",
+        devices=1,
+        default_root_dir=folder,
+        callbacks=callbacks,
+        plugins=[CheckpointFile()],
+        **{
+            "logger": False,
+            "enable_checkpointing": any(isinstance(callback, Checkpoint) for callback in callbacks or []),
+            "enable_progress_bar": False,
+            "enable_model_summary": False,
+            **(trainer or {}),
+        },
+    )
+    fitter.fit(module, XORData(model.get("bits", 2)), ckpt_path=ckpt_path, weights_only=True)
+    return fitter, module
+
+
+@dataclass
+class Run:
+    """What a command did."""
+
+    status: int
+    out: str
+    err: str
+    folder: Path
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """Its metrics.json."""
+        metrics: dict[str, Any] = json.loads((self.folder / "metrics.json").read_text())
+        return metrics
+
+    @property
+    def last_line(self) -> str:
+        """What a person reads last."""
+        return self.err.strip().splitlines()[-1]
+
+
+Command = Callable[..., Run]
+
+
+@pytest.fixture
+def command(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
+    """Run `python src/<script> <overrides>` in this process, which spares the imports; outputs go to tmp_path."""
+    runs = iter(range(1000))
+
+    def run(*overrides: str, script: str = "train.py") -> Run:
+        folder = tmp_path / f"run{next(runs)}"
+        where = "sweep" if "-m" in overrides else "run"
+        monkeypatch.setattr(sys, "argv", [script, f"hydra.{where}.dir={folder}", *overrides])
+        monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+        capfd.readouterr()
+        try:
+            runpy.run_path(str(SRC / script), run_name="__main__")
+            status = 0
+        except SystemExit as stop:
+            status = int(stop.code or 0)
+        finally:
+            os.environ.pop("HYDRA_FULL_ERROR", None)
+        return Run(status, *capfd.readouterr(), folder)
+
+    return run

@@ -63,6 +63,8 @@ class History:
         rows = slice(-block.start % self.every, None, self.every)
         quantiles = torch.tensor(QUANTILES, dtype=torch.float64)
         errors = block.errors[rows]
+        if not len(errors):
+            return
         learnt = errors.abs() < self.tolerance
         new = {
             "epochs": torch.arange(block.start, block.start + len(block.errors))[rows],

@@ -12,6 +12,9 @@ from xornet.module import XORModule
 from xornet.results import evaluate
 
 
+BAR_DELAY = 1  # seconds: a run that is over by then shows no bar
+
+
 class LossTable(Callback):
     """Prints the sheet's table, `Epoch 0, Loss: 0.2595`, and its final predictions.
 
@@ -56,7 +59,7 @@ class EpochBar(Callback):
             total=total,
             initial=trainer.current_epoch,
             unit="epoch",
-            delay=1,
+            delay=BAR_DELAY,
             leave=False,
             dynamic_ncols=True,
             disable=not sys.stderr.isatty(),

@@ -1,0 +1,171 @@
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from conftest import fit
+from lightning.pytorch import Callback, LightningModule, Trainer
+from oracle import X, train_sheet
+
+from xornet.checkpoint import LastCheckpoint
+from xornet.module import XORModule
+from xornet.results import evaluate
+
+SGD = partial(torch.optim.SGD, lr=0.1)
+MOMENTUM = partial(torch.optim.SGD, lr=0.1, momentum=0.9)
+ADAM = partial(torch.optim.Adam, lr=0.01)
+
+
+class StopAt(Callback):
+    """Stops a run at an epoch, as a signal would."""
+
+    def __init__(self, epoch: int) -> None:
+        self.every_n_epochs = epoch
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        trainer.should_stop = trainer.current_epoch + 1 == self.every_n_epochs
+
+
+def weights(module: XORModule) -> list[torch.Tensor]:
+    return [weight.detach().clone() for weight in module.ensemble.weights]
+
+
+def assert_equal(ours: Any, theirs: Any) -> None:
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+@pytest.mark.parametrize("gradient", ["backprop", "autograd"])
+def test_one_network_follows_the_plain_loop_of_the_sheet(tmp_path: Path, gradient: str, momentum: float) -> None:
+    optimizer = partial(torch.optim.SGD, lr=0.1, momentum=momentum)
+    _, module = fit(tmp_path, 2000, optimizer=optimizer, gradient=gradient, seed=7)
+    sheet, losses = train_sheet(2000, seed=7, momentum=momentum)
+    curve = module.history.curve
+    assert curve["epochs"].tolist() == list(range(0, 2000, 2))
+    # float32: the same operations in another order, 2,000 times
+    torch.testing.assert_close(curve["losses"][:, 1].float(), torch.tensor(losses[::2]), rtol=0, atol=5e-6)
+    torch.testing.assert_close(module.network(0)(X), sheet(X), rtol=0, atol=5e-5)
+
+
+@pytest.mark.parametrize("optimizer", [SGD, MOMENTUM, ADAM])
+def test_both_gradients_give_the_same_losses(tmp_path: Path, optimizer: "partial[torch.optim.Optimizer]") -> None:
+    runs = [
+        fit(tmp_path, 500, optimizer=optimizer, gradient=gradient, networks=3, trainer={"precision": "64-true"})[1]
+        for gradient in ("backprop", "autograd")
+    ]
+    assert runs[0].ensemble.weights[0].dtype == torch.float64
+    torch.testing.assert_close(runs[0].history.curve["losses"], runs[1].history.curve["losses"], rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("optimizer", [MOMENTUM, ADAM])
+@pytest.mark.parametrize("model", [{"hidden": [3, 3]}, {"activation": "tanh", "init": 0.5}, {"bits": 3}])
+def test_each_network_of_an_ensemble_follows_its_single_run(
+    tmp_path: Path, model: dict[str, Any], optimizer: "partial[torch.optim.Optimizer]"
+) -> None:
+    double = {"precision": "64-true"}
+    _, together = fit(tmp_path, 300, optimizer=optimizer, networks=4, seed=20, trainer=double, **model)
+    for i in range(4):
+        _, alone = fit(tmp_path, 300, optimizer=optimizer, seed=20 + i, trainer=double, **model)
+        for ours, theirs in zip(weights(together), weights(alone), strict=True):
+            torch.testing.assert_close(ours[..., i], theirs[..., 0], rtol=0, atol=1e-10)
+        assert together.history.solved_epoch[i] == alone.history.solved_epoch[0]
+
+
+@pytest.mark.parametrize("stop", [1, 999, 1000, 1001])
+@pytest.mark.parametrize(("optimizer", "networks"), [(SGD, 1), (MOMENTUM, 1), (ADAM, 3)])
+def test_resumed_run_equals_uninterrupted_run(
+    tmp_path: Path, stop: int, optimizer: "partial[torch.optim.Optimizer]", networks: int
+) -> None:
+    def run(folder: str, *callbacks: Callback, ckpt_path: Path | None = None) -> tuple[Trainer, XORModule]:
+        last = LastCheckpoint(str(tmp_path / folder))
+        return fit(tmp_path, 1500, [*callbacks, last], ckpt_path, optimizer, networks=networks, seed=3)
+
+    straight_trainer, straight = run("straight")
+    stopped_trainer, _ = run("stopped", StopAt(stop))
+    assert stopped_trainer.current_epoch == stopped_trainer.global_step == stop
+    trainer, resumed = run("resumed", ckpt_path=tmp_path / "stopped" / "last.ckpt")
+
+    assert trainer.current_epoch == trainer.global_step == 1500
+    assert_equal(weights(resumed), weights(straight))
+    assert_equal(trainer.optimizers[0].state_dict(), straight_trainer.optimizers[0].state_dict())
+    assert_equal(resumed.history.state_dict(), straight.history.state_dict())
+
+
+def test_a_finished_run_resumes_to_more_epochs_and_to_none(tmp_path: Path) -> None:
+    fit(tmp_path, 700, [LastCheckpoint(str(tmp_path))], seed=3)
+    trainer, same = fit(tmp_path, 700, ckpt_path=tmp_path / "last.ckpt", seed=3)
+    assert trainer.current_epoch == 700
+    _, longer = fit(tmp_path, 900, ckpt_path=tmp_path / "last.ckpt", seed=3)
+    _, straight = fit(tmp_path, 900, seed=3)
+    assert_equal(weights(longer), weights(straight))
+    assert evaluate(same)["loss"] == pytest.approx(straight.history.curve["losses"][700, 1].item(), abs=1e-7)
+
+
+def test_a_checkpoint_of_another_configuration_is_refused_by_name(tmp_path: Path) -> None:
+    fit(tmp_path, 5, [LastCheckpoint(str(tmp_path))], networks=2)
+    for other, named in (({"hidden": [5]}, "hidden"), ({"networks": 3}, "networks"), ({"seed": 1}, "seed")):
+        with pytest.raises(ValueError, match=f"ckpt_path holds a run with {named}="):
+            fit(tmp_path, 9, ckpt_path=tmp_path / "last.ckpt", **{"networks": 2, **other})
+    with pytest.raises(ValueError, match="ckpt_path holds a run with optimizer="):
+        fit(tmp_path, 9, ckpt_path=tmp_path / "last.ckpt", optimizer=ADAM, networks=2)
+
+
+def test_lightnings_own_load_from_checkpoint_gives_the_networks_back(tmp_path: Path) -> None:
+    _, module = fit(tmp_path, 30, [LastCheckpoint(str(tmp_path))], networks=2, hidden=[3])
+    loaded = XORModule.load_from_checkpoint(tmp_path / "last.ckpt", weights_only=True)
+    assert_equal(weights(loaded), weights(module))
+
+
+def test_solved_epoch_is_the_first_at_which_every_point_is_learnt(tmp_path: Path) -> None:
+    def run(epochs: int) -> XORModule:
+        return fit(tmp_path, epochs, optimizer=partial(torch.optim.Adam, lr=0.05), hidden=[8], seed=1)[1]
+
+    solved = int(run(400).history.solved_epoch[0])
+    assert 1 < solved < 400
+    for epochs in (solved - 1, solved, solved + 1):  # also where the very last update solves the table
+        results = evaluate(run(epochs))
+        assert results["solved"] is (epochs >= solved)
+        assert results["solved_epoch"] == (solved if epochs >= solved else None)
+
+
+def test_a_loss_that_becomes_nan_stops_the_run_and_keeps_the_last_good_checkpoint(tmp_path: Path) -> None:
+    class Break(Callback):
+        every_n_epochs = 30
+
+        def on_train_epoch_end(self, trainer: Trainer, pl_module: XORModule) -> None:
+            if trainer.current_epoch + 1 == 30:
+                pl_module.ensemble.weights[0].data.fill_(torch.nan)
+
+    with pytest.raises(ValueError, match="the loss became nan at epoch 30; use a smaller optimizer.lr"):
+        fit(tmp_path, 100, [Break(), LastCheckpoint(str(tmp_path), every_n_epochs=20)])
+    _, resumed = fit(tmp_path, 100, ckpt_path=tmp_path / "last.ckpt")
+    _, straight = fit(tmp_path, 100)
+    assert_equal(weights(resumed), weights(straight))
+
+
+def test_weights_that_overflow_at_the_end_of_a_block_are_not_saved(tmp_path: Path) -> None:
+    class Break(Callback):
+        every_n_epochs = 1
+
+        def on_train_batch_start(self, trainer: Trainer, pl_module: XORModule, batch: Any, batch_idx: int) -> None:
+            if trainer.current_epoch == 10:
+                trainer.optimizers[0].param_groups[0]["lr"] = torch.inf
+
+    with pytest.raises(ValueError, match="became nan at epoch"):
+        fit(tmp_path, 30, [Break(), LastCheckpoint(str(tmp_path), every_n_epochs=1)])
+    state = torch.load(tmp_path / "last.ckpt", weights_only=True)["state_dict"]
+    assert all(value.isfinite().all() for value in state.values())
+
+
+def test_one_lost_network_does_not_disturb_the_others(tmp_path: Path) -> None:
+    class Break(Callback):
+        every_n_epochs = 10
+
+        def on_train_epoch_end(self, trainer: Trainer, pl_module: XORModule) -> None:
+            pl_module.ensemble.weights[0].data[..., 1] = torch.nan
+
+    _, module = fit(tmp_path, 50, [Break()], networks=3)
+    _, straight = fit(tmp_path, 50, networks=3)
+    for ours, theirs in zip(weights(module), weights(straight), strict=True):
+        assert_equal(ours[..., [0, 2]], theirs[..., [0, 2]])

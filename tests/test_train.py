@@ -1,0 +1,242 @@
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import events
+import pytest
+import torch
+from conftest import SRC, Command, Run
+from oracle import SheetNet, X, Y
+
+# The sheet's printed figures, and how far float32 rounding may carry an equivalent formula from them (epoch by epoch
+# the plateau amplifies it): 6e-4 for losses, 6e-3 for predictions.
+SHEET = """0.2595 0.2497 0.2492 0.2483 0.2458 0.2361 0.1899 0.0877 0.0361 0.0194
+           0.0125 0.0089 0.0069 0.0055 0.0046 0.0039 0.0034 0.0030 0.0027 0.0024"""
+PREDICTIONS = [0.0494, 0.9517, 0.9569, 0.0431]
+
+
+def test_the_default_run_prints_the_sheet_and_leaves_what_it_promises(command: Command) -> None:
+    run = command()
+    assert run.status == 0
+    rows = re.findall(r"^Epoch (\d+), Loss: (\d\.\d{4})$", run.out, re.M)
+    assert [int(epoch) for epoch, _ in rows] == list(range(0, 20000, 1000))
+    assert [float(loss) for _, loss in rows] == pytest.approx([float(loss) for loss in SHEET.split()], abs=6e-4)
+    table, predictions = run.out.split("Final predictions:\n")
+    assert len(table.splitlines()) == 20
+    assert re.fullmatch(r"tensor\(\[\[0\.\d{4}\],\n( {8}\[0\.\d{4}\](,\n|\]\)\n)){3}", predictions), predictions
+    assert [float(p) for p in re.findall(r"0\.\d{4}", predictions)] == pytest.approx(PREDICTIONS, abs=6e-3)
+    assert "\x1b" not in run.out + run.err
+    assert "\r" not in run.out + run.err  # no bar where there is no terminal
+    assert run.err.count("\n") == 1, run.err  # one line: where the results are
+
+    metrics = run.metrics
+    assert metrics["epochs"] == 20000
+    assert metrics["networks"] == 1
+    assert metrics["seed"] == 452582093
+    assert metrics["solved"] is True
+    assert 5000 < metrics["solved_epoch"] < 7000
+    assert metrics["predictions"] == pytest.approx(PREDICTIONS, abs=6e-3)
+    assert metrics["seconds"] > 0
+    check_files(run)
+    check_curves(run)
+
+
+def check_files(run: Run) -> None:
+    names = {str(path.relative_to(run.folder)) for path in run.folder.rglob("*") if path.is_file()}
+    assert {re.sub(r"(tfevents).*", r"\1", name) for name in names} == {
+        ".hydra/config.yaml",
+        ".hydra/hydra.yaml",
+        ".hydra/overrides.yaml",
+        "train.log",
+        "metrics.json",
+        "loss_curve.png",
+        "decision_boundary.png",
+        "checkpoints/last.ckpt",
+        "xornet.pt",
+        "hparams.yaml",
+        "events.out.tfevents",
+    }
+    for picture in ("loss_curve.png", "decision_boundary.png"):
+        assert (run.folder / picture).read_bytes().startswith(b"\x89PNG")
+
+    sheet = SheetNet()  # the weights serve without this project
+    sheet.load_state_dict(torch.load(run.folder / "xornet.pt", weights_only=True))
+    assert sheet(X).flatten().tolist() == pytest.approx(run.metrics["predictions"], abs=1e-6)
+    assert torch.nn.MSELoss()(sheet(X), Y).item() == pytest.approx(run.metrics["loss"], abs=1e-6)
+
+    checkpoint = torch.load(run.folder / "checkpoints" / "last.ckpt", weights_only=True)
+    assert checkpoint["global_step"] == 20000
+
+
+def check_curves(run: Run) -> None:
+    log = events.read(run.folder)
+    loss = events.scalar(run.folder, "train/loss")
+    assert list(loss) == list(range(0, 20000, 20))  # 1,000 points: TensorBoard shows every one
+    printed = {int(epoch): float(value) for epoch, value in re.findall(r"Epoch (\d+), Loss: (\S+)", run.out)}
+    assert {epoch: loss[epoch] for epoch in printed} == pytest.approx(printed, abs=5.1e-5)
+    assert set(log.Tags()["scalars"]) == {
+        "train/loss",
+        "train/accuracy",
+        *(f"predictions/{point}" for point in ("00", "01", "10", "11")),
+        *(f"gradients/{layer}" for layer in ("hidden", "output")),
+        *(f"final/{metric}" for metric in ("loss", "accuracy", "solved", "solved_epoch")),
+    }
+    accuracy = events.scalar(run.folder, "train/accuracy")
+    solved = run.metrics["solved_epoch"]
+    assert all((value == 1) == (epoch >= solved) for epoch, value in accuracy.items())
+    assert events.scalar(run.folder, "predictions/01")[19980] == pytest.approx(run.metrics["predictions"][1], abs=1e-3)
+    # the first gradient, by autograd on the network as it started
+    torch.manual_seed(452582093)
+    sheet = SheetNet()
+    torch.nn.MSELoss()(sheet(X), Y).backward()
+    for layer in ("hidden", "output"):
+        gradient = torch.cat([p.grad.flatten() for p in getattr(sheet, layer).parameters()])
+        assert events.scalar(run.folder, f"gradients/{layer}")[0] == pytest.approx(gradient.norm().item(), rel=1e-5)
+
+    boundary = [image.step for image in log.Images("decision_boundary")]
+    assert boundary == list(range(0, 20001, 2000))
+    assert [image.step for image in log.Images("loss_curve")] == [20000]
+    assert {f"weights/{layer}" for layer in ("hidden", "output")} == set(log.Tags()["histograms"])
+    assert log.Tags()["graph"] is True
+    text = log.Tensors("config/text_summary")[0].tensor_proto.string_val[0].decode()
+    assert "lr: 0.1" in text
+    assert "max_epochs: 20000" in text
+    hparams = log.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
+    for name in (b"optimizer/lr", b"model/hidden", b"networks", b"seed", b"max_epochs"):
+        assert name in hparams
+    assert b"hp_metric" not in log.SummaryMetadata("_hparams_/experiment").plugin_data.content
+
+
+def test_a_sweep_runs_every_job_in_a_directory_of_its_own(command: Command) -> None:
+    run = command("-m", "optimizer.lr=0.01,0.1,1.0", "trainer.max_epochs=1500")
+    assert run.status == 0
+    names = [f"{number}_optimizer.lr={lr},trainer.max_epochs=1500" for number, lr in enumerate((0.01, 0.1, 1.0))]
+    assert {path.name for path in run.folder.iterdir() if path.is_dir()} == set(names)
+    losses = [json.loads((run.folder / name / "metrics.json").read_text())["loss"] for name in names]
+    assert losses[0] > losses[1] > losses[2]
+    alone = command("optimizer.lr=1.0", "trainer.max_epochs=1500")
+    assert alone.metrics["loss"] == losses[2]  # neighbours change nothing
+
+
+def test_a_run_is_the_same_from_any_directory_and_in_a_fresh_process(command: Command, tmp_path: Path) -> None:
+    overrides = ["trainer.max_epochs=1200", "seed=5", f"hydra.run.dir={tmp_path / 'fresh'}"]
+    done = subprocess.run(
+        [sys.executable, SRC / "train.py", *overrides], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    here = command("trainer.max_epochs=1200", "seed=5")
+    assert done.stdout == here.out
+    ours, theirs = (torch.load(folder / "xornet.pt", weights_only=True) for folder in (here.folder, tmp_path / "fresh"))
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    assert not list(tmp_path.glob("outputs"))
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_stops_with_a_checkpoint_from_which_the_run_resumes(
+    command: Command, tmp_path: Path, number: signal.Signals, status: int
+) -> None:
+    folder = tmp_path / "stopped"
+    process = subprocess.Popen(
+        [sys.executable, SRC / "train.py", f"hydra.run.dir={folder}", "callbacks.boundary=null"],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    while "Epoch 3000" not in process.stdout.readline():
+        pass
+    process.send_signal(number)
+    start = time.monotonic()
+    assert process.wait() == status
+    assert time.monotonic() - start < 2
+    process.stdout.close()
+    assert not (folder / "metrics.json").exists()
+    stopped = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["global_step"]
+    assert 3000 <= stopped < 20000
+    resumed = command(f"ckpt_path={folder}/checkpoints/last.ckpt", "trainer.max_epochs=20000", "callbacks.boundary=null")
+    straight = command("callbacks.boundary=null")
+    ours, theirs = (torch.load(run.folder / "xornet.pt", weights_only=True) for run in (resumed, straight))
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    assert events.scalar(resumed.folder, "train/loss") == events.scalar(straight.folder, "train/loss")
+    assert resumed.metrics["solved_epoch"] == straight.metrics["solved_epoch"]
+
+
+@pytest.mark.parametrize("epochs", [1, 17, 1234])
+def test_counters_checkpoint_and_axis_agree_at_odd_lengths(command: Command, epochs: int) -> None:
+    run = command(f"trainer.max_epochs={epochs}")
+    assert run.metrics["epochs"] == epochs
+    checkpoint = torch.load(run.folder / "checkpoints" / "last.ckpt", weights_only=True)
+    assert checkpoint["global_step"] == epochs
+    loss = events.scalar(run.folder, "train/loss")
+    every = 2 if epochs > 1000 else 1
+    assert list(loss) == list(range(0, epochs, every))
+    images = [image.step for image in events.read(run.folder).Images("decision_boundary")]
+    assert images[0] == 0
+    assert images[-1] == epochs
+    assert len(images) == min(11, epochs + 1) or epochs > 17
+
+
+def test_every_knob_of_the_network_reaches_the_run(command: Command) -> None:
+    run = command(
+        "trainer.max_epochs=300",
+        "data.bits=3",
+        "model.hidden=[8,8]",
+        "model.activation=tanh",
+        "model.init=0.5",
+        "model.tolerance=0.3",
+        "model.gradient=autograd",
+        "trainer.precision=64-true",
+        "optimizer=adam",
+        "optimizer.betas=[0.8,0.99]",
+        "optimizer.weight_decay=0.001",
+        "networks=3",
+        "seed=9",
+    )
+    assert run.status == 0
+    state = torch.load(run.folder / "checkpoints" / "last.ckpt", weights_only=True)
+    assert [tuple(value.shape) for value in state["state_dict"].values()] == [(4, 8, 3), (9, 8, 3), (9, 1, 3)]
+    assert {value.dtype for value in state["state_dict"].values()} == {torch.float64}
+    (group,) = state["optimizer_states"][0]["param_groups"]
+    assert (group["betas"], group["weight_decay"]) == ([0.8, 0.99], 0.001)
+    assert run.metrics["networks"] == 3
+    assert 0 <= run.metrics["solved"] <= 1
+    assert run.out.endswith("of 3 networks\n")
+    assert not (run.folder / "decision_boundary.png").exists()  # three inputs make no plane
+
+
+def test_experiment_linear_shows_that_no_line_separates_xor(command: Command) -> None:
+    run = command("experiment=linear")
+    assert run.metrics["loss"] == pytest.approx(0.25, abs=1e-4)
+    assert run.metrics["predictions"] == pytest.approx([0.5] * 4, abs=1e-2)
+    assert (run.metrics["solved"], run.metrics["solved_epoch"]) == (False, None)
+
+
+def test_loggers_can_be_exchanged_and_switched_off(command: Command) -> None:
+    csv = command("trainer.max_epochs=500", "logger=csv")
+    rows = (csv.folder / "metrics.csv").read_text().splitlines()
+    assert "train/loss" in rows[0]
+    assert not list(csv.folder.glob("events*"))
+    none = command("trainer.max_epochs=500", "trainer.logger=false")
+    assert none.metrics["loss"] == csv.metrics["loss"]
+    assert not list(none.folder.glob("events*"))
+    assert (none.folder / "loss_curve.png").exists()
+
+
+def test_trainer_options_work_as_lightning_spells_them(command: Command) -> None:
+    assert command("trainer.fast_dev_run=true").metrics["epochs"] == 1
+    timed = command("trainer.max_epochs=-1", "trainer.max_time=00:00:00:01", "callbacks.gradients=null")
+    assert timed.metrics["epochs"] > 1000
+    assert timed.metrics["seconds"] < 3
+    stopped = command("callbacks=early_stopping", "callbacks.early_stopping.stopping_threshold=0.2")
+    assert 5000 < stopped.metrics["epochs"] < 7000
+    assert stopped.metrics["epochs"] % 100 == 0
+
+
+def test_on_a_terminal_one_bar_counts_epochs(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setattr("xornet.callbacks.console.BAR_DELAY", 0)
+    run = command("trainer.max_epochs=3000")
+    assert re.search(r"3000/3000 \[.*epoch/s.*loss=0\.\d{4}", run.err)
+    assert len(re.findall(r"^Epoch \d+, Loss: \d\.\d{4}$", run.out, re.M)) == 3
