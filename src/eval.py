@@ -44,7 +44,7 @@ def load(ckpt_path: str) -> XORModule:
         module = XORModule(**checkpoint["hyper_parameters"])
         module.on_load_checkpoint(checkpoint)
         module.load_state_dict(checkpoint["state_dict"])
-    except (TypeError, KeyError, RuntimeError) as error:
+    except (TypeError, KeyError) as error:
         raise ValueError(f"ckpt_path={ckpt_path} does not fit together; use another checkpoint") from error
     module.set_table(*truth_table(module.hparams["bits"]))
     return module

@@ -15,6 +15,7 @@ import torch
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
+from xornet import rundir
 from xornet.checkpoint import CheckpointFile
 from xornet.data import XORData
 from xornet.module import XORModule
@@ -78,13 +79,12 @@ Command = Callable[..., Run]
 
 @pytest.fixture
 def command(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
-    """Run `python src/<script> <overrides>` in this process, which spares the imports; outputs go to tmp_path."""
-    runs = iter(range(1000))
+    """Run `python src/<script> <overrides>` in this process, which spares the imports, with tmp_path for the project."""
+    monkeypatch.setattr(rundir, "PROJECT", tmp_path)
 
     def run(*overrides: str, script: str = "train.py") -> Run:
-        folder = tmp_path / f"run{next(runs)}"
-        where = "sweep" if "-m" in overrides else "run"
-        monkeypatch.setattr(sys, "argv", [script, f"hydra.{where}.dir={folder}", *overrides])
+        before = set(tmp_path.glob("logs/*/*/*"))
+        monkeypatch.setattr(sys, "argv", [script, *overrides])
         monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
         capfd.readouterr()
         try:
@@ -94,6 +94,7 @@ def command(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pyte
             status = int(stop.code or 0)
         finally:
             os.environ.pop("HYDRA_FULL_ERROR", None)
+        (folder,) = set(tmp_path.glob("logs/*/*/*")) - before or {tmp_path / "none"}
         return Run(status, *capfd.readouterr(), folder)
 
     return run

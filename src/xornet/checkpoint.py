@@ -1,6 +1,7 @@
 """Checkpoints: written whole or not at all, read without running any code of theirs."""
 
 import pickle
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,8 @@ class CheckpointFile(TorchCheckpointIO):
         """
         remedy = "use the checkpoints/last.ckpt of a run"
         try:
-            checkpoint = torch.load(path, map_location=map_location, weights_only=True)
+            with warnings.catch_warnings(action="ignore"):  # about files that are refused below
+                checkpoint = torch.load(path, map_location=map_location, weights_only=True)
         except FileNotFoundError:
             raise ValueError(f"ckpt_path={path} does not exist; {remedy}") from None
         except pickle.UnpicklingError as error:

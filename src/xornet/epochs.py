@@ -11,6 +11,7 @@ from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import ModelSummary, ProgressBar, Timer
 
 LARGEST_BLOCK = 1000
+ENDLESS = 20000
 PRECISIONS = ("32-true", "64-true")
 _EPOCH_HOOKS = ("on_train_epoch_start", "on_train_epoch_end", "on_train_batch_start", "on_train_batch_end")
 _NOT_COUNTING_EPOCHS = (ModelSummary, ProgressBar, Timer)
@@ -32,10 +33,16 @@ def next_look(callback: Callback, epoch: int) -> float:
     return math.inf if silent else epoch + 1
 
 
+def run_length(trainer: Trainer) -> int:
+    """Return how many epochs a run is to have, for spacing what is drawn and logged; ENDLESS where there is no limit."""
+    limits = [limit for limit in (trainer.max_epochs, trainer.max_steps) if limit not in (None, -1)]
+    return min(limits, default=ENDLESS)
+
+
 def block_length(trainer: Trainer, largest: int = LARGEST_BLOCK) -> int:
     """Return how many epochs to run before somebody must look: a callback, `max_epochs`, `max_steps` or `largest`."""
     epoch = trainer.current_epoch
-    ends: Iterable[float] = [next_look(callback, epoch) for callback in trainer.callbacks]  # type: ignore[attr-defined]
+    ends: list[float] = [next_look(callback, epoch) for callback in trainer.callbacks]
     if trainer.max_epochs not in (None, -1):
         ends = [*ends, trainer.max_epochs]
     if trainer.max_steps != -1:

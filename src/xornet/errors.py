@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 from hydra.errors import HydraException
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, InterpolationResolutionError, OmegaConfBaseException
 
 # What upstream says: what a person here can do about it.
 REMEDIES = {
@@ -49,8 +49,9 @@ def one_line(overrides: Sequence[str]) -> Iterator[None]:
 
 def root_cause(error: BaseException) -> BaseException:
     """The error that Hydra or OmegaConf wrapped, if they did."""
-    wrapped = isinstance(error, THEIRS) and error.__cause__
-    return wrapped or error
+    if isinstance(error, InterpolationResolutionError):
+        return error.__context__ or error
+    return (isinstance(error, THEIRS) and error.__cause__) or error
 
 
 def explain(error: BaseException, overrides: Sequence[str]) -> str:
@@ -70,8 +71,11 @@ def explain(error: BaseException, overrides: Sequence[str]) -> str:
         message += "; use hydra.run.dir=<a writable directory with free space>"
     elif ";" not in message and "use " not in message:
         message += "; correct or drop it (README, Configuration)"
-    about = [o for o in overrides if o.partition("=")[0].lstrip("+~") in message] or [
-        o for o in overrides if not o.startswith("-") and o.startswith(place)
-    ]
-    missing = [o for o in about if not all(part in message for part in o.split("=", 1))]
-    return f"{' '.join(missing)}: {message}" if missing else message
+    given = [override.lstrip("+~").partition("=") for override in overrides if not override.startswith("-")]
+    about = (
+        [override for override in given if override[0] in message]
+        or [override for override in given if override[2] and override[2] in message]
+        or [override for override in given if override[0].startswith(place)]
+    )
+    unsaid = ["".join(override) for override in about if not (override[0] in message and override[2] in message)]
+    return f"{' '.join(unsaid)}: {message}" if unsaid else message

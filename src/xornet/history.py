@@ -34,7 +34,7 @@ class Block:
 class History:
     """The curve of a run, and the epoch at which each network solved the table.
 
-    The curve holds every n-th epoch, with n so that a run of `max_epochs` has at most CURVE_POINTS of them: a long run
+    The curve holds every n-th epoch, with n so that a run has at most CURVE_POINTS of them: a long run
     remembers, logs and draws no more than a short one.
 
     Args:
@@ -52,9 +52,9 @@ class History:
         # points learnt; solved (S,), share of networks; errors (S, P) of network 0.
         self.curve: dict[str, Tensor] = {}
 
-    def set_length(self, max_epochs: int | None) -> None:
-        """Choose n for a run of `max_epochs` (None or -1: no limit)."""
-        self.every = max(1, math.ceil((max_epochs or -1) / CURVE_POINTS))
+    def set_length(self, epochs: int) -> None:
+        """Choose n for a run of `epochs`."""
+        self.every = math.ceil(epochs / CURVE_POINTS)
 
     def record(self, block: Block) -> None:
         """Add a block."""

@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 from xornet import checks
 from xornet.autograd import Autograd
 from xornet.backprop import Backprop
-from xornet.epochs import LARGEST_BLOCK, block_length, count_epochs
+from xornet.epochs import LARGEST_BLOCK, block_length, count_epochs, run_length
 from xornet.history import Block, History
 from xornet.network import Ensemble, XORNet, layer_names
 from xornet.optimizer import check_optimizer, describe_optimizer
@@ -75,7 +75,7 @@ class XORModule(LightningModule):
         """Take the truth table from the data module: its one batch."""
         (batch,) = self.trainer.datamodule.train_dataloader()  # type: ignore[attr-defined]
         self.set_table(*batch)
-        self.history.set_length(self.trainer.max_epochs)
+        self.history.set_length(run_length(self.trainer))
 
     def configure_optimizers(self) -> Optimizer:
         """The configured optimizer over all networks: any elementwise one steps N networks as it would step one."""
@@ -169,4 +169,7 @@ class XORModule(LightningModule):
                     f"ckpt_path holds a run with {key}={theirs.get(key)}, but this run has {key}={value}; "
                     "resume with the configuration that the run was started with"
                 )
+        shapes, needed = ({k: v.shape for k, v in d.items()} for d in (checkpoint["state_dict"], self.state_dict()))
+        if shapes != needed:
+            raise ValueError("ckpt_path holds weights that do not fit its own configuration; use another checkpoint")
         self.history.load_state_dict(checkpoint["history"])

@@ -10,6 +10,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch.utils.tensorboard import SummaryWriter
 
 from xornet import checks
+from xornet.epochs import run_length
 from xornet.history import CURVE_POINTS
 from xornet.module import XORModule
 from xornet.results import evaluate
@@ -69,7 +70,7 @@ class Gradients(Callback):
 
     def setup(self, trainer: Trainer, module: XORModule, stage: str) -> None:
         """Space the looks."""
-        self.every_n_epochs = max(self.every, math.ceil((trainer.max_epochs or -1) / CURVE_POINTS))
+        self.every_n_epochs = max(self.every, math.ceil(run_length(trainer) / CURVE_POINTS))
 
     def on_train_start(self, trainer: Trainer, module: XORModule) -> None:
         """Look at the networks as they start."""

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from xornet import checks, plots, rundir
 from xornet.callbacks.curves import writers
+from xornet.epochs import run_length
 from xornet.module import XORModule
 
 
@@ -41,7 +42,7 @@ class DecisionBoundary(Callback):
         self.every_n_epochs: float = math.inf
         self.drawable = module.x.shape[1] == 2
         if self.drawable and any(writers(trainer)):
-            self.every_n_epochs = max(1, math.ceil((trainer.max_epochs or -1) / (self.images - 1)))
+            self.every_n_epochs = math.ceil(run_length(trainer) / (self.images - 1))
 
     def on_train_start(self, trainer: Trainer, module: XORModule) -> None:
         """Draw the networks as they start."""

@@ -1,0 +1,145 @@
+import json
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import Command
+
+from xornet import rundir
+from xornet.rundir import PROJECT
+
+# each bad override, and what its last line must name besides the key and the value: the remedy
+BAD = {
+    "foo=1": "use one of callbacks, ckpt_path, data",
+    "optimizer.learning_rate=1": "use one of lr, momentum",
+    "model.hiden=[3]": "use one of activation, bits",
+    "optimizer=foo": "adam open sgd",
+    "optimizer.lr=-1": "use e.g. optimizer.lr=0.1",
+    "optimizer.lr=nan": "use e.g. optimizer.lr=0.1",
+    "optimizer.lr=fast": "use e.g. optimizer.lr=0.1",
+    "optimizer._target_=torch.optim.LBFGS": "use e.g. optimizer._target_=torch.optim.RMSprop",
+    "optimizer._target_=torch.optim.Foo": "correct or drop it",
+    "trainer.max_epochs=0": "use e.g. trainer.max_epochs=20000",
+    "trainer.max_epochs=-5": "must be a non-negative integer or -1",
+    "trainer.max_epochs=many": "use e.g. trainer.max_epochs=20000",
+    "trainer.max_epoch=5": "unexpected keyword argument",
+    "trainer.max_time=soon": "Expected a string in the format DD:HH:MM:SS",
+    "trainer.devices=2": "use networks=N",
+    "trainer.precision=bf16-mixed": "use one of 32-true, 64-true",
+    "trainer.gradient_clip_val=1": "use a smaller optimizer.lr",
+    "trainer.accumulate_grad_batches=2": "leave it at 1",
+    "networks=0": "use networks=1",
+    "networks=many": "use networks=1",
+    "networks=1000001": "use networks=1",
+    "seed=-1": "use e.g. seed=0",
+    "model.hidden=[0]": "use model.hidden=[]",
+    "model.hidden=wide": "use e.g. model.hidden=[4]",
+    "model.activation=softmax": "one of sigmoid, tanh, relu",
+    "model.gradient=guess": "one of backprop, autograd",
+    "model.tolerance=-1": "use model.tolerance=0.5",
+    "model.init=-1": "use model.init=null",
+    "data.bits=0": "use data.bits=2",
+    "data.bits=30": "use data.bits=2",
+    "data.bits=two": "use data.bits=2",
+    "callbacks.table.every=0": "use e.g. callbacks.table.every=1000",
+    "callbacks.boundary.images=1": "use callbacks.boundary=null",
+    "ckpt_path=nowhere.ckpt": "does not exist; use the checkpoints/last.ckpt",
+}
+
+
+@pytest.mark.parametrize(("override", "remedy"), BAD.items())
+def test_bad_input_ends_in_one_line_with_key_value_and_remedy(command: Command, override: str, remedy: str) -> None:
+    run = command(override)
+    key, value = override.split("=", 1)
+    assert run.status == 1
+    assert run.last_line.startswith("error: ")
+    assert key in run.last_line
+    assert value.strip("[]") in run.last_line
+    assert remedy in run.last_line
+    assert "Traceback" not in run.err
+    assert not list(run.folder.rglob("metrics.json"))
+    assert not list(run.folder.rglob("*.ckpt"))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_asking_for_a_gpu_that_is_not_there_is_one_line(command: Command) -> None:
+    run = command("trainer.accelerator=gpu")
+    assert run.last_line == (
+        "error: trainer.accelerator=gpu: this machine has no usable GPU; use trainer.accelerator=cpu"
+    )
+
+
+def test_a_directory_that_cannot_be_made_is_named(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "logs").write_text("a file where the directory should be")
+    run = command()
+    assert run.status == 1
+    assert f"{tmp_path}/logs/train/runs" in run.last_line
+    assert run.last_line.endswith("use hydra.run.dir=<a writable directory with free space>")
+    run = command(f"hydra.run.dir={tmp_path}/logs/here")
+    assert run.last_line.startswith(f"error: hydra.run.dir={tmp_path}/logs/here: ")
+
+
+def test_a_full_disk_leaves_the_last_good_checkpoint(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    save, saved = torch.save, []
+
+    def fill_the_disk(checkpoint: object, path: Path) -> None:
+        save(checkpoint, path)
+        if len(saved) == 2:
+            path.write_bytes(path.read_bytes()[:100])
+            raise RuntimeError("PytorchStreamWriter failed writing file data/0: file write failed")
+        saved.append(path)
+
+    monkeypatch.setattr(torch, "save", fill_the_disk)
+    run = command("trainer.max_epochs=500", "callbacks.checkpoint.every_n_epochs=100")
+    assert run.status == 1
+    last = run.folder / "checkpoints" / "last.ckpt"
+    assert f"cannot write {last}" in run.last_line
+    assert "use hydra.run.dir=<a writable directory with free space>" in run.last_line
+    assert torch.load(last, weights_only=True)["global_step"] == 200
+    assert [path.name for path in last.parent.iterdir()] == ["last.ckpt"]
+    assert not (run.folder / "metrics.json").exists()
+
+
+def test_a_loss_that_becomes_nan_says_at_which_epoch(command: Command) -> None:
+    run = command("model.activation=relu", "model.init=1e30", "optimizer.lr=1e30", "trainer.max_epochs=500")
+    assert run.status == 1
+    assert "the loss became nan at epoch 0; use a smaller optimizer.lr or model.init" in run.last_line
+    assert not list(run.folder.rglob("*.ckpt"))
+
+
+def test_two_runs_in_the_same_second_never_share_a_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rundir, "PROJECT", tmp_path)
+    folders = [Path(rundir.claim("logs/train/runs")) for _ in range(5)]
+    assert len(set(folders)) == 5
+    assert all(folder.is_dir() for folder in folders)
+    assert {folder.parent for folder in folders} == {tmp_path / "logs" / "train" / "runs"}
+
+
+def test_outputs_go_to_the_projects_logs_from_any_directory(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert (PROJECT / "src" / "train.py").exists()
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    run = command("trainer.max_epochs=3")
+    assert run.folder.parent == tmp_path / "logs" / "train" / "runs"
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d(_\d+)?", run.folder.name)
+    assert (run.folder / "metrics.json").exists()
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
+def test_what_is_written_is_whole_or_absent(tmp_path: Path) -> None:
+    target = tmp_path / "metrics.json"
+    rundir.write(target, lambda path: path.write_text(json.dumps({"epochs": 1})))
+
+    def fail(path: Path) -> None:
+        path.write_text('{"epo')
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match=f"cannot write {target}: .*No space left on device"):
+        rundir.write(target, fail)
+    assert json.loads(target.read_text()) == {"epochs": 1}
+    assert list(tmp_path.iterdir()) == [target]
