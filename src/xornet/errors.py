@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 from hydra.errors import HydraException
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from omegaconf.errors import ConfigAttributeError, ConfigKeyError, InterpolationResolutionError, OmegaConfBaseException
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 # What upstream says: what a person here can do about it.
 REMEDIES = {
@@ -49,8 +49,6 @@ def one_line(overrides: Sequence[str]) -> Iterator[None]:
 
 def root_cause(error: BaseException) -> BaseException:
     """The error that Hydra or OmegaConf wrapped, if they did."""
-    if isinstance(error, InterpolationResolutionError):
-        return error.__context__ or error
     return (isinstance(error, THEIRS) and error.__cause__) or error
 
 
@@ -67,7 +65,7 @@ def explain(error: BaseException, overrides: Sequence[str]) -> str:
     for theirs, ours in REMEDIES.items():
         if re.search(theirs, message):
             message = re.sub(f"{theirs}.*", ours, message)
-    if isinstance(cause, OSError) and not isinstance(cause, HydraException):
+    if "[Errno" in message or (isinstance(cause, OSError) and not isinstance(cause, HydraException)):
         message += "; use hydra.run.dir=<a writable directory with free space>"
     elif ";" not in message and "use " not in message:
         message += "; correct or drop it (README, Configuration)"
@@ -75,7 +73,7 @@ def explain(error: BaseException, overrides: Sequence[str]) -> str:
     about = (
         [override for override in given if override[0] in message]
         or [override for override in given if override[2] and override[2] in message]
-        or [override for override in given if override[0].startswith(place)]
+        or [override for override in given if place and override[0].startswith(place)]
     )
     unsaid = ["".join(override) for override in about if not (override[0] in message and override[2] in message)]
     return f"{' '.join(unsaid)}: {message}" if unsaid else message
