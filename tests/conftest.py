@@ -28,7 +28,7 @@ def fit(
     epochs: int,
     callbacks: list[Callback] | None = None,
     ckpt_path: Path | None = None,
-    optimizer: "partial[torch.optim.Optimizer] | None" = None,
+    optimizer: "partial[Any] | None" = None,
     trainer: dict[str, Any] | None = None,
     **model: Any,
 ) -> tuple[Trainer, XORModule]:
@@ -79,7 +79,7 @@ Command = Callable[..., Run]
 
 @pytest.fixture
 def command(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
-    """Run `python src/<script> <overrides>` in this process, which spares the imports, with tmp_path for the project."""
+    """Run `python src/<script> <overrides>` in this process, sparing the imports, with outputs under tmp_path."""
     monkeypatch.setattr(rundir, "PROJECT", tmp_path)
 
     def run(*overrides: str, script: str = "train.py") -> Run:

@@ -19,8 +19,7 @@ class SheetNet(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map x (P, 2) to predictions (P, 1)."""
         x = self.sigmoid(self.hidden(x))
-        x = self.sigmoid(self.output(x))
-        return x
+        return self.sigmoid(self.output(x))
 
 
 def train_sheet(epochs: int, seed: int, lr: float = 0.1, momentum: float = 0.0) -> tuple[SheetNet, list[float]]:

@@ -81,7 +81,8 @@ def test_a_directory_that_cannot_be_made_is_named(command: Command, tmp_path: Pa
 
 
 def test_a_full_disk_leaves_the_last_good_checkpoint(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    save, saved = torch.save, []
+    saved: list[Path] = []
+    save = torch.save
 
     def fill_the_disk(checkpoint: object, path: Path) -> None:
         save(checkpoint, path)

@@ -5,7 +5,6 @@ gradient step here. Nobody may notice: every callback sees the epochs it wants, 
 """
 
 import math
-from collections.abc import Iterable
 
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import ModelSummary, ProgressBar, Timer
@@ -34,7 +33,7 @@ def next_look(callback: Callback, epoch: int) -> float:
 
 
 def run_length(trainer: Trainer) -> int:
-    """Return how many epochs a run is to have, for spacing what is drawn and logged; ENDLESS where there is no limit."""
+    """Return how many epochs a run is to have, ENDLESS without a limit: for spacing what is drawn and logged."""
     limits = [limit for limit in (trainer.max_epochs, trainer.max_steps) if limit not in (None, -1)]
     return min(limits, default=ENDLESS)
 
@@ -42,7 +41,8 @@ def run_length(trainer: Trainer) -> int:
 def block_length(trainer: Trainer, largest: int = LARGEST_BLOCK) -> int:
     """Return how many epochs to run before somebody must look: a callback, `max_epochs`, `max_steps` or `largest`."""
     epoch = trainer.current_epoch
-    ends: list[float] = [next_look(callback, epoch) for callback in trainer.callbacks]
+    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined] # set by Lightning's connector
+    ends = [next_look(callback, epoch) for callback in callbacks]
     if trainer.max_epochs not in (None, -1):
         ends = [*ends, trainer.max_epochs]
     if trainer.max_steps != -1:

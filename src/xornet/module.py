@@ -46,7 +46,7 @@ class XORModule(LightningModule):
 
     def __init__(
         self,
-        optimizer: partial[Optimizer] | None = None,
+        optimizer: partial[Any] | None = None,
         bits: int = 2,
         hidden: Sequence[int] = (4,),
         activation: str = "sigmoid",

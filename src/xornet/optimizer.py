@@ -12,7 +12,7 @@ from xornet import checks
 NOT_ELEMENTWISE = ("LBFGS", "Muon", "Adafactor", "SparseAdam")
 
 
-def check_optimizer(optimizer: "partial[Optimizer]") -> "partial[Optimizer]":
+def check_optimizer(optimizer: "partial[Any]") -> "partial[Any]":
     """Return `optimizer` if it can train the networks.
 
     Raises:
@@ -36,6 +36,6 @@ def check_optimizer(optimizer: "partial[Optimizer]") -> "partial[Optimizer]":
     return optimizer
 
 
-def describe_optimizer(optimizer: "partial[Optimizer]") -> dict[str, Any]:
+def describe_optimizer(optimizer: "partial[Any]") -> dict[str, Any]:
     """The class and the arguments of `optimizer`, as plain values."""
     return {"_target_": f"torch.optim.{optimizer.func.__name__}", **optimizer.keywords}

@@ -11,7 +11,6 @@ from xornet import checks
 from xornet.module import XORModule
 from xornet.results import evaluate
 
-
 BAR_DELAY = 1  # seconds: a run that is over by then shows no bar
 
 

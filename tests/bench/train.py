@@ -1,0 +1,78 @@
+"""The speed claims of one run, against the lab sheet: python tests/bench/train.py [rounds].
+
+Every figure is the median over the rounds; the commands of a round run one after the other, so that a machine that
+drifts drifts for all of them. Ratios travel between machines, seconds do not.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+HERE = Path(__file__).parent
+TRAIN = HERE.parents[1] / "src" / "train.py"
+NO_FIGURES = ["callbacks.loss_curve=null", "callbacks.boundary=null"]
+LENGTHS = (2_000, 20_000, 200_000)
+
+
+@dataclass
+class Measured:
+    """One process: the seconds of its training, of all of it, and its peak memory in MiB."""
+
+    training: float
+    whole: float
+    memory: float
+
+
+def measure(command: list[str], result: Path) -> Measured:
+    """Run one command, which leaves its training time in `result`."""
+    start = time.perf_counter()
+    process = subprocess.Popen([sys.executable, *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    whole = time.perf_counter() - start
+    assert status == 0, command
+    text = result.read_text()
+    training = json.loads(text)["seconds"] if result.suffix == ".json" else float(text)
+    return Measured(training, whole, usage.ru_maxrss / 1024)
+
+
+def one_round() -> dict[str, Measured]:
+    """Run every command once."""
+    with tempfile.TemporaryDirectory() as folder:
+        runs = {"sheet": measure([str(HERE / "sheet.py"), folder], Path(folder, "seconds"))}
+        commands = {"default": [], "autograd": [*NO_FIGURES, "model.gradient=autograd"]}
+        commands |= {f"{epochs}": [*NO_FIGURES, f"trainer.max_epochs={epochs}"] for epochs in LENGTHS}
+        for name, overrides in commands.items():
+            run = Path(folder, name)
+            runs[name] = measure([str(TRAIN), f"hydra.run.dir={run}", *overrides], run / "metrics.json")
+    return runs
+
+
+def main() -> None:
+    """Print the table."""
+    rounds = [one_round() for _ in range(int(sys.argv[1]) if len(sys.argv) > 1 else 5)]
+    rows = [
+        ("training, figures off ÷ the sheet's loop", "20000", "sheet", "training", "0.40"),
+        ("the same with model.gradient=autograd", "autograd", "sheet", "training", "1.15"),
+        ("whole process, pictures and all ÷ the whole sheet", "default", "sheet", "whole", "0.50"),
+        ("its peak memory ÷ the whole sheet's", "default", "sheet", "memory", ""),
+    ]
+    print(f"medians of {len(rounds)} interleaved rounds, {os.cpu_count()} cores")
+    print(f"{'what':50} {'ratio':>6} {'goal':>5} {'ours':>8} {'sheet':>8}")
+    for what, name, against, figure, goal in rows:
+        ours, theirs = ([getattr(r[which], figure) for r in rounds] for which in (name, against))
+        ratio = median(a / b for a, b in zip(ours, theirs, strict=True))
+        unit = "MiB" if figure == "memory" else "s"
+        print(f"{what:50} {ratio:6.2f} {goal:>5} {median(ours):6.1f} {unit:3} {median(theirs):6.1f} {unit}")
+    for epochs in LENGTHS:
+        each = median(r[str(epochs)].training / epochs * 1e6 for r in rounds)
+        print(f"time per epoch of a run of {epochs:,} epochs".ljust(50), f"{each:6.0f} µs")
+
+
+if __name__ == "__main__":
+    main()
