@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -23,17 +24,17 @@ class Autograd:
 
     def __init__(self, weights: Sequence[Tensor], x: Tensor, y: Tensor, activation: str = "sigmoid") -> None:
         self.weights, self.activation = weights, activation
+        self.share = x.new_tensor(1 / len(x))
         self.x, self.y = append_ones(x), y[:, :, None].expand(-1, -1, weights[0].shape[-1])
 
     def forward(self, error: Tensor) -> None:
         """Write ŷ - y into `error` (P, O, N)."""
         self.predictions = predict(self.weights, self.x, self.activation)
-        error.copy_(self.predictions.detach()).sub_(self.y)
+        torch.sub(self.predictions.detach(), self.y, out=error)
 
     def backward(self, error: Tensor) -> None:
         """Write the gradient of every network's own mean squared error into the weights' `.grad`."""
         for weight in self.weights:
             weight.grad = None
-        # MSELoss averages over networks too, the sum over networks does not
-        loss = F.mse_loss(self.predictions, self.y, reduction="sum") / len(self.x)
-        loss.backward()
+        # The mean over points, not over networks: the sum, whose own gradient is 1 / P.
+        F.mse_loss(self.predictions, self.y, reduction="sum").backward(self.share)

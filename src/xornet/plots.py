@@ -18,6 +18,7 @@ from torch import Tensor
 Predict = Callable[[Tensor], Tensor]
 Array = NDArray[np.float64]
 
+BOUNDARY_TITLE = "Decision Boundary of Neural Network"
 # The sheet's coolwarm at alpha 0.7, blended with white beforehand: transparent bands would show a seam at every level.
 PALE = ListedColormap(0.7 * colormaps["coolwarm"](np.linspace(0, 1, 256)) + 0.3, name="coolwarm, alpha 0.7")
 GRID = np.linspace(-0.5, 1.5, 200)  # the sheet's: 200 x 200 points over [-0.5, 1.5]²
@@ -69,7 +70,7 @@ def boundary_grid(predict: Predict) -> Array:
         return predict(points).double().cpu().numpy().reshape(first.shape)
 
 
-def decision_boundary(z: Array, x: Array, y: Array, title: str = "Decision Boundary of Neural Network") -> Figure:
+def decision_boundary(z: Array, x: Array, y: Array, title: str = BOUNDARY_TITLE) -> Figure:
     """The sheet's second picture: predictions over the input plane, and the points of the table.
 
     The colours are fixed to 0 ... 1, so that pictures of different epochs can be compared; the black line is 0.5.

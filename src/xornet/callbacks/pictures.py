@@ -58,13 +58,15 @@ class DecisionBoundary(Callback):
     def on_fit_end(self, trainer: Trainer, module: XORModule) -> None:
         """Draw the end."""
         if self.drawable:
-            log_image(self.draw(module, trainer.current_epoch), trainer, "decision_boundary", trainer.current_epoch)
-            save(self.draw(module), trainer, "decision_boundary.png")
+            figure = self.draw(module, trainer.current_epoch)
+            log_image(figure, trainer, "decision_boundary", trainer.current_epoch)
+            figure.axes[0].set_title(plots.BOUNDARY_TITLE)
+            save(figure, trainer, "decision_boundary.png")
 
-    def draw(self, module: XORModule, epoch: int | None = None) -> Figure:
-        """The present boundary of network 0, with the epoch in its title if one is given."""
+    def draw(self, module: XORModule, epoch: int) -> Figure:
+        """The present boundary of network 0."""
         z = plots.boundary_grid(lambda points: module(points.to(module.x))[..., 0])
-        title = "Decision Boundary of Neural Network" + ("" if epoch is None else f"\nepoch {epoch:,}")
+        title = f"{plots.BOUNDARY_TITLE}\nepoch {epoch:,}"
         return plots.decision_boundary(z, module.x.cpu().numpy(), module.y.cpu().numpy(), title)
 
 
