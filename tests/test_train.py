@@ -106,7 +106,7 @@ def check_curves(run: Run) -> None:
     assert "lr: 0.1" in text
     assert "max_epochs: 20000" in text
     hparams = log.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
-    for name in (b"optimizer/lr", b"model/hidden", b"networks", b"seed", b"max_epochs"):
+    for name in (b"lr", b"hidden", b"networks", b"seed", b"max_epochs"):
         assert name in hparams
     assert b"hp_metric" not in log.SummaryMetadata("_hparams_/experiment").plugin_data.content
 

@@ -95,15 +95,7 @@ class Gradients(Callback):
 
 
 class Card(Callback):
-    """TensorBoard's graph of the network, the composed configuration as text, and the HParams row of the run.
-
-    Args:
-        hparams: what a sweep may vary, nested; leaves become the columns of the HParams table.
-
-    """
-
-    def __init__(self, hparams: dict[str, Any]) -> None:
-        self.hparams = hparams
+    """TensorBoard's graph of the network, the composed configuration as text, and the HParams row of the run."""
 
     def on_fit_start(self, trainer: Trainer, module: XORModule) -> None:
         """Write the graph, and the configuration as Hydra composed it."""
@@ -114,11 +106,14 @@ class Card(Callback):
                 writer.add_text("config", f"```yaml\n{composed.read_text()}\n```")
 
     def on_fit_end(self, trainer: Trainer, module: XORModule) -> None:
-        """Write the HParams row with the final metrics."""
+        """Write the HParams row: what a sweep may vary, and the final metrics."""
+        assert module.optimizer is not None
+        optimizer = {"optimizer": module.optimizer.func.__name__, **module.optimizer.keywords}
+        hparams = {**module.hparams, **optimizer, "max_epochs": trainer.max_epochs}
         metrics = {f"final/{name}": evaluate(module)[name] for name in ("loss", "accuracy", "solved", "solved_epoch")}
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger):
                 known = {name: float(value) for name, value in metrics.items() if value is not None}
-                logger.log_hyperparams(self.hparams, known, step=trainer.current_epoch)
+                logger.log_hyperparams(hparams, known, step=trainer.current_epoch)
             else:
-                logger.log_hyperparams(self.hparams)
+                logger.log_hyperparams(hparams)
