@@ -30,7 +30,7 @@ types: setup ## Check types
 	$(BIN)/mypy
 
 bench: setup ## Measure the speed claims of the README
-	$(BIN)/python tests/bench/train.py $(ARGS)
+	$(BIN)/python tests/bench/against_sheet.py $(ARGS)
 
 tensorboard: setup ## Serve logs/ on http://127.0.0.1:6006
 	$(BIN)/tensorboard --logdir logs --host 127.0.0.1 --samples_per_plugin images=1000,scalars=10000 $(ARGS)

@@ -1,4 +1,4 @@
-"""The whole lab sheet as a script: train, train again recording the losses, two figures; leaves the first loop's time."""
+"""The whole lab sheet as a script: train, train again recording the losses, two figures."""
 
 import sys
 import time

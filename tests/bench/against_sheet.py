@@ -1,4 +1,4 @@
-"""The speed claims of one run, against the lab sheet: python tests/bench/train.py [rounds].
+"""The speed claims of one run, against the lab sheet: python tests/bench/against_sheet.py [rounds].
 
 Every figure is the median over the rounds; the commands of a round run one after the other, so that a machine that
 drifts drifts for all of them. Ratios travel between machines, seconds do not.
