@@ -31,7 +31,7 @@ def main(cfg: DictConfig) -> None:
     curve = module.history.curve
     figures = {"loss_curve.png": plots.loss_curve(curve["epochs"].numpy(), curve["losses"].numpy())}
     if module.x.shape[1] == 2:
-        z = plots.boundary_grid(lambda points: module(points)[..., 0])
+        z = plots.boundary_grid(module.network(0).float())
         figures["decision_boundary.png"] = plots.decision_boundary(z, module.x.numpy(), module.y.numpy())
     for name, figure in figures.items():
         rundir.write(folder / name, figure.savefig)

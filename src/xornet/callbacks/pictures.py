@@ -65,7 +65,7 @@ class DecisionBoundary(Callback):
 
     def draw(self, module: XORModule, epoch: int) -> Figure:
         """The present boundary of network 0."""
-        z = plots.boundary_grid(lambda points: module(points.to(module.x))[..., 0])
+        z = plots.boundary_grid(module.network(0).cpu().float())
         title = f"{plots.BOUNDARY_TITLE}\nepoch {epoch:,}"
         return plots.decision_boundary(z, module.x.cpu().numpy(), module.y.cpu().numpy(), title)
 
