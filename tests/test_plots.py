@@ -1,0 +1,68 @@
+import numpy as np
+import torch
+from matplotlib import colormaps
+from matplotlib.collections import PathCollection
+from matplotlib.contour import QuadContourSet
+from oracle import X, Y
+
+from xornet import plots
+
+
+def test_the_grid_is_the_sheets_with_rows_along_the_second_input() -> None:
+    z = plots.boundary_grid(lambda points: points[:, :1] + 10 * points[:, 1:])
+    assert z.shape == (200, 200)
+    corners = [z[0, 0], z[0, -1], z[-1, 0], z[-1, -1]]  # x1 + 10 x2 at the corners of [-0.5, 1.5]²
+    np.testing.assert_allclose(corners, [-5.5, -3.5, 14.5, 16.5], rtol=1e-6)
+
+
+def test_the_boundary_has_fifty_fixed_levels_the_half_line_and_the_points() -> None:
+    z = plots.boundary_grid(lambda points: (points[:, :1] + 0.5) / 2)
+    figure = plots.decision_boundary(z, X.numpy(), Y.numpy())
+    axes, bar = figure.axes
+    filled, line = (child for child in axes.get_children() if isinstance(child, QuadContourSet))
+    np.testing.assert_allclose(filled.levels, np.linspace(0, 1, 51))
+    assert list(line.levels) == [0.5]
+    half = line.get_paths()[0].vertices  # the line x1 = 0.5
+    np.testing.assert_allclose(half[:, 0], 0.5, atol=1e-6)
+    (points,) = (c for c in axes.get_children() if isinstance(c, PathCollection) and len(c.get_offsets()) == 4)
+    np.testing.assert_allclose(points.get_offsets(), X)
+    np.testing.assert_allclose(points.get_array(), Y[:, 0])
+    assert points.get_clim() == (0, 1)
+    assert axes.get_title() == "Decision Boundary of Neural Network"
+    assert (axes.get_xlabel(), axes.get_ylabel(), bar.get_ylabel()) == ("$x_1$", "$x_2$", "prediction")
+
+
+def test_the_colours_are_coolwarm_at_alpha_07_on_white() -> None:
+    for value in (0.0, 0.3, 1.0):
+        expected = 0.7 * np.array(colormaps["coolwarm"](value)[:3]) + 0.3
+        np.testing.assert_allclose(plots.PALE(value)[:3], expected, atol=1e-6)
+
+
+def test_a_flat_network_has_no_half_line() -> None:
+    figure = plots.decision_boundary(np.full((200, 200), 0.4), X.numpy(), Y.numpy())
+    assert sum(isinstance(child, QuadContourSet) for child in figure.axes[0].get_children()) == 1
+
+
+def test_the_loss_curve_is_the_sheets_and_has_a_band_where_networks_differ() -> None:
+    epochs, loss = np.arange(5.0), np.linspace(0.3, 0.1, 5)
+    (axes,) = plots.loss_curve(epochs, np.stack([loss] * 3, 1)).axes
+    assert (axes.get_xlabel(), axes.get_ylabel(), axes.get_title()) == ("Epochs", "Loss", "Training Loss Curve")
+    np.testing.assert_allclose(axes.lines[0].get_xydata(), np.stack([epochs, loss], 1))
+    assert not axes.collections
+    (axes,) = plots.loss_curve(epochs, np.stack([loss - 0.1, loss, loss + 0.1], 1)).axes
+    np.testing.assert_allclose(axes.lines[0].get_ydata(), loss)
+    band = axes.collections[0].get_paths()[0].vertices
+    np.testing.assert_allclose([band[:, 1].min(), band[:, 1].max()], [0.0, 0.4], atol=1e-12)
+
+
+def test_the_second_scale_is_logarithmic() -> None:
+    linear, logarithmic = plots.loss_curve_two_scales(np.arange(3.0), np.ones((3, 3))).axes
+    assert (linear.get_yscale(), logarithmic.get_yscale()) == ("linear", "log")
+
+
+def test_pixels_are_the_rendered_figure() -> None:
+    figure = plots.loss_curve(np.arange(3.0), np.ones((3, 3)))
+    image = plots.pixels(figure)
+    assert image.shape == (480, 640, 3)
+    assert image.dtype == np.uint8
+    assert torch.from_numpy(image.copy()).float().std() > 1

@@ -1,0 +1,63 @@
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import fit
+
+from xornet.optimizer import NOT_ELEMENTWISE, check_optimizer
+from xornet.results import evaluate
+
+
+def test_the_statistics_of_an_ensemble_are_those_of_its_networks(tmp_path: Path) -> None:
+    adam = partial(torch.optim.Adam, lr=0.05)
+    _, module = fit(tmp_path, 250, optimizer=adam, networks=9, seed=1)
+    losses, solved, epochs = [], [], []
+    curves = []
+    for i in range(9):
+        _, alone = fit(tmp_path, 250, optimizer=adam, seed=1 + i)
+        error = alone.network(0)(alone.x) - alone.y
+        losses.append(error.square().mean().item())
+        solved.append(bool((error.abs() < 0.5).all()))
+        epochs += [int(alone.history.solved_epoch[0])] if alone.history.solved_epoch[0] >= 0 else []
+        curves.append(alone.history.curve)
+    assert 0 < sum(solved) < 9  # a mixed population, or this test would show nothing
+    results = evaluate(module)
+    assert results["loss"] == pytest.approx(np.median(losses), abs=1e-5)
+    assert results["solved"] == sum(solved) / 9
+    assert results["solved_epoch"] == pytest.approx(int(np.median(epochs)), abs=1)
+
+    curve = module.history.curve
+    singles = np.stack([c["losses"][:, 1].numpy() for c in curves])  # (9, S)
+    np.testing.assert_allclose(curve["losses"], np.quantile(singles, [0.1, 0.5, 0.9], axis=0).T, atol=1e-4)
+    np.testing.assert_allclose(curve["accuracy"], np.mean([c["accuracy"].numpy() for c in curves], 0), atol=0.03)
+    np.testing.assert_allclose(curve["solved"], np.mean([c["solved"].numpy() for c in curves], 0), atol=0.12)
+
+
+def test_the_gradient_norm_of_an_ensemble_is_the_mean_over_its_networks(tmp_path: Path) -> None:
+    _, module = fit(tmp_path, 5, networks=4, seed=3)
+    norms = []
+    for i in range(4):
+        network = module.network(i)
+        torch.nn.MSELoss()(network(module.x), module.y).backward()
+        gradients = [parameter.grad.flatten() for parameter in network.parameters() if parameter.grad is not None]
+        norms.append([torch.cat(gradients[:2]).norm().item(), torch.cat(gradients[2:]).norm().item()])
+    assert list(module.gradient_norms()) == ["hidden", "output"]
+    assert list(module.gradient_norms().values()) == pytest.approx(np.mean(norms, 0), rel=1e-4)
+
+
+@pytest.mark.parametrize("name", NOT_ELEMENTWISE)
+def test_an_optimizer_that_would_couple_networks_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=f"must be an elementwise torch.optim class, got {name}"):
+        check_optimizer(partial(getattr(torch.optim, name)))
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "Adadelta", "Adamax", "NAdam", "Rprop"])
+def test_an_elementwise_optimizer_steps_each_network_as_it_would_step_one(tmp_path: Path, name: str) -> None:
+    optimizer = partial(getattr(torch.optim, name), lr=0.01)
+    _, together = fit(tmp_path, 60, optimizer=optimizer, networks=3, seed=8, trainer={"precision": "64-true"})
+    for i in range(3):
+        _, alone = fit(tmp_path, 60, optimizer=optimizer, seed=8 + i, trainer={"precision": "64-true"})
+        for ours, theirs in zip(together.network(i).parameters(), alone.network(0).parameters(), strict=True):
+            torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-10)
