@@ -29,7 +29,9 @@ def main(cfg: DictConfig) -> None:
 
     folder = Path(HydraConfig.get().runtime.output_dir)
     curve = module.history.curve
-    figures = {"loss_curve.png": plots.loss_curve(curve["epochs"].numpy(), curve["losses"].numpy())}
+    figures = {}
+    if curve:
+        figures["loss_curve.png"] = plots.loss_curve(curve["epochs"].numpy(), curve["losses"].numpy())
     if module.x.shape[1] == 2:
         z = plots.boundary_grid(module.network(0).float())
         figures["decision_boundary.png"] = plots.decision_boundary(z, module.x.numpy(), module.y.numpy())
@@ -44,7 +46,7 @@ def load(ckpt_path: str) -> XORModule:
         module = XORModule(**checkpoint["hyper_parameters"])
         module.on_load_checkpoint(checkpoint)
         module.load_state_dict(checkpoint["state_dict"])
-    except (TypeError, KeyError) as error:
+    except (TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"ckpt_path={ckpt_path} does not fit together; use another checkpoint") from error
     module.set_table(*truth_table(module.hparams["bits"]))
     return module

@@ -8,6 +8,7 @@ import json
 import logging
 import sys
 import time
+from pathlib import Path
 
 import hydra
 import torch
@@ -16,7 +17,7 @@ from hydra.utils import instantiate
 from lightning.pytorch import Trainer
 from omegaconf import DictConfig, OmegaConf
 
-from xornet import errors, rundir
+from xornet import checkpoint, errors, rundir
 from xornet.callbacks.stopping import StopOnSignal
 from xornet.epochs import check_trainer
 from xornet.results import evaluate
@@ -33,20 +34,24 @@ for group in ("trainer", "optimizer"):
 @hydra.main(version_base="1.3", config_path="../conf", config_name="train")
 def main(cfg: DictConfig) -> float:
     """Train as `cfg` says; return the final loss, the objective of a sweep."""
+    ckpt_path = checkpoint.find(cfg.ckpt_path)
     data = instantiate(cfg.data)
     module = instantiate(cfg.model, _convert_="all")
+    if "callbacks" in cfg.trainer:
+        raise ValueError("trainer.callbacks is taken; use +callbacks.<name>._target_=<class> to add a callback")
     callbacks = [instantiate(callback, _convert_="all") for callback in cfg.callbacks.values() if callback]
     trainer: Trainer = instantiate(cfg.trainer, _convert_="all", callbacks=[StopOnSignal(), *callbacks])
     check_trainer(trainer)
 
-    start = time.perf_counter()
-    trainer.fit(module, data, ckpt_path=cfg.ckpt_path, weights_only=True)
+    folder, start = trainer.default_root_dir, time.perf_counter()
+    Path(folder, "metrics.json").unlink(missing_ok=True)  # an earlier run's: this one has not finished yet
+    trainer.fit(module, data, ckpt_path=ckpt_path, weights_only=True)
     seconds = time.perf_counter() - start
 
-    folder, results = trainer.default_root_dir, evaluate(module)
+    results = evaluate(module)
     rundir.write(f"{folder}/xornet.pt", lambda path: torch.save(module.network(0).state_dict(), path))
-    metrics = {"epochs": trainer.current_epoch, **results, "seed": cfg.seed, "networks": cfg.networks}
-    text = json.dumps(metrics | {"seconds": round(seconds, 3)}, indent=2)
+    metrics = {"epochs": trainer.current_epoch, **results, "seed": cfg.model.seed, "networks": cfg.model.networks}
+    text = json.dumps(metrics | {"seconds": round(seconds, 3)}, indent=2, allow_nan=False)
     rundir.write(f"{folder}/metrics.json", lambda path: path.write_text(text + "\n"))  # last: the run is complete
     logging.getLogger(__name__).info("results in %s", folder)
     return results["loss"]

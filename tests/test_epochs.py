@@ -7,7 +7,7 @@ import pytest
 import torch
 from conftest import fit
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, ModelSummary, Timer
+from lightning.pytorch.callbacks import EarlyStopping, LambdaCallback, ModelCheckpoint, ModelSummary, Timer
 
 from xornet.callbacks.stopping import EarlyStopping as SparseEarlyStopping
 from xornet.epochs import check_trainer, next_look
@@ -47,6 +47,28 @@ def test_a_callback_that_says_nothing_is_shown_every_epoch(tmp_path: Path) -> No
     fit(tmp_path, 7, [watch])
     # at the end of epoch e: e epochs completed before it, e + 1 optimizer steps
     assert watch.seen == [(e, e + 1, e + 1) for e in range(7)]
+
+
+def test_a_callback_that_sets_its_hooks_on_itself_is_shown_every_epoch(tmp_path: Path) -> None:
+    seen: list[int] = []
+    fit(tmp_path, 5, [LambdaCallback(on_train_epoch_end=lambda trainer, module: seen.append(trainer.current_epoch))])
+    assert seen == [0, 1, 2, 3, 4]
+
+
+def test_min_epochs_is_met_exactly(tmp_path: Path) -> None:
+    stop = SparseEarlyStopping(every_n_epochs=100, stopping_threshold=10.0)  # met at the first check
+    trainer, _ = fit(tmp_path, 5000, [stop], trainer={"min_epochs": 1150})
+    assert trainer.current_epoch == 1150
+
+
+def test_a_block_ends_when_its_time_is_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("xornet.module.LONGEST_BLOCK", 0)
+    watch = SparseWatch(1000)
+    _, hurried = fit(tmp_path, 30, [watch])
+    assert [epoch for epoch, _, _ in watch.seen] == list(range(30))
+    monkeypatch.undo()
+    _, straight = fit(tmp_path, 30)
+    assert torch.equal(hurried.ensemble.weights[0], straight.ensemble.weights[0])
 
 
 def test_a_callback_is_shown_the_epochs_that_it_asks_for_and_the_counters_are_right_there(tmp_path: Path) -> None:

@@ -21,6 +21,12 @@ BAD = {
     "optimizer._target_=torch.optim.LBFGS": "use e.g. optimizer._target_=torch.optim.RMSprop",
     "optimizer._target_=torch.optim.Foo": "correct or drop it",
     "trainer.max_epochs=0": "use e.g. trainer.max_epochs=20000",
+    "optimizer.weight_decay=abc": "use what torch.optim.SGD takes",
+    "optimizer.nesterov=true": "Nesterov momentum requires a momentum",
+    "optimizer.momentum=nan": "must be finite",
+    "trainer.max_epochs=true": "use e.g. trainer.max_epochs=20000",
+    "trainer.max_steps=0": "use e.g. trainer.max_epochs=20000",
+    "trainer.callbacks=[]": "use +callbacks.<name>._target_=<class>",
     "trainer.max_epochs=-5": "must be a non-negative integer or -1",
     "trainer.max_epochs=many": "use e.g. trainer.max_epochs=20000",
     "trainer.max_epoch=5": "unexpected keyword argument",
@@ -39,12 +45,15 @@ BAD = {
     "model.gradient=guess": "one of backprop, autograd",
     "model.tolerance=-1": "use model.tolerance=0.5",
     "model.init=-1": "use model.init=null",
+    "model.init=1e39": "use model.init=null",
+    "model.bits=3": "use data.bits alone",
     "data.bits=0": "use data.bits=2",
     "data.bits=30": "use data.bits=2",
     "data.bits=two": "use data.bits=2",
     "callbacks.table.every=0": "use e.g. callbacks.table.every=1000",
     "callbacks.boundary.images=1": "use callbacks.boundary=null",
     "ckpt_path=nowhere.ckpt": "does not exist; use the checkpoints/last.ckpt",
+    "ckpt_path=last": "does not exist; use the checkpoints/last.ckpt",
 }
 
 
@@ -100,6 +109,28 @@ def test_a_full_disk_leaves_the_last_good_checkpoint(command: Command, monkeypat
     assert torch.load(last, weights_only=True)["global_step"] == 200
     assert [path.name for path in last.parent.iterdir()] == ["last.ckpt"]
     assert not (run.folder / "metrics.json").exists()
+
+
+def test_networks_that_would_not_fit_into_memory_are_refused(command: Command) -> None:
+    run = command("networks=1000000", "data.bits=16")
+    assert run.status == 1
+    assert "networks=1000000 of model.hidden=[4] on data.bits=16 need more than 8 GiB" in run.last_line
+
+
+def test_a_run_that_fails_leaves_no_metrics_of_an_earlier_one(command: Command, tmp_path: Path) -> None:
+    here = f"hydra.run.dir={tmp_path}/here"
+    command(here, "trainer.max_epochs=3")
+    assert (tmp_path / "here" / "metrics.json").exists()
+    assert command(here, "trainer.max_epochs=3", "callbacks.checkpoint.dirpath=/dev/null/x").status == 1
+    assert not (tmp_path / "here" / "metrics.json").exists()
+
+
+def test_a_network_that_is_lost_to_nan_leaves_the_statistics_to_the_others(command: Command) -> None:
+    overrides = ["networks=20", "model.activation=relu", "model.hidden=[2]", "model.init=1e20", "trainer.max_epochs=5"]
+    run = command(*overrides)
+    assert run.status == 0
+    assert 0 <= run.metrics["loss"] <= 1
+    assert "nan" not in run.out
 
 
 def test_a_loss_that_becomes_nan_says_at_which_epoch(command: Command) -> None:

@@ -9,6 +9,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from oracle import X, train_sheet
 
 from xornet.checkpoint import LastCheckpoint
+from xornet.history import Block, History
 from xornet.module import XORModule
 from xornet.results import evaluate
 
@@ -99,7 +100,20 @@ def test_a_finished_run_resumes_to_more_epochs_and_to_none(tmp_path: Path) -> No
     _, longer = fit(tmp_path, 900, ckpt_path=tmp_path / "last.ckpt", seed=3)
     _, straight = fit(tmp_path, 900, seed=3)
     assert_equal(weights(longer), weights(straight))
+    _, longest = fit(tmp_path, 3000, ckpt_path=tmp_path / "last.ckpt", seed=3)
+    _, straight_longest = fit(tmp_path, 3000, seed=3)
+    assert_equal(longest.history.state_dict(), straight_longest.history.state_dict())  # every third epoch of both
     assert evaluate(same)["loss"] == pytest.approx(straight.history.curve["losses"][700, 1].item(), abs=1e-7)
+
+
+def test_an_endless_run_remembers_no_more_than_a_long_one() -> None:
+    history = History(networks=1, tolerance=0.5)
+    for start in range(0, 12000, 100):
+        history.record(Block(start, torch.full((100, 4, 1, 1), float(start))))
+    epochs = history.curve["epochs"]
+    assert 500 <= len(epochs) <= 1000
+    assert epochs.tolist() == list(range(0, 12000, history.every))
+    assert history.curve["losses"][:, 1].tolist() == [float(epoch // 100 * 100) ** 2 for epoch in epochs.tolist()]
 
 
 def test_a_checkpoint_of_another_configuration_is_refused_by_name(tmp_path: Path) -> None:

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import torch
 from matplotlib import colormaps
@@ -20,13 +22,15 @@ def test_the_boundary_has_fifty_fixed_levels_the_half_line_and_the_points() -> N
     figure = plots.decision_boundary(z, X.numpy(), Y.numpy())
     axes, bar = figure.axes
     filled, line = (child for child in axes.get_children() if isinstance(child, QuadContourSet))
-    np.testing.assert_allclose(filled.levels, np.linspace(0, 1, 51))
+    np.testing.assert_allclose(np.asarray(filled.levels), np.linspace(0, 1, 51))
     assert list(line.levels) == [0.5]
-    half = line.get_paths()[0].vertices  # the line x1 = 0.5
+    half: Any = line.get_paths()[0].vertices  # the line x1 = 0.5
     np.testing.assert_allclose(half[:, 0], 0.5, atol=1e-6)
-    (points,) = (c for c in axes.get_children() if isinstance(c, PathCollection) and len(c.get_offsets()) == 4)
-    np.testing.assert_allclose(points.get_offsets(), X)
-    np.testing.assert_allclose(points.get_array(), Y[:, 0])
+    (points,) = (
+        c for c in axes.get_children() if isinstance(c, PathCollection) and len(np.asarray(c.get_offsets())) == 4
+    )
+    np.testing.assert_allclose(np.asarray(points.get_offsets()), X)
+    np.testing.assert_allclose(np.asarray(points.get_array()), Y[:, 0])
     assert points.get_clim() == (0, 1)
     assert axes.get_title() == "Decision Boundary of Neural Network"
     assert (axes.get_xlabel(), axes.get_ylabel(), bar.get_ylabel()) == ("$x_1$", "$x_2$", "prediction")
@@ -47,11 +51,11 @@ def test_the_loss_curve_is_the_sheets_and_has_a_band_where_networks_differ() -> 
     epochs, loss = np.arange(5.0), np.linspace(0.3, 0.1, 5)
     (axes,) = plots.loss_curve(epochs, np.stack([loss] * 3, 1)).axes
     assert (axes.get_xlabel(), axes.get_ylabel(), axes.get_title()) == ("Epochs", "Loss", "Training Loss Curve")
-    np.testing.assert_allclose(axes.lines[0].get_xydata(), np.stack([epochs, loss], 1))
+    np.testing.assert_allclose(np.asarray(axes.lines[0].get_xydata()), np.stack([epochs, loss], 1))
     assert not axes.collections
     (axes,) = plots.loss_curve(epochs, np.stack([loss - 0.1, loss, loss + 0.1], 1)).axes
-    np.testing.assert_allclose(axes.lines[0].get_ydata(), loss)
-    band = axes.collections[0].get_paths()[0].vertices
+    np.testing.assert_allclose(np.asarray(axes.lines[0].get_ydata()), loss)
+    band: Any = axes.collections[0].get_paths()[0].vertices
     np.testing.assert_allclose([band[:, 1].min(), band[:, 1].max()], [0.0, 0.4], atol=1e-12)
 
 

@@ -167,6 +167,52 @@ def test_a_signal_stops_with_a_checkpoint_from_which_the_run_resumes(
     assert resumed.metrics["solved_epoch"] == straight.metrics["solved_epoch"]
 
 
+def test_a_signal_while_pictures_are_drawn_exits_as_one_in_training(tmp_path: Path) -> None:
+    overrides = [f"hydra.run.dir={tmp_path}/run", "trainer.max_epochs=10", "data.bits=2"]
+    process = subprocess.Popen(
+        [sys.executable, SRC / "train.py", *overrides], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    while "Final predictions" not in process.stdout.readline():
+        pass
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate()
+    assert process.returncode == 130, err
+    assert err.splitlines()[-1] == f"stopped at epoch 10; resume with ckpt_path={tmp_path}/run/checkpoints/last.ckpt"
+    assert not (tmp_path / "run" / "metrics.json").exists()
+
+
+def test_a_finished_run_resumed_leaves_a_complete_directory(command: Command) -> None:
+    first = command("trainer.max_epochs=300")
+    again = command(f"ckpt_path={first.folder}/checkpoints/last.ckpt", "trainer.max_epochs=300")
+    assert again.metrics | {"seconds": 0} == first.metrics | {"seconds": 0}
+    assert events.scalar(again.folder, "train/loss") == events.scalar(first.folder, "train/loss")
+    ours, theirs = (torch.load(r.folder / "checkpoints" / "last.ckpt", weights_only=True) for r in (again, first))
+    assert ours["global_step"] == theirs["global_step"] == 300
+
+
+def test_a_run_resumed_in_its_own_directory_logs_each_epoch_once(command: Command, tmp_path: Path) -> None:
+    here = f"hydra.run.dir={tmp_path}/here"
+    command(here, "trainer.max_epochs=300")
+    time.sleep(1.1)  # event files are named by the second
+    command(here, f"ckpt_path={tmp_path}/here/checkpoints/last.ckpt", "trainer.max_epochs=500")
+    steps = [event.step for event in events.read(tmp_path / "here").Scalars("train/loss")]
+    assert steps == list(range(500))
+
+
+def test_histograms_come_with_every_fifth_look(command: Command) -> None:
+    run = command("trainer.max_epochs=2500", "callbacks.gradients.every=100")
+    steps = [event.step for event in events.read(run.folder).Histograms("weights/hidden")]
+    assert steps == list(range(0, 2501, 500))
+
+
+def test_what_a_user_asks_lightning_to_print_is_printed(command: Command) -> None:
+    run = command("trainer.max_epochs=3", "trainer.enable_model_summary=true", "trainer.profiler=simple")
+    assert "17        Total params" in run.err
+    assert "FIT Profiler Report" in run.err
+    assert run.out.startswith("Epoch 0, Loss: 0.2595\nFinal")
+
+
 @pytest.mark.parametrize("epochs", [1, 17, 1234])
 def test_counters_checkpoint_and_axis_agree_at_odd_lengths(command: Command, epochs: int) -> None:
     run = command(f"trainer.max_epochs={epochs}")

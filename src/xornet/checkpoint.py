@@ -12,6 +12,15 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from xornet import checks, rundir
 
+REMEDY = "use the checkpoints/last.ckpt of a run"
+
+
+def find(ckpt_path: str | None) -> str | None:
+    """Return `ckpt_path` if it is None or a file: what Lightning reads as `last`, `best` or `hpc` is no file here."""
+    if ckpt_path is not None and not Path(ckpt_path).is_file():
+        raise ValueError(f"ckpt_path={ckpt_path} does not exist; {REMEDY}")
+    return ckpt_path
+
 
 class CheckpointFile(TorchCheckpointIO):
     """Lightning's reader and writer of checkpoint files.
@@ -33,22 +42,18 @@ class CheckpointFile(TorchCheckpointIO):
             ValueError: there is none, or it is damaged, holds code, or is another project's.
 
         """
-        remedy = "use the checkpoints/last.ckpt of a run"
+        path = str(find(str(path)))
         try:
             with warnings.catch_warnings(action="ignore"):  # about files that are refused below
                 checkpoint = torch.load(path, map_location=map_location, weights_only=True)
-        except FileNotFoundError:
-            raise ValueError(f"ckpt_path={path} does not exist; {remedy}") from None
         except pickle.UnpicklingError as error:
             cause = "damaged, or holds more than tensors and plain values (nothing in it was run)"
-            raise ValueError(f"ckpt_path={path} is {cause}; {remedy}") from error
+            raise ValueError(f"ckpt_path={path} is {cause}; {REMEDY}") from error
         except (OSError, RuntimeError, EOFError, ValueError, KeyError, IndexError, AttributeError, TypeError) as error:
-            raise ValueError(f"ckpt_path={path} cannot be read as a checkpoint; {remedy}") from error
-        missing = {"state_dict", "hyper_parameters", "history", "optimizer"} - set(
-            checkpoint if isinstance(checkpoint, dict) else ()
-        )
-        if missing:
-            raise ValueError(f"ckpt_path={path} is no checkpoint of this project (no {min(missing)}); {remedy}")
+            raise ValueError(f"ckpt_path={path} cannot be read as a checkpoint; {REMEDY}") from error
+        for part in ("state_dict", "hyper_parameters", "history", "optimizer"):
+            if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get(part), dict):
+                raise ValueError(f"ckpt_path={path} is no checkpoint of this project (no {part}); {REMEDY}")
         return checkpoint
 
 
@@ -74,3 +79,8 @@ class LastCheckpoint(Checkpoint):
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save the end."""
         trainer.save_checkpoint(self.path)
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save the end of a run that was resumed at its end, and so never trained."""
+        if not self.path.exists():
+            trainer.save_checkpoint(self.path)

@@ -1,6 +1,5 @@
 """What a configured value must be; each error names the key, the value and the remedy."""
 
-import math
 from collections.abc import Collection
 
 
@@ -11,10 +10,10 @@ def integer(key: str, value: object, low: int, high: int, remedy: str) -> int:
     return value
 
 
-def number(key: str, value: object, low: float, remedy: str) -> float:
-    """Return `value` as a float if it is finite and >= low, else raise ValueError."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not (math.isfinite(value) and value >= low):
-        raise ValueError(f"{key} must be a finite number >= {low:g}, got {value!r}; {remedy}")
+def number(key: str, value: object, remedy: str) -> float:
+    """Return `value` as a float if it is from 0 to 1e30, well within float32, else raise ValueError."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1e30:
+        raise ValueError(f"{key} must be a number from 0 to 1e30, got {value!r}; {remedy}")
     return float(value)
 
 

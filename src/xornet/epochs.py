@@ -28,7 +28,8 @@ def next_look(callback: Callback, epoch: int) -> float:
         return epoch - epoch % every + every
     if isinstance(callback, _NOT_COUNTING_EPOCHS):
         return math.inf
-    silent = all(getattr(type(callback), hook) is getattr(Callback, hook) for hook in _EPOCH_HOOKS)
+    hooks = [getattr(callback, name) for name in _EPOCH_HOOKS]  # of the object: LambdaCallback sets them there
+    silent = all(getattr(hook, "__func__", None) is getattr(Callback, hook.__name__) for hook in hooks)
     return math.inf if silent else epoch + 1
 
 
@@ -47,6 +48,7 @@ def block_length(trainer: Trainer, largest: int = LARGEST_BLOCK) -> int:
         ends = [*ends, trainer.max_epochs]
     if trainer.max_steps != -1:
         ends = [*ends, epoch + trainer.max_steps - trainer.global_step]
+    ends += [least for least in (trainer.min_epochs, trainer.min_steps) if least and least > epoch]
     return int(min([*ends, epoch + largest])) - epoch
 
 
@@ -77,7 +79,12 @@ def check_trainer(trainer: Trainer) -> None:
     many = "the table fits one device; use networks=N to train many networks side by side"
     epochs = trainer.max_epochs
     refused = {
-        "max_epochs": (epochs, not isinstance(epochs, int | None) or epochs == 0, "use e.g. trainer.max_epochs=20000"),
+        "max_epochs": (
+            epochs,
+            epochs is not None and (type(epochs) is not int or epochs == 0),
+            "use e.g. trainer.max_epochs=20000",
+        ),
+        "max_steps": (trainer.max_steps, trainer.max_steps == 0, "use e.g. trainer.max_epochs=20000"),
         "devices": (trainer.num_devices, trainer.num_devices > 1, many),
         "num_nodes": (trainer.num_nodes, trainer.num_nodes > 1, many),
         "precision": (trainer.precision, trainer.precision not in PRECISIONS, f"use one of {', '.join(PRECISIONS)}"),

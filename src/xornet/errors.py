@@ -1,6 +1,5 @@
 """Errors that a person who typed a command can act on: one last line with the key, the value and the remedy."""
 
-import logging
 import os
 import re
 import sys
@@ -8,7 +7,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from hydra.errors import HydraException
+from hydra.errors import HydraException, InstantiationException
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
@@ -39,11 +38,9 @@ def one_line(overrides: Sequence[str]) -> Iterator[None]:
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:
-        if not isinstance(root_cause(error), EXPECTED):
+        if not isinstance(error, InstantiationException) and not isinstance(root_cause(error), EXPECTED):
             traceback.print_exception(error)
-        line = explain(error, overrides)
-        logging.getLogger(__name__).debug(line)
-        print(f"error: {line}", file=sys.stderr)
+        print(f"error: {explain(error, overrides)}", file=sys.stderr)
         sys.exit(1)
 
 

@@ -30,6 +30,10 @@ class Block:
         """The mean squared error of every network at every epoch, (K, N)."""
         return self.errors.square().mean((1, 2))
 
+    def median(self, k: int) -> float:
+        """The median loss at the k-th epoch of the block, over the networks that are not lost to nan."""
+        return self.losses[k].nanquantile(0.5).item()
+
 
 class History:
     """The curve of a run, and the epoch at which each network solved the table.
@@ -68,13 +72,21 @@ class History:
         learnt = errors.abs() < self.tolerance
         new = {
             "epochs": torch.arange(block.start, block.start + len(block.errors))[rows],
-            "losses": block.losses[rows].double().quantile(quantiles.to(errors.device), 1).T,
+            "losses": block.losses[rows].double().nanquantile(quantiles.to(errors.device), 1).T,
             "accuracy": learnt.double().mean((1, 2, 3)),
             "solved": learnt.flatten(1, 2).all(1).double().mean(1),
             "errors": errors[:, :, 0, 0].double(),
         }
         for name, values in new.items():
             self.curve[name] = torch.cat([self.curve.get(name, values[:0].cpu()), values.cpu()])
+        self.thin()
+
+    def thin(self) -> None:
+        """Keep every n-th epoch only; double n while there are too many: in an endless run, or a longer resumption."""
+        while self.curve and (self.curve["epochs"] % self.every == 0).sum() > CURVE_POINTS:
+            self.every *= 2
+        kept = {name: values[self.curve["epochs"] % self.every == 0] for name, values in self.curve.items()}
+        self.curve = kept
 
     def note_solved(self, block: Block) -> None:
         """Note the first epoch at which each network had learnt every point."""
@@ -90,3 +102,4 @@ class History:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a `state_dict`."""
         self.solved_epoch, self.curve = state["solved_epoch"], dict(state["curve"])
+        self.thin()

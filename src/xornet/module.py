@@ -1,5 +1,6 @@
 """XORModule: the network, its loss, its optimizer and its training step, for Lightning."""
 
+import time
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -19,6 +20,7 @@ from xornet.optimizer import check_optimizer, describe_optimizer
 
 GRADIENTS: dict[str, type[Backprop] | type[Autograd]] = {"backprop": Backprop, "autograd": Autograd}
 MAY_CHANGE = ("gradient", "tolerance")  # between a run and its resumption: neither changes what the networks become
+LONGEST_BLOCK = 0.5  # seconds, before signals, max_time and the progress bar get their turn
 BLOCK_VALUES = 2**22  # the errors of a block are kept: at most this many numbers (16 MiB in float32)
 
 
@@ -59,7 +61,7 @@ class XORModule(LightningModule):
         super().__init__()
         self.automatic_optimization = False
         checks.choice("model.gradient", gradient, GRADIENTS)
-        checks.number("model.tolerance", tolerance, 0, "use model.tolerance=0.5")
+        checks.number("model.tolerance", tolerance, "use model.tolerance=0.5")
         self.ensemble = Ensemble(bits, hidden, activation, networks, seed, init)
         self.history = History(networks, tolerance)
         self.layers = layer_names(hidden)
@@ -75,6 +77,9 @@ class XORModule(LightningModule):
         """Take the truth table from the data module: its one batch."""
         (batch,) = self.trainer.datamodule.train_dataloader()  # type: ignore[attr-defined]
         self.set_table(*batch)
+        if self.x.shape[1] != self.hparams["bits"]:
+            bits = self.x.shape[1]
+            raise ValueError(f"model.bits={self.hparams['bits']}, but the table has {bits} inputs; use data.bits alone")
         self.history.set_length(run_length(self.trainer))
 
     def configure_optimizers(self) -> Optimizer:
@@ -92,20 +97,25 @@ class XORModule(LightningModule):
         optimizer = self.optimizers(use_pl_optimizer=False)
         assert isinstance(optimizer, Optimizer)
         largest = max(1, min(LARGEST_BLOCK, BLOCK_VALUES // (y.numel() * len(self.ensemble))))
+        deadline = time.monotonic() + LONGEST_BLOCK
         # Inference mode spares each operation PyTorch's bookkeeping for a backward pass that never comes.
         with torch.inference_mode(self.hparams["gradient"] == "backprop"):
             gradient = GRADIENTS[self.hparams["gradient"]](list(self.ensemble.weights), x, y, self.ensemble.activation)
             errors = x.new_empty(block_length(self.trainer, largest), *y.shape, len(self.ensemble))
+            done = 0
             for error in errors:
                 gradient.forward(error)  # forward pass, error
                 gradient.backward(error)  # backpropagation
                 optimizer.step()  # update weights
-        block = Block(self.current_epoch, errors)
+                done += 1
+                if self.trainer.should_stop or time.monotonic() > deadline:
+                    break
+        block = Block(self.current_epoch, errors[:done])
         self.check_finite(block)
         self.history.record(block)
-        count_epochs(self.trainer, len(errors))
+        count_epochs(self.trainer, done)
         # For callbacks that monitor it; the curve in TensorBoard is callbacks.curves'.
-        self.log("train/loss", block.losses[-1].quantile(0.5), on_step=False, on_epoch=True, logger=False)
+        self.log("train/loss", block.median(-1), on_step=False, on_epoch=True, logger=False)
         return {"block": block}
 
     def check_finite(self, block: Block) -> None:

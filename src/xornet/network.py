@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from xornet import checks
 
+LARGEST_PRODUCT = 2**31  # numbers in the product of a layer's inputs and weights, points by networks
 ACTIVATIONS = {"sigmoid": torch.sigmoid, "tanh": torch.tanh, "relu": torch.relu}
 
 
@@ -69,9 +70,15 @@ class Ensemble(nn.Module):
         for units in hidden:
             checks.integer("model.hidden sizes", units, 1, 4096, "use model.hidden=[] for a single layer")
         checks.integer("networks", networks, 1, 1_000_000, "use networks=1 for a single network")
+        largest = max((fan_in + 1) * units for fan_in, units in layer_shapes(inputs, hidden))
+        if 2**inputs * largest * networks > LARGEST_PRODUCT:
+            raise ValueError(
+                f"networks={networks} of model.hidden={list(hidden)} on data.bits={inputs} need more than "
+                f"{LARGEST_PRODUCT * 4 / 2**30:.0f} GiB at a time; use fewer networks, units or bits"
+            )
         checks.integer("seed", seed, 0, 2**63 - networks, "use e.g. seed=0")
         if init is not None:
-            checks.number("model.init", init, 0, "use model.init=null for PyTorch's default")
+            checks.number("model.init", init, "use model.init=null for PyTorch's default")
         self.inputs, self.hidden = inputs, list(hidden)
         self.activation = checks.choice("model.activation", activation, ACTIVATIONS)
         self.weights = nn.ParameterList(draw_weights(layer_shapes(inputs, hidden), networks, seed, init))

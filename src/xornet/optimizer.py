@@ -4,6 +4,7 @@ import inspect
 from functools import partial
 from typing import Any
 
+import torch
 from torch.optim import Optimizer
 
 from xornet import checks
@@ -32,10 +33,17 @@ def check_optimizer(optimizer: "partial[Any]") -> "partial[Any]":
                 f"optimizer.{key}={value} is no argument of {kind.__name__}; use one of {', '.join(legal)}"
             )
     if "lr" in optimizer.keywords:
-        checks.number("optimizer.lr", optimizer.keywords["lr"], 0, "use e.g. optimizer.lr=0.1")
+        checks.number("optimizer.lr", optimizer.keywords["lr"], "use e.g. optimizer.lr=0.1")
+    given = " ".join(f"optimizer.{key}={value}" for key, value in optimizer.keywords.items())
+    if "nan" in given or "inf" in given:
+        raise ValueError(f"{given}: arguments must be finite; use e.g. optimizer.lr=0.1")
+    try:
+        optimizer([torch.zeros(1, requires_grad=True)])
+    except Exception as error:  # each class checks its arguments in its own way
+        raise ValueError(f"{given}: {error}; use what torch.optim.{kind.__name__} takes") from error
     return optimizer
 
 
 def describe_optimizer(optimizer: "partial[Any]") -> dict[str, Any]:
     """The class and the arguments of `optimizer`, as plain values."""
-    return {"_target_": f"torch.optim.{optimizer.func.__name__}", **optimizer.keywords}
+    return {"_target_": f"{optimizer.func.__module__}.{optimizer.func.__name__}", **optimizer.keywords}

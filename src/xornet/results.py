@@ -22,7 +22,7 @@ def evaluate(module: XORModule) -> dict[str, Any]:
     when = when[when >= 0].double()
     one = len(solved) == 1
     return {
-        "loss": error.square().mean((0, 1)).double().quantile(0.5).item(),
+        "loss": error.square().mean((0, 1)).double().nanquantile(0.5).item(),
         "accuracy": learnt.double().mean().item(),
         "solved": bool(solved.all()) if one else solved.double().mean().item(),
         "solved_epoch": int(when.quantile(0.5)) if len(when) else None,

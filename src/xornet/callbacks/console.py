@@ -33,8 +33,8 @@ class LossTable(Callback):
         """Print the rows of a block."""
         block = outputs["block"]
         for k in range(-block.start % self.every, len(block.errors), self.every):
-            loss = block.losses[k].quantile(0.5)
-            tqdm.write(f"Epoch {block.start + k}, Loss: {loss:.4f}")  # above the progress bar, where there is one
+            # above the progress bar, where there is one
+            tqdm.write(f"Epoch {block.start + k}, Loss: {block.median(k):.4f}")
         sys.stdout.flush()
 
     def on_fit_end(self, trainer: Trainer, module: XORModule) -> None:
@@ -67,7 +67,7 @@ class EpochBar(Callback):
     def on_train_batch_end(self, trainer: Trainer, module: XORModule, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Move on by a block."""
         block = outputs["block"]
-        self.bar.set_postfix(loss=f"{block.losses[-1].quantile(0.5):.4f}", refresh=False)
+        self.bar.set_postfix(loss=f"{block.median(-1):.4f}", refresh=False)
         self.bar.update(len(block.errors))
 
     def on_train_end(self, trainer: Trainer, module: XORModule) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import torch
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch.utils.tensorboard import SummaryWriter
@@ -33,15 +34,29 @@ class Curves(Callback):
     every_n_epochs = math.inf
 
     def __init__(self) -> None:
-        self.logged = 0
+        self.logged = -1  # the last epoch logged
+
+    def on_train_start(self, trainer: Trainer, module: XORModule) -> None:
+        """Pass over what an earlier run in this directory has logged already."""
+        if trainer.current_epoch and len(list(Path(trainer.default_root_dir).glob("events.out.tfevents.*"))) > 1:
+            self.logged = trainer.current_epoch - 1
 
     def on_train_batch_end(self, trainer: Trainer, module: XORModule, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Log the new rows of the curve."""
-        curve = {name: values[self.logged :].tolist() for name, values in module.history.curve.items()}
+        self.log_rows(trainer, module)
+
+    def on_fit_end(self, trainer: Trainer, module: XORModule) -> None:
+        """Log the curve of a run that was resumed at its end, and so never trained."""
+        self.log_rows(trainer, module)
+
+    def log_rows(self, trainer: Trainer, module: XORModule) -> None:
+        """Log the rows of the curve that have not been logged."""
+        fresh = module.history.curve.get("epochs", torch.empty(0)) > self.logged
+        curve = {name: values[fresh].tolist() for name, values in module.history.curve.items()}
         points = ["".join(str(int(bit)) for bit in point) for point in module.x.tolist()]
         targets = module.y[:, 0].tolist()
-        self.logged += len(curve["epochs"])
-        for k, epoch in enumerate(curve["epochs"]):
+        for k, epoch in enumerate(curve.get("epochs", [])):
+            self.logged = epoch
             low, median, high = curve["losses"][k]
             row = {"train/loss": median, "train/accuracy": curve["accuracy"][k]}
             if len(module.ensemble) == 1:
@@ -58,14 +73,14 @@ class Gradients(Callback):
 
     Args:
         every: epochs between two looks (more in runs so long that there would be over CURVE_POINTS looks).
-        histograms_every: the same for histograms; a multiple of `every`.
+        histograms_every: looks between two histograms.
 
     """
 
-    def __init__(self, every: int = 200, histograms_every: int = 1000) -> None:
+    def __init__(self, every: int = 200, histograms_every: int = 5) -> None:
         key = "callbacks.gradients"
         self.every = checks.integer(f"{key}.every", every, 1, 10**9, f"use e.g. {key}.every=200")
-        remedy = f"use e.g. {key}.histograms_every=1000"
+        remedy = f"use e.g. {key}.histograms_every=5"
         self.histograms_every = checks.integer(f"{key}.histograms_every", histograms_every, 1, 10**9, remedy)
 
     def setup(self, trainer: Trainer, module: XORModule, stage: str) -> None:
@@ -86,7 +101,7 @@ class Gradients(Callback):
         norms = {f"gradients/{layer}": norm for layer, norm in module.gradient_norms().items()}
         for logger in trainer.loggers:
             logger.log_metrics(norms, epoch)
-        if epoch % self.histograms_every == 0:
+        if epoch % (self.every_n_epochs * self.histograms_every) == 0:
             for writer in writers(trainer):
                 for layer, weight in zip(module.layers, module.ensemble.weights, strict=True):
                     shown = weight[weight.abs() < 1e19]  # TensorBoard's bins end there

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from types import FrameType
 from typing import Any
 
@@ -9,6 +10,8 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping as LightningEarlyStopping
 
 from xornet import checks
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class EarlyStopping(LightningEarlyStopping):
@@ -41,9 +44,26 @@ class StopOnSignal(Callback):
 
     def __init__(self) -> None:
         self.received: int | None = None
+        self.before: dict[signal.Signals, Any] = {}
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Replace the handlers; Lightning puts back its predecessors' when fit ends."""
+        """Replace Lightning's handlers, which it puts back when training ends."""
+        self.handle(trainer)
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Exit, before pictures are drawn and metrics.json says that the run finished."""
+        self.leave(trainer)
+        self.before = {number: signal.getsignal(number) for number in SIGNALS}
+        self.handle(trainer)
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Put the handlers back; exit for a signal that came while pictures were drawn."""
+        for number, handler in self.before.items():
+            signal.signal(number, handler)
+        self.leave(trainer)
+
+    def handle(self, trainer: Trainer) -> None:
+        """Take SIGINT and SIGTERM."""
 
         def stop(signum: int, frame: FrameType | None) -> None:
             if self.received is not None:
@@ -53,15 +73,13 @@ class StopOnSignal(Callback):
             trainer.fit_loop.min_epochs = trainer.fit_loop.epoch_loop.min_steps = None
             trainer.should_stop = True
 
-        signal.signal(signal.SIGINT, stop)
-        signal.signal(signal.SIGTERM, stop)
+        for number in SIGNALS:
+            signal.signal(number, stop)
 
-    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Exit, before pictures are drawn and metrics.json says that the run finished."""
+    def leave(self, trainer: Trainer) -> None:
+        """Exit as a process does that a signal has ended, if one has come."""
         if self.received is not None:
-            raise SystemExit(128 + self.received)
-
-    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Exit, for a signal that came while pictures were drawn."""
-        if self.received is not None:
+            path = getattr(trainer.checkpoint_callback, "path", None)
+            how = f"; resume with ckpt_path={path}" if path else ""
+            print(f"stopped at epoch {trainer.current_epoch}{how}", file=sys.stderr)
             raise SystemExit(128 + self.received)
