@@ -28,8 +28,8 @@ def next_look(callback: Callback, epoch: int) -> float:
         return epoch - epoch % every + every
     if isinstance(callback, _NOT_COUNTING_EPOCHS):
         return math.inf
-    hooks = [getattr(callback, name) for name in _EPOCH_HOOKS]  # of the object: LambdaCallback sets them there
-    silent = all(getattr(hook, "__func__", None) is getattr(Callback, hook.__name__) for hook in hooks)
+    # of the object, not its class: LambdaCallback sets its hooks there
+    silent = all(getattr(getattr(callback, hook), "__func__", None) is getattr(Callback, hook) for hook in _EPOCH_HOOKS)
     return math.inf if silent else epoch + 1
 
 
