@@ -138,6 +138,13 @@ def test_a_run_is_the_same_from_any_directory_and_in_a_fresh_process(command: Co
     assert not list(tmp_path.glob("outputs"))
 
 
+def signal_after(process: "subprocess.Popen[str]", printed: str, number: signal.Signals) -> None:
+    """Send a signal once the process has printed something."""
+    assert process.stdout is not None
+    assert any(printed in line for line in iter(process.stdout.readline, ""))
+    process.send_signal(number)
+
+
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_stops_with_a_checkpoint_from_which_the_run_resumes(
     command: Command, tmp_path: Path, number: signal.Signals, status: int
@@ -148,14 +155,11 @@ def test_a_signal_stops_with_a_checkpoint_from_which_the_run_resumes(
         stdout=subprocess.PIPE,
         text=True,
     )
-    assert process.stdout is not None
-    while "Epoch 3000" not in process.stdout.readline():
-        pass
-    process.send_signal(number)
+    signal_after(process, "Epoch 3000", number)
     start = time.monotonic()
-    assert process.wait() == status
+    process.communicate()
+    assert process.returncode == status
     assert time.monotonic() - start < 2
-    process.stdout.close()
     assert not (folder / "metrics.json").exists()
     stopped = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["global_step"]
     assert 3000 <= stopped < 20000
@@ -172,10 +176,7 @@ def test_a_signal_while_pictures_are_drawn_exits_as_one_in_training(tmp_path: Pa
     process = subprocess.Popen(
         [sys.executable, SRC / "train.py", *overrides], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    assert process.stdout is not None
-    while "Final predictions" not in process.stdout.readline():
-        pass
-    process.send_signal(signal.SIGINT)
+    signal_after(process, "Final predictions", signal.SIGINT)
     _, err = process.communicate()
     assert process.returncode == 130, err
     assert err.splitlines()[-1] == f"stopped at epoch 10; resume with ckpt_path={tmp_path}/run/checkpoints/last.ckpt"

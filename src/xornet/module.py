@@ -75,7 +75,7 @@ class XORModule(LightningModule):
 
     def setup(self, stage: str) -> None:
         """Take the truth table from the data module: its one batch."""
-        (batch,) = self.trainer.datamodule.train_dataloader()  # type: ignore[attr-defined]
+        (batch,) = self.trainer.datamodule.train_dataloader()  # type: ignore[attr-defined] # set by fit
         self.set_table(*batch)
         if self.x.shape[1] != self.hparams["bits"]:
             bits = self.x.shape[1]
