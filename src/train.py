@@ -20,7 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from xornet import checkpoint, errors, rundir
 from xornet.callbacks.stopping import StopOnSignal
 from xornet.epochs import check_trainer
-from xornet.results import evaluate
+from xornet.results import evaluate, write_networks
 
 gc.freeze()  # nor will it ever be: later collections, and the last one at exit, pass it over
 gc.enable()
@@ -50,6 +50,7 @@ def main(cfg: DictConfig) -> float:
 
     results = evaluate(module)
     rundir.write(f"{folder}/xornet.pt", lambda path: torch.save(module.network(0).state_dict(), path))
+    rundir.write(f"{folder}/networks.csv", lambda path: write_networks(module, path))
     metrics = {"epochs": trainer.current_epoch, **results, "seed": cfg.model.seed, "networks": cfg.model.networks}
     text = json.dumps(metrics | {"seconds": round(seconds, 3)}, indent=2, allow_nan=False)
     rundir.write(f"{folder}/metrics.json", lambda path: path.write_text(text + "\n"))  # last: the run is complete

@@ -35,4 +35,4 @@ def test_a_callback_is_switched_off_by_one_override(command: Command) -> None:
     assert run.status == 0, run.err
     assert run.out == ""
     files = {path.name for path in run.folder.iterdir() if "tfevents" not in path.name}
-    assert files == {".hydra", "train.log", "metrics.json", "xornet.pt", "hparams.yaml"}
+    assert files == {".hydra", "train.log", "metrics.json", "networks.csv", "xornet.pt", "hparams.yaml"}

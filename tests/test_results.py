@@ -1,5 +1,7 @@
+import csv
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -7,7 +9,7 @@ import torch
 from conftest import fit
 
 from xornet.optimizer import NOT_ELEMENTWISE, check_optimizer
-from xornet.results import evaluate
+from xornet.results import describe, evaluate, wilson, write_networks
 
 
 def test_the_statistics_of_an_ensemble_are_those_of_its_networks(tmp_path: Path) -> None:
@@ -27,12 +29,53 @@ def test_the_statistics_of_an_ensemble_are_those_of_its_networks(tmp_path: Path)
     assert results["loss"] == pytest.approx(np.median(losses), abs=1e-5)
     assert results["solved"] == sum(solved) / 9
     assert results["solved_epoch"] == pytest.approx(int(np.median(epochs)), abs=1)
+    assert results["solved_epoch_quartiles"] == pytest.approx(np.quantile(epochs, [0.25, 0.75]), abs=1)
+    assert results["loss_quantiles"] == pytest.approx(np.quantile(losses, [0.1, 0.9]), abs=1e-5)
+    assert results["solved_interval"] == wilson(sum(solved), 9)
+
+    write_networks(module, tmp_path / "networks.csv")
+    with (tmp_path / "networks.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["seed"]) for row in rows] == list(range(1, 10))
+    assert [float(row["loss"]) for row in rows] == pytest.approx(losses, abs=1e-5)
+    assert [row["solved"] == "True" for row in rows] == solved
+    assert [int(row["solved_epoch"]) for row in rows if row["solved_epoch"]] == pytest.approx(epochs, abs=1)
+    for i, row in enumerate(rows):
+        predictions = [float(row[f"prediction_{point}"]) for point in ("00", "01", "10", "11")]
+        assert predictions == pytest.approx(module.network(i)(module.x)[:, 0].tolist(), abs=1e-6)
 
     curve = module.history.curve
     singles = np.stack([c["losses"][:, 1].numpy() for c in curves])  # (9, S)
     np.testing.assert_allclose(curve["losses"], np.quantile(singles, [0.1, 0.5, 0.9], axis=0).T, atol=1e-4)
     np.testing.assert_allclose(curve["accuracy"], np.mean([c["accuracy"].numpy() for c in curves], 0), atol=0.03)
     np.testing.assert_allclose(curve["solved"], np.mean([c["solved"].numpy() for c in curves], 0), atol=0.12)
+
+
+@pytest.mark.parametrize(("successes", "trials"), [(0, 10), (1, 3), (5, 10), (10, 10), (970, 1000), (1, 1_000_000)])
+def test_wilsons_bounds_are_the_shares_at_which_the_observed_one_is_just_on_the_edge(
+    successes: int, trials: int
+) -> None:
+    low, high = wilson(successes, trials)
+    share = successes / trials
+    assert 0 <= low <= share <= high <= 1
+    for bound in (low, high):  # the score test's own equation: |share - bound| = z √(bound (1 - bound) / n)
+        assert (share - bound) ** 2 == pytest.approx(1.959964**2 * bound * (1 - bound) / trials, abs=1e-12)
+
+
+def test_an_ensemble_is_described_in_words_that_claim_no_more_than_was_measured() -> None:
+    results = {
+        "solved": 0.75,
+        "solved_interval": (0.7, 0.8),
+        "solved_epoch": 1234,
+        "solved_epoch_quartiles": [1000, 2000],
+    }
+    assert describe(results, 1000, 20000) == (
+        "Solved: 750 of 1,000 networks, 75.0% (95% interval 70.0% to 80.0%)\n"
+        "Solved at epoch: median 1,234, quartiles 1,000 and 2,000\n"
+        "Unsolved within 20,000 epochs: 250"
+    )
+    nobody = {"solved": 0.0, "solved_interval": (0.0, 0.1), "solved_epoch": None, "solved_epoch_quartiles": None}
+    assert describe(nobody, 10, 5).splitlines()[1] == "Unsolved within 5 epochs: 10"
 
 
 def test_the_gradient_norm_of_an_ensemble_is_the_mean_over_its_networks(tmp_path: Path) -> None:

@@ -53,6 +53,7 @@ def check_files(run: Run) -> None:
         ".hydra/overrides.yaml",
         "train.log",
         "metrics.json",
+        "networks.csv",
         "loss_curve.png",
         "decision_boundary.png",
         "checkpoints/last.ckpt",
@@ -253,7 +254,7 @@ def test_every_knob_of_the_network_reaches_the_run(command: Command) -> None:
     assert (group["betas"], group["weight_decay"]) == ((0.8, 0.99), 0.001)
     assert run.metrics["networks"] == 3
     assert 0 <= run.metrics["solved"] <= 1
-    assert run.out.endswith("of 3 networks\n")
+    assert "of 3 networks" in run.out
     assert not (run.folder / "decision_boundary.png").exists()  # three inputs make no plane
 
 
@@ -262,6 +263,20 @@ def test_experiment_linear_shows_that_no_line_separates_xor(command: Command) ->
     assert run.metrics["loss"] == pytest.approx(0.25, abs=1e-4)
     assert run.metrics["predictions"] == pytest.approx([0.5] * 4, abs=1e-2)
     assert (run.metrics["solved"], run.metrics["solved_epoch"]) == (False, None)
+
+
+def test_experiment_population_asks_a_thousand_networks(command: Command) -> None:
+    run = command("experiment=population", "trainer.max_epochs=1500", "optimizer.lr=2.0")
+    assert run.metrics["networks"] == 1000
+    row = r"^Epoch 1000, Loss: 0\.\d{4} \(0\.\d{4} to 0\.\d{4}\), Solved: \d+\.\d%$"
+    assert re.search(row, run.out, re.M), run.out
+    assert re.search(r"^Solved: \d+ of 1,000 networks, ", run.out, re.M)
+    assert len((run.folder / "networks.csv").read_text().splitlines()) == 1001
+    log = events.read(run.folder)
+    assert {"train/loss", "train/loss_q10", "train/loss_q90", "train/solved"} <= set(log.Tags()["scalars"])
+    assert {"networks/loss", "networks/solved_epoch"} <= set(log.Tags()["histograms"])
+    solved = events.scalar(run.folder, "final/solved")
+    assert list(solved.values()) == pytest.approx([run.metrics["solved"]])
 
 
 def test_loggers_can_be_exchanged_and_switched_off(command: Command) -> None:

@@ -1,8 +1,15 @@
-"""What a run ends in: the numbers of `metrics.json`, and how they are printed."""
+"""What a run ends in: the numbers of `metrics.json` and `networks.csv`, and the words for an ensemble."""
 
+import csv
+from pathlib import Path
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from xornet.module import XORModule
+
+Z = 1.959964  # 95% of a normal distribution lie within ±Z standard deviations
 
 
 def evaluate(module: XORModule) -> dict[str, Any]:
@@ -11,20 +18,73 @@ def evaluate(module: XORModule) -> dict[str, Any]:
     Returns:
         `loss` (median over networks), `accuracy` (share of points learnt), `solved` (true or false; for N > 1 the
         share of networks), `solved_epoch` (first epoch at which the table was solved, null if never; for N > 1 the
-        median over the networks that solved it), `predictions` (for N = 1, one number a point).
+        median over the networks that ever solved it), `predictions` (for N = 1, one number a point). For N > 1 also
+        `loss_quantiles` (10%, 90%), `solved_interval` (Wilson's, 95%) and `solved_epoch_quartiles` (25%, 75%).
 
     """
-    predictions = module.predictions()
-    error = predictions - module.y[:, :, None]
-    learnt = error.abs() < module.history.tolerance
-    solved = learnt.flatten(0, 1).all(0)
+    predictions, losses, solved = per_network(module)
     when = module.history.solved_epoch
     when = when[when >= 0].double()
-    one = len(solved) == 1
-    return {
-        "loss": error.square().mean((0, 1)).double().nanquantile(0.5).item(),
+    learnt = (predictions - module.y[:, :, None]).abs() < module.history.tolerance
+    results: dict[str, Any] = {
+        "loss": losses.nanquantile(0.5).item(),
         "accuracy": learnt.double().mean().item(),
-        "solved": bool(solved.all()) if one else solved.double().mean().item(),
+        "solved": solved.double().mean().item(),
         "solved_epoch": int(when.quantile(0.5)) if len(when) else None,
-        "predictions": predictions.flatten().tolist() if one else None,
+        "predictions": None,
     }
+    if len(solved) == 1:
+        return results | {"solved": bool(solved), "predictions": predictions.flatten().tolist()}
+    return results | {
+        "loss_quantiles": losses.nanquantile(losses.new_tensor([0.1, 0.9])).tolist(),
+        "solved_interval": wilson(int(solved.sum()), len(solved)),
+        "solved_epoch_quartiles": when.quantile(when.new_tensor([0.25, 0.75])).tolist() if len(when) else None,
+    }
+
+
+def per_network(module: XORModule) -> tuple[Tensor, Tensor, Tensor]:
+    """Return predictions (P, O, N), losses (N,), in float64, and whether each network knows every point now (N,)."""
+    predictions = module.predictions()
+    error = predictions - module.y[:, :, None]
+    solved = error.abs().amax((0, 1)) < module.history.tolerance
+    return predictions, error.square().mean((0, 1)).double(), solved
+
+
+def wilson(successes: int, trials: int) -> tuple[float, float]:
+    """Return the 95% interval of a share, which keeps its level near 0 and 1 and for few trials.
+
+    (p + z²/2n ± z √(p(1 - p)/n + z²/4n²)) / (1 + z²/n),  p = successes / trials, n = trials.
+
+    Source: E. B. Wilson, Probable inference, the law of succession, and statistical inference, 1927.
+    """
+    share, extra = successes / trials, Z * Z / trials
+    middle = share + extra / 2
+    half = Z * (share * (1 - share) / trials + extra / trials / 4) ** 0.5
+    return max(0.0, (middle - half) / (1 + extra)), min(1.0, (middle + half) / (1 + extra))
+
+
+def describe(results: dict[str, Any], networks: int, epochs: int) -> str:
+    """Return what `evaluate` found of an ensemble, in words that claim no more than was measured."""
+    low, high = results["solved_interval"]
+    solved = round(results["solved"] * networks)
+    share = f"{solved / networks:.1%} (95% interval {low:.1%} to {high:.1%})"
+    lines = [f"Solved: {solved:,} of {networks:,} networks, {share}"]
+    if results["solved_epoch_quartiles"]:
+        first, third = results["solved_epoch_quartiles"]
+        lines.append(f"Solved at epoch: median {results['solved_epoch']:,}, quartiles {first:,.0f} and {third:,.0f}")
+    lines.append(f"Unsolved within {epochs:,} epochs: {networks - solved:,}")
+    return "\n".join(lines)
+
+
+@torch.no_grad()
+def write_networks(module: XORModule, path: Path) -> None:
+    """Write one row a network: seed, loss, solved, solved_epoch (empty if never), and its prediction of each point."""
+    predictions, losses, solved = (tensor.cpu() for tensor in per_network(module))
+    points = ["".join(str(int(bit)) for bit in point) for point in module.x.tolist()]
+    seed = module.hparams["seed"]
+    with path.open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["seed", "loss", "solved", "solved_epoch", *(f"prediction_{point}" for point in points)])
+        columns = (losses.tolist(), solved.tolist(), module.history.solved_epoch.tolist(), predictions[:, 0].T.tolist())
+        for i, (loss, is_solved, epoch, predicted) in enumerate(zip(*columns, strict=True)):
+            rows.writerow([seed + i, loss, is_solved, "" if epoch < 0 else epoch, *predicted])

@@ -8,8 +8,9 @@ from lightning.pytorch import Callback, Trainer
 from tqdm import tqdm
 
 from xornet import checks
+from xornet.history import Block
 from xornet.module import XORModule
-from xornet.results import evaluate
+from xornet.results import describe, evaluate
 
 BAR_DELAY = 1  # seconds: a run that is over by then shows no bar
 
@@ -17,7 +18,8 @@ BAR_DELAY = 1  # seconds: a run that is over by then shows no bar
 class LossTable(Callback):
     """Prints the sheet's table, `Epoch 0, Loss: 0.2595`, and its final predictions.
 
-    The loss is the one before that epoch's update; for N > 1 the median over the networks.
+    The loss is the one before that epoch's update; for N > 1 the median over the networks, with the quantiles from 10%
+    to 90% and the share of networks that solve the table.
 
     Args:
         every: epochs between two rows.
@@ -34,16 +36,24 @@ class LossTable(Callback):
         block = outputs["block"]
         for k in range(-block.start % self.every, len(block.errors), self.every):
             # above the progress bar, where there is one
-            tqdm.write(f"Epoch {block.start + k}, Loss: {block.median(k):.4f}")
+            tqdm.write(f"Epoch {block.start + k}, Loss: {block.median(k):.4f}{self.spread(module, block, k)}")
         sys.stdout.flush()
 
+    def spread(self, module: XORModule, block: Block, k: int) -> str:
+        """What a row adds for N > 1: quantiles 10% and 90% of the loss, and the share of networks that solve now."""
+        if len(module.ensemble) == 1:
+            return ""
+        low, high = block.losses[k].double().nanquantile(block.errors.new_tensor([0.1, 0.9]).double()).tolist()
+        solved = block.errors[k].abs().amax((0, 1)) < module.history.tolerance
+        return f" ({low:.4f} to {high:.4f}), Solved: {solved.double().mean():.1%}"
+
     def on_fit_end(self, trainer: Trainer, module: XORModule) -> None:
-        """Print the predictions of the trained network, or the share of networks that solved the table."""
+        """Print the predictions of the trained network, or how many networks solved the table and when."""
         if len(module.ensemble) == 1:
             print("Final predictions:")
             print(module.predictions()[..., 0].cpu())
         else:
-            print(f"Solved: {evaluate(module)['solved']:.1%} of {len(module.ensemble)} networks")
+            print(describe(evaluate(module), len(module.ensemble), trainer.current_epoch))
 
 
 class EpochBar(Callback):

@@ -14,7 +14,7 @@ from xornet import checks
 from xornet.epochs import run_length
 from xornet.history import CURVE_POINTS
 from xornet.module import XORModule
-from xornet.results import evaluate
+from xornet.results import evaluate, per_network
 
 
 def writers(trainer: Trainer) -> Iterator[SummaryWriter]:
@@ -46,8 +46,14 @@ class Curves(Callback):
         self.log_rows(trainer, module)
 
     def on_fit_end(self, trainer: Trainer, module: XORModule) -> None:
-        """Log the curve of a run that was resumed at its end, and so never trained."""
-        self.log_rows(trainer, module)
+        """Log what is left of the curve, and for N > 1 the histograms of final loss and of solving epoch."""
+        self.log_rows(trainer, module)  # all of it in a run that was resumed at its end, and so never trained
+        _, losses, _ = per_network(module)
+        when = module.history.solved_epoch
+        for writer in writers(trainer) if len(module.ensemble) > 1 else ():
+            writer.add_histogram("networks/loss", losses[losses.isfinite()], trainer.current_epoch)
+            if (when >= 0).any():
+                writer.add_histogram("networks/solved_epoch", when[when >= 0], trainer.current_epoch)
 
     def log_rows(self, trainer: Trainer, module: XORModule) -> None:
         """Log the rows of the curve that have not been logged."""
