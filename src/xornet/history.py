@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import torch
@@ -25,14 +24,13 @@ class Block:
     start: int
     errors: Tensor
 
-    @cached_property
-    def losses(self) -> Tensor:
-        """The mean squared error of every network at every epoch, (K, N)."""
-        return self.errors.square().mean((1, 2))
+    def losses(self, epochs: slice | int = slice(None)) -> Tensor:
+        """The mean squared error of every network at some epochs of the block, (N,) or (..., N)."""
+        return self.errors[epochs].square().mean((-3, -2))
 
     def median(self, k: int) -> float:
         """The median loss at the k-th epoch of the block, over the networks that are not lost to nan."""
-        return self.losses[k].nanquantile(0.5).item()
+        return self.losses(k).nanquantile(0.5).item()
 
 
 class History:
@@ -72,7 +70,7 @@ class History:
         learnt = errors.abs() < self.tolerance
         new = {
             "epochs": torch.arange(block.start, block.start + len(block.errors))[rows],
-            "losses": block.losses[rows].double().nanquantile(quantiles.to(errors.device), 1).T,
+            "losses": block.losses(rows).double().nanquantile(quantiles.to(errors.device), 1).T,
             "accuracy": learnt.double().mean((1, 2, 3)),
             "solved": learnt.flatten(1, 2).all(1).double().mean(1),
             "errors": errors[:, :, 0, 0].double(),
@@ -90,7 +88,7 @@ class History:
 
     def note_solved(self, block: Block) -> None:
         """Note the first epoch at which each network had learnt every point."""
-        solved = (block.errors.abs() < self.tolerance).flatten(1, 2).all(1)  # (K, N)
+        solved = block.errors.abs().amax((1, 2)) < self.tolerance  # (K, N)
         first = block.start + solved.int().argmax(0).cpu()
         new = (self.solved_epoch < 0) & solved.any(0).cpu()
         self.solved_epoch = torch.where(new, first, self.solved_epoch)

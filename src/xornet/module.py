@@ -125,11 +125,11 @@ class XORModule(LightningModule):
             ValueError: naming the epoch.
 
         """
-        alive = block.losses.isfinite()  # (K, N)
-        finite = [weight.isfinite().flatten(0, 1).all(0) for weight in self.ensemble.weights]
-        if (alive[-1] & torch.stack(finite).all(0)).any():
+        # A sum is finite only if everything in it is.
+        sums = torch.stack([block.losses(-1), *(weight.sum((0, 1)) for weight in self.ensemble.weights)])
+        if sums.isfinite().all(0).any():
             return
-        epoch = block.start + int(alive.any(1).sum())
+        epoch = block.start + int(block.losses().isfinite().any(1).sum())
         raise ValueError(f"the loss became nan at epoch {epoch}; use a smaller optimizer.lr or model.init")
 
     def network(self, i: int) -> XORNet:

@@ -43,7 +43,7 @@ class LossTable(Callback):
         """What a row adds for N > 1: quantiles 10% and 90% of the loss, and the share of networks that solve now."""
         if len(module.ensemble) == 1:
             return ""
-        low, high = block.losses[k].double().nanquantile(block.errors.new_tensor([0.1, 0.9]).double()).tolist()
+        low, high = block.losses(k).double().nanquantile(block.errors.new_tensor([0.1, 0.9]).double()).tolist()
         solved = block.errors[k].abs().amax((0, 1)) < module.history.tolerance
         return f" ({low:.4f} to {high:.4f}), Solved: {solved.double().mean():.1%}"
 
