@@ -64,6 +64,18 @@ def test_the_second_scale_is_logarithmic() -> None:
     assert (linear.get_yscale(), logarithmic.get_yscale()) == ("linear", "log")
 
 
+def test_the_share_of_solved_networks_is_drawn_in_percent() -> None:
+    (axes,) = plots.solved_share(np.arange(3.0), np.array([0.0, 0.25, 1.0])).axes
+    np.testing.assert_allclose(np.asarray(axes.lines[0].get_ydata()), [0, 25, 100])
+
+
+def test_several_boundaries_share_one_colour_bar() -> None:
+    z = plots.boundary_grid(lambda points: points[:, :1])
+    *panels, bar = plots.decision_boundaries([(z, "first"), (z, "second")], X.numpy(), Y.numpy()).axes
+    assert [axes.get_title() for axes in panels] == ["first", "second"]
+    assert bar.get_ylabel() == "prediction"
+
+
 def test_pixels_are_the_rendered_figure() -> None:
     figure = plots.loss_curve(np.arange(3.0), np.ones((3, 3)))
     image = plots.pixels(figure)

@@ -17,6 +17,7 @@ from xornet.epochs import LARGEST_BLOCK, block_length, count_epochs, run_length
 from xornet.history import Block, History
 from xornet.network import Ensemble, XORNet, layer_names
 from xornet.optimizer import check_optimizer, describe_optimizer
+from xornet.threads import set_threads
 
 GRADIENTS: dict[str, type[Backprop] | type[Autograd]] = {"backprop": Backprop, "autograd": Autograd}
 MAY_CHANGE = ("gradient", "tolerance")  # between a run and its resumption: neither changes what the networks become
@@ -74,13 +75,14 @@ class XORModule(LightningModule):
         self.register_buffer("y", y, persistent=False)
 
     def setup(self, stage: str) -> None:
-        """Take the truth table from the data module: its one batch."""
+        """Take the truth table from the data module, its one batch, and space what is remembered."""
         (batch,) = self.trainer.datamodule.train_dataloader()  # type: ignore[attr-defined] # set by fit
         self.set_table(*batch)
         if self.x.shape[1] != self.hparams["bits"]:
             bits = self.x.shape[1]
             raise ValueError(f"model.bits={self.hparams['bits']}, but the table has {bits} inputs; use data.bits alone")
         self.history.set_length(run_length(self.trainer))
+        set_threads(len(self.ensemble))
 
     def configure_optimizers(self) -> Optimizer:
         """The configured optimizer over all networks: any elementwise one steps N networks as it would step one."""

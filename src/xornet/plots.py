@@ -3,7 +3,7 @@
 `Figure` is used without pyplot, which keeps every figure alive and wants a display.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -82,14 +82,43 @@ def decision_boundary(z: Array, x: Array, y: Array, title: str = BOUNDARY_TITLE)
         title: above the picture.
 
     """
+    return decision_boundaries([(z, title)], x, y)
+
+
+def decision_boundaries(panels: Sequence[tuple[Array, str]], x: Array, y: Array) -> Figure:
+    """Several decision boundaries side by side, with one colour bar.
+
+    Args:
+        panels: predictions over the grid, from `boundary_grid`, and a title, for each.
+        x: (P, 2)
+        y: (P, 1)
+
+    """
+    width = 6.4 if len(panels) == 1 else 1.4 + 3.2 * len(panels)
+    figure = Figure(figsize=(width, 4.8 if len(panels) == 1 else 3.8), layout="constrained" if panels[1:] else None)
+    row = figure.subplots(1, len(panels), squeeze=False)[0]
+    for axes, (z, title) in zip(row, panels, strict=True):
+        filled = axes.contourf(GRID, GRID, z, levels=np.linspace(0, 1, 51), cmap=PALE, vmin=0, vmax=1)
+        if z.min() < 0.5 < z.max():
+            axes.contour(GRID, GRID, z, levels=[0.5], colors="black", linewidths=1.5)
+        axes.scatter(x[:, 0], x[:, 1], c=y[:, 0], edgecolor="black", s=100, cmap="coolwarm", vmin=0, vmax=1, zorder=3)
+        axes.set(xlabel="$x_1$", ylabel="$x_2$", title=title)
+    figure.colorbar(filled, ax=list(row), label="prediction", ticks=np.linspace(0, 1, 6))
+    return figure
+
+
+def solved_share(epochs: Array, share: Array) -> Figure:
+    """The share of networks that solve the table, against epoch.
+
+    Args:
+        epochs: (S,)
+        share: (S,), 0 to 1.
+
+    """
     figure = Figure(figsize=(6.4, 4.8))
     axes = figure.subplots()
-    filled = axes.contourf(GRID, GRID, z, levels=np.linspace(0, 1, 51), cmap=PALE, vmin=0, vmax=1)
-    if z.min() < 0.5 < z.max():
-        axes.contour(GRID, GRID, z, levels=[0.5], colors="black", linewidths=1.5)
-    axes.scatter(x[:, 0], x[:, 1], c=y[:, 0], edgecolor="black", s=100, cmap="coolwarm", vmin=0, vmax=1, zorder=3)
-    figure.colorbar(filled, ax=axes, label="prediction", ticks=np.linspace(0, 1, 6))
-    axes.set(xlabel="$x_1$", ylabel="$x_2$", title=title)
+    axes.plot(epochs, 100 * share)
+    axes.set(xlabel="Epochs", ylabel="Networks that solve the table (%)", title="Networks Solved", ylim=(-2, 102))
     return figure
 
 

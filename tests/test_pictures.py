@@ -1,0 +1,41 @@
+from functools import partial
+from pathlib import Path
+
+import torch
+from conftest import Command, fit
+
+from xornet.callbacks.pictures import examples
+from xornet.results import per_network
+
+
+def test_examples_are_the_fastest_the_median_the_slowest_and_the_worst_unsolved_network(tmp_path: Path) -> None:
+    _, module = fit(tmp_path, 250, optimizer=partial(torch.optim.Adam, lr=0.05), networks=9, seed=1)
+    when = module.history.solved_epoch.tolist()
+    solved = sorted(epoch for epoch in when if epoch >= 0)
+    assert 3 <= len(solved) < 9
+    (fast, fastest), (middle, median), (slow, slowest), (worst, unsolved) = examples(module)
+    assert when[fast] == solved[0]
+    assert when[middle] == solved[(len(solved) - 1) // 2]
+    assert when[slow] == solved[-1]
+    assert fastest == f"fastest: seed {1 + fast}\nsolved at epoch {solved[0]}"
+    assert (median.splitlines()[0], slowest.splitlines()[0]) == (
+        f"median: seed {1 + middle}",
+        f"slowest: seed {1 + slow}",
+    )
+    losses = per_network(module)[1].tolist()
+    assert losses[worst] == max(loss for loss, epoch in zip(losses, when, strict=True) if epoch < 0)
+    assert unsolved == f"unsolved: seed {1 + worst}\nloss {losses[worst]:.4f}"
+
+
+def test_examples_of_a_population_that_nobody_or_everybody_solved(tmp_path: Path) -> None:
+    _, module = fit(tmp_path, 3, networks=3)
+    assert [title.partition(":")[0] for _, title in examples(module)] == ["unsolved"]
+    module.history.solved_epoch[:] = torch.tensor([5, 3, 4])
+    assert [i for i, _ in examples(module)] == [1, 2, 0]
+
+
+def test_an_ensemble_leaves_its_own_pictures_and_a_single_network_does_not(command: Command) -> None:
+    one, three = command("trainer.max_epochs=5"), command("trainer.max_epochs=5", "networks=3")
+    for name in ("solved.png", "examples.png"):
+        assert not (one.folder / name).exists()
+        assert (three.folder / name).read_bytes().startswith(b"\x89PNG")
