@@ -122,6 +122,8 @@ def test_a_checkpoint_of_another_configuration_is_refused_by_name(tmp_path: Path
         ({"hidden": [5]}, "hidden"),
         ({"networks": 3}, "networks"),
         ({"seed": 1}, "seed"),
+        ({"activation": "tanh"}, "activation"),
+        ({"init": 0.5}, "init"),
     ]
     for other, named in others:
         with pytest.raises(ValueError, match=f"ckpt_path holds a run with {named}="):

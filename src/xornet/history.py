@@ -36,8 +36,8 @@ class Block:
 class History:
     """The curve of a run, and the epoch at which each network solved the table.
 
-    The curve holds every n-th epoch, with n so that a run has at most CURVE_POINTS of them: a long run
-    remembers, logs and draws no more than a short one.
+    The curve holds every n-th epoch, with n so that a run has at most CURVE_POINTS of them: a long run remembers, logs
+    and draws no more than a short one.
 
     Args:
         networks: N.
@@ -83,8 +83,7 @@ class History:
         """Keep every n-th epoch only; double n while there are too many: in an endless run, or a longer resumption."""
         while self.curve and (self.curve["epochs"] % self.every == 0).sum() > CURVE_POINTS:
             self.every *= 2
-        kept = {name: values[self.curve["epochs"] % self.every == 0] for name, values in self.curve.items()}
-        self.curve = kept
+        self.curve = {name: values[self.curve["epochs"] % self.every == 0] for name, values in self.curve.items()}
 
     def note_solved(self, block: Block) -> None:
         """Note the first epoch at which each network had learnt every point."""

@@ -4,7 +4,6 @@ import csv
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from xornet.module import XORModule
@@ -76,7 +75,6 @@ def describe(results: dict[str, Any], networks: int, epochs: int) -> str:
     return "\n".join(lines)
 
 
-@torch.no_grad()
 def write_networks(module: XORModule, path: Path) -> None:
     """Write one row a network: seed, loss, solved, solved_epoch (empty if never), and its prediction of each point."""
     predictions, losses, solved = (tensor.cpu() for tensor in per_network(module))

@@ -1,4 +1,7 @@
-"""The whole lab sheet as a script: train, train again recording the losses, two figures."""
+"""The whole lab sheet as a script: train, train again recording the losses, two figures.
+
+It repeats itself because the sheet does: this is what a run is measured against.
+"""
 
 import sys
 import time

@@ -27,8 +27,8 @@ def writers(trainer: Trainer) -> Iterator[SummaryWriter]:
 class Curves(Callback):
     """Logs what the module remembers: loss, accuracy, and for one network its prediction on each point.
 
-    For N > 1 the loss is the median, with the 10% and 90% quantiles beside it, and the share of networks that have
-    solved the table. A resumed run logs its whole curve, from epoch 0.
+    For N > 1 the loss is the median, with the 10% and 90% quantiles beside it, and the share of networks that solve the
+    table at that epoch. A resumed run logs its whole curve, from epoch 0, unless it goes on in the same directory.
     """
 
     every_n_epochs = math.inf
@@ -131,7 +131,8 @@ class Card(Callback):
         assert module.optimizer is not None
         optimizer = {"optimizer": module.optimizer.func.__name__, **module.optimizer.keywords}
         hparams = {**module.hparams, **optimizer, "max_epochs": trainer.max_epochs}
-        metrics = {f"final/{name}": evaluate(module)[name] for name in ("loss", "accuracy", "solved", "solved_epoch")}
+        results = evaluate(module)
+        metrics = {f"final/{name}": results[name] for name in ("loss", "accuracy", "solved", "solved_epoch")}
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger):
                 known = {name: float(value) for name, value in metrics.items() if value is not None}
