@@ -3,12 +3,11 @@ import torch
 from torch import Tensor
 
 from xornet.autograd import Autograd
-from xornet.backprop import Backprop
+from xornet.backprop import ACTIVATIONS, Backprop, backpropagate
 from xornet.data import truth_table
 from xornet.network import Ensemble
 
 SHAPES: list[list[int]] = [[4], [], [8, 8], [3, 2, 5]]
-ACTIVATIONS = ["sigmoid", "tanh", "relu"]
 
 
 def gradients(kind: type[Backprop] | type[Autograd], ensemble: Ensemble, x: Tensor, y: Tensor) -> list[Tensor]:
@@ -30,6 +29,10 @@ def test_the_gradient_by_hand_is_autograds(activation: str, hidden: list[int], b
     by_hand, by_autograd = (gradients(kind, ensemble, x, y) for kind in (Backprop, Autograd))
     assert len(by_hand) == len(hidden) + 1
     for ours, theirs in zip(by_hand, by_autograd, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-10)
+    error, as_written = backpropagate(list(ensemble.weights), x, y, activation)
+    torch.testing.assert_close(error, ensemble(x) - y[:, :, None])
+    for ours, theirs in zip(as_written, by_autograd, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-10)
 
 

@@ -1,4 +1,4 @@
-"""Forward pass and gradient of N stacked networks, written by hand into buffers that are allocated once.
+"""Forward pass and gradient of N stacked networks, by hand: as plain expressions, and into buffers allocated once.
 
 With [a; 1] for an activation and its constant 1, and σ' written in terms of the activation itself:
 
@@ -13,6 +13,7 @@ Axes as in network.py; weights are (I + 1, H, N).
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import pairwise
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -20,12 +21,60 @@ from torch import Tensor
 Step = Callable[[], object]
 aten = torch.ops.aten
 
-# name: (σ(z, out=a), and its derivative: (δ, a, grad_input=) -> δ ⊙ σ'(a))
-ACTIVATIONS: dict[str, tuple[Callable[..., Tensor], Callable[..., Tensor]]] = {
-    "sigmoid": (torch.sigmoid, aten.sigmoid_backward.grad_input),  # σ' = a (1 - a)
-    "tanh": (torch.tanh, aten.tanh_backward.grad_input),  # σ' = 1 - a²
-    "relu": (partial(torch.clamp, min=0), partial(aten.threshold_backward.grad_input, threshold=0)),  # σ' = [a > 0]
+
+class Activation(NamedTuple):
+    """σ, as PyTorch's function and as its operations on buffers.
+
+    Args:
+        sigma: z -> a = σ(z)
+        slope: a -> σ'(z), written in terms of the activation
+        into: (z, out=a), writes σ(z)
+        backward_into: (δ, a, grad_input=), writes δ ⊙ σ'
+
+    """
+
+    sigma: Callable[[Tensor], Tensor]
+    slope: Callable[[Tensor], Tensor]
+    into: Callable[..., object]
+    backward_into: Callable[..., object]
+
+
+ACTIVATIONS = {
+    "sigmoid": Activation(torch.sigmoid, lambda a: a * (1 - a), torch.sigmoid, aten.sigmoid_backward.grad_input),
+    "tanh": Activation(torch.tanh, lambda a: 1 - a * a, torch.tanh, aten.tanh_backward.grad_input),
+    "relu": Activation(
+        torch.relu,
+        lambda a: a > 0,
+        partial(torch.clamp, min=0),
+        partial(aten.threshold_backward.grad_input, threshold=0),
+    ),
 }
+
+
+def backpropagate(
+    weights: Sequence[Tensor], x: Tensor, y: Tensor, activation: str = "sigmoid"
+) -> tuple[Tensor, list[Tensor]]:
+    """Return ŷ - y (P, O, N) and ∂L/∂W of every layer, by the equations above and in their order.
+
+    Args:
+        weights: one (I + 1, H, N) tensor a layer.
+        x: inputs (P, I).
+        y: targets (P, O).
+        activation: of the hidden layers, one of ACTIVATIONS; the output is always a sigmoid.
+
+    """
+    layers = [*[ACTIVATIONS[activation]] * (len(weights) - 1), ACTIVATIONS["sigmoid"]]
+    a = [x[:, :, None]]
+    for weight, layer in zip(weights, layers, strict=True):
+        a.append(layer.sigma((a[-1][:, :, None] * weight[:-1]).sum(1) + weight[-1]))
+    error = a[-1] - y[:, :, None]
+    above = 2 / len(x) * error  # ∂L/∂a
+    gradients: list[Tensor] = []
+    for weight, layer, below, out in reversed(list(zip(weights, layers, a, a[1:], strict=False))):
+        delta = above * layer.slope(out)
+        gradients.insert(0, torch.cat([(below[:, :, None] * delta[:, None]).sum(0), delta.sum(0, keepdim=True)]))
+        above = (weight[:-1] * delta[:, None]).sum(2)
+    return error, gradients
 
 
 class Layer:
@@ -45,15 +94,15 @@ class Layer:
         self.with_one = weight.new_ones(len(below), units + 1, networks)  # [a; 1]
         self.a = self.with_one[:, :units]
         self.delta = torch.empty_like(z)
-        sigma, self.derivative = ACTIVATIONS[activation]
-        self.forward: list[Step] = [*multiply(below, self.weight, z), partial(sigma, z, out=self.a)]
+        _, _, into, self.backward_into = ACTIVATIONS[activation]
+        self.forward: list[Step] = [*multiply(below, self.weight, z), partial(into, z, out=self.a)]
         self.gradient: list[Step] = multiply(below.transpose(0, 1), self.delta, self.grad)
 
     def backward(self, above: "Layer") -> list[Step]:
         """δ_l = (W_{l+1} δ_{l+1}) ⊙ σ'(a_l)."""
         return [
             *multiply(above.delta, above.weight[:-1].transpose(0, 1), self.delta),
-            partial(self.derivative, self.delta, self.a, grad_input=self.delta),
+            partial(self.backward_into, self.delta, self.a, grad_input=self.delta),
         ]
 
 
@@ -95,7 +144,7 @@ class Backprop:
         """Write the gradient of every network's own loss into the weights' `.grad`, given `error` from `forward`."""
         delta = self.output.delta
         torch.mul(error, self.scale, out=delta)
-        self.output.derivative(delta, self.output.a, grad_input=delta)
+        self.output.backward_into(delta, self.output.a, grad_input=delta)
         for step in self.backward_plan:
             step()
 

@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from xornet import checks
+from xornet.backprop import ACTIVATIONS
 
 LARGEST_PRODUCT = 2**31  # numbers in the product of a layer's inputs and weights, points by networks
-ACTIVATIONS = {"sigmoid": torch.sigmoid, "tanh": torch.tanh, "relu": torch.relu}
 
 
 class XORNet(nn.Module):
@@ -38,7 +38,7 @@ class XORNet(nn.Module):
         """Map x (P, I) to predictions (P, 1) in (0, 1)."""
         *hidden, output = self.children()
         for layer in hidden:
-            x = ACTIVATIONS[self.activation](layer(x))
+            x = ACTIVATIONS[self.activation].sigma(layer(x))
         return torch.sigmoid(output(x))
 
 
@@ -122,7 +122,7 @@ def predict(weights: Sequence[Tensor], x: Tensor, activation: str) -> Tensor:
     # The first layer's inputs are the same for all networks: one plain matrix product.
     z = (x @ first.flatten(1)).view(len(x), *first.shape[1:])
     for weight in rest:
-        z = multiply(append_ones(ACTIVATIONS[activation](z)), weight)
+        z = multiply(append_ones(ACTIVATIONS[activation].sigma(z)), weight)
     return torch.sigmoid(z)
 
 
