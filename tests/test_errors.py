@@ -130,7 +130,13 @@ def test_a_network_that_is_lost_to_nan_leaves_the_statistics_to_the_others(comma
     run = command(*overrides)
     assert run.status == 0
     assert 0 <= run.metrics["loss"] <= 1
-    assert "nan" not in run.out
+    rows = (run.folder / "networks.csv").read_text().splitlines()[1:]
+    lost = [int(row.split(",")[0]) for row in rows if row.split(",")[1] == "nan"]
+    assert 0 < len(lost) < 20
+    assert run.metrics["lost"] == len(lost)
+    assert run.metrics["first_lost"] == {"seed": lost[0], "epoch": 0}
+    assert run.out.count("nan") == 1
+    assert run.out.endswith(f"Lost to nan: {len(lost)} of them, first seed={lost[0]} at epoch 0\n")
 
 
 def test_a_loss_that_becomes_nan_says_at_which_epoch(command: Command) -> None:

@@ -109,7 +109,8 @@ def test_a_finished_run_resumes_to_more_epochs_and_to_none(tmp_path: Path) -> No
 def test_an_endless_run_remembers_no_more_than_a_long_one() -> None:
     history = History(networks=1, tolerance=0.5)
     for start in range(0, 12000, 100):
-        history.record(Block(start, torch.full((100, 4, 1, 1), float(start))))
+        errors = torch.full((100, 4, 1, 1), float(start))
+        history.record(Block(start, 100, errors[-start % history.every :: history.every], errors[-1]))
     epochs = history.curve["epochs"]
     assert 500 <= len(epochs) <= 1000
     assert epochs.tolist() == list(range(0, 12000, history.every))

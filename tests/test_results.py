@@ -65,6 +65,7 @@ def test_an_ensemble_is_described_in_words_that_claim_no_more_than_was_measured(
         "solved_interval": (0.7, 0.8),
         "solved_epoch": 1234,
         "solved_epoch_quartiles": [1000, 2000],
+        "lost": 0,
     }
     assert describe(results, 1000, 20000) == (
         "Solved: 750 of 1,000 networks, 75.0% (95% interval 70.0% to 80.0%)\n"
@@ -72,7 +73,11 @@ def test_an_ensemble_is_described_in_words_that_claim_no_more_than_was_measured(
         "Unsolved within 20,000 epochs: 250"
     )
     nobody = {"solved": 0.0, "solved_interval": (0.0, 0.1), "solved_epoch": None, "solved_epoch_quartiles": None}
-    assert describe(nobody, 10, 5).splitlines()[1] == "Unsolved within 5 epochs: 10"
+    nobody |= {"lost": 1, "first_lost": {"seed": 7, "epoch": 4}}
+    assert describe(nobody, 10, 5).splitlines()[1:] == [
+        "Unsolved within 5 epochs: 10",
+        "Lost to nan: 1 of them, first seed=7 at epoch 4",
+    ]
 
 
 def test_the_gradient_norm_of_an_ensemble_is_the_mean_over_its_networks(tmp_path: Path) -> None:

@@ -121,6 +121,7 @@ class Backprop:
     """
 
     def __init__(self, weights: Sequence[Tensor], x: Tensor, y: Tensor, activation: str = "sigmoid") -> None:
+        self.x = x
         self.layers: list[Layer] = []
         below = torch.cat([x, x.new_ones(len(x), 1)], 1)
         for weight in weights:

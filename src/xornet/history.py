@@ -2,8 +2,10 @@
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -13,28 +15,29 @@ QUANTILES = (0.1, 0.5, 0.9)
 
 @dataclass
 class Block:
-    """The epochs of one training step: epoch `start + k` made `errors[k]`, before its update.
+    """The epochs of one training step: `start`, ..., `start + length - 1`.
 
     Args:
         start: the first epoch.
-        errors: ŷ - y, (K, P, O, N).
+        length: how many.
+        errors: ŷ - y before the update of each epoch that the history remembers, (S, P, O, N).
+        last: the same of the last epoch, (P, O, N).
 
     """
 
     start: int
+    length: int
     errors: Tensor
+    last: Tensor
 
-    def losses(self, epochs: slice | int = slice(None)) -> Tensor:
-        """The mean squared error of every network at some epochs of the block, (N,) or (..., N)."""
-        return self.errors[epochs].square().mean((-3, -2))
-
-    def median(self, k: int) -> float:
-        """The median loss at the k-th epoch of the block, over the networks that are not lost to nan."""
-        return self.losses(k).nanquantile(0.5).item()
+    @cached_property
+    def loss(self) -> float:
+        """The median loss at the last epoch, over the networks that are not lost to nan."""
+        return mean_square(self.last).nanquantile(0.5).item()
 
 
 class History:
-    """The curve of a run, and the epoch at which each network solved the table.
+    """The curve of a run, and the epochs at which each network first solved the table and was lost to nan.
 
     The curve holds every n-th epoch, with n so that a run has at most CURVE_POINTS of them: a long run remembers, logs
     and draws no more than a short one.
@@ -49,7 +52,8 @@ class History:
     def __init__(self, networks: int, tolerance: float) -> None:
         self.tolerance = tolerance
         self.every = 1
-        self.solved_epoch = torch.full((networks,), -1)  # -1: not yet
+        self.solved_epoch = torch.full((networks,), -1, dtype=torch.int32)  # -1: never
+        self.lost_epoch = self.solved_epoch.clone()
         # One row a remembered epoch: epochs (S,); losses (S, 3), QUANTILES over the networks; accuracy (S,), share of
         # points learnt; solved (S,), share of networks; errors (S, P) of network 0.
         self.curve: dict[str, Tensor] = {}
@@ -58,22 +62,37 @@ class History:
         """Choose n for a run of `epochs`."""
         self.every = math.ceil(epochs / CURVE_POINTS)
 
-    def record(self, block: Block) -> None:
-        """Add a block."""
-        self.note_solved(block)
+    def to(self, device: torch.device) -> None:
+        """Keep what is noted of each network where the networks are."""
+        self.solved_epoch, self.lost_epoch = self.solved_epoch.to(device), self.lost_epoch.to(device)
 
-        rows = slice(-block.start % self.every, None, self.every)
-        quantiles = torch.tensor(QUANTILES, dtype=torch.float64)
-        errors = block.errors[rows]
-        if not len(errors):
+    def note(self, errors: Tensor, start: int | Tensor) -> None:
+        """Note which networks solved the table, or were lost to nan, for the first time at epoch `start + k`.
+
+        Args:
+            errors: ŷ - y at epochs start, start + 1, ..., (K, P, O, N).
+            start: the first epoch.
+
+        """
+        worst = errors.abs().amax((1, 2))  # (K, N); nan where any is
+        for noted, happens in ((self.solved_epoch, worst < self.tolerance), (self.lost_epoch, worst.isnan())):
+            happened, k = happens.max(0)  # with the index of the first
+            noted.copy_(torch.where((noted < 0) & happened, start + k.int(), noted))
+
+    def record(self, block: Block) -> None:
+        """Add the remembered epochs of a block to the curve."""
+        if not len(block.errors):
             return
-        learnt = errors.abs() < self.tolerance
+        losses = mean_square(block.errors).double().cpu().numpy()
+        quantile = np.nanquantile if np.isnan(losses).any() else np.quantile  # the latter is faster
+        learnt = block.errors.abs() < self.tolerance
+        first = block.start + -block.start % self.every
         new = {
-            "epochs": torch.arange(block.start, block.start + len(block.errors))[rows],
-            "losses": block.losses(rows).double().nanquantile(quantiles.to(errors.device), 1).T,
+            "epochs": torch.arange(first, block.start + block.length, self.every),
+            "losses": torch.from_numpy(quantile(losses, QUANTILES, axis=1).T),
             "accuracy": learnt.double().mean((1, 2, 3)),
             "solved": learnt.flatten(1, 2).all(1).double().mean(1),
-            "errors": errors[:, :, 0, 0].double(),
+            "errors": block.errors[:, :, 0, 0].double(),
         }
         for name, values in new.items():
             self.curve[name] = torch.cat([self.curve.get(name, values[:0].cpu()), values.cpu()])
@@ -85,18 +104,18 @@ class History:
             self.every *= 2
         self.curve = {name: values[self.curve["epochs"] % self.every == 0] for name, values in self.curve.items()}
 
-    def note_solved(self, block: Block) -> None:
-        """Note the first epoch at which each network had learnt every point."""
-        solved = block.errors.abs().amax((1, 2)) < self.tolerance  # (K, N)
-        first = block.start + solved.int().argmax(0).cpu()
-        new = (self.solved_epoch < 0) & solved.any(0).cpu()
-        self.solved_epoch = torch.where(new, first, self.solved_epoch)
-
     def state_dict(self) -> dict[str, Any]:
         """Everything recorded, as plain tensors."""
-        return {"solved_epoch": self.solved_epoch, "curve": self.curve}
+        return {"solved_epoch": self.solved_epoch, "lost_epoch": self.lost_epoch, "curve": self.curve}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a `state_dict`."""
-        self.solved_epoch, self.curve = state["solved_epoch"], dict(state["curve"])
+        self.solved_epoch.copy_(state["solved_epoch"])
+        self.lost_epoch.copy_(state["lost_epoch"])
+        self.curve = dict(state["curve"])
         self.thin()
+
+
+def mean_square(errors: Tensor) -> Tensor:
+    """The loss of every network: (..., P, O, N) to (..., N)."""
+    return errors.square().mean((-3, -2))

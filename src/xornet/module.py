@@ -1,28 +1,37 @@
 """XORModule: the network, its loss, its optimizer and its training step, for Lightning."""
 
+import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor
+from torch._dynamo.exc import TorchDynamoException
 from torch.optim import Optimizer
 
 from xornet import checks
 from xornet.autograd import Autograd
-from xornet.backprop import Backprop
-from xornet.epochs import LARGEST_BLOCK, block_length, count_epochs, run_length
+from xornet.backprop import Backprop, backpropagate
+from xornet.epochs import block_length, count_epochs, run_length
 from xornet.history import Block, History
 from xornet.network import Ensemble, XORNet, layer_names
 from xornet.optimizer import check_optimizer, describe_optimizer
+from xornet.steps import Compiled, Eager, check_compile, compiling_pays
 from xornet.threads import set_threads
 
+log = logging.getLogger(__name__)
+
 GRADIENTS: dict[str, type[Backprop] | type[Autograd]] = {"backprop": Backprop, "autograd": Autograd}
-MAY_CHANGE = ("gradient", "tolerance")  # between a run and its resumption: neither changes what the networks become
+MAY_CHANGE = (
+    "gradient",
+    "compile",
+    "tolerance",
+)  # between a run and its resumption: neither changes what the networks become
+MEAN_OVER = 1000  # networks are enough for the mean of a curve
 LONGEST_BLOCK = 0.5  # seconds, before signals, max_time and the progress bar get their turn
-BLOCK_VALUES = 2**22  # the errors of a block are kept: at most this many numbers (16 MiB in float32)
 
 
 class XORModule(LightningModule):
@@ -39,6 +48,7 @@ class XORModule(LightningModule):
         init: None for nn.Linear's default, or r to draw weights and biases uniformly from ±r.
         tolerance: a point is learnt when |ŷ - y| < tolerance.
         gradient: `backprop` (by hand) or `autograd` (`loss.backward()`).
+        compile: whether `torch.compile` makes one function of an epoch: true, false, or auto (when it is worth it).
         networks: N.
         seed: network i starts as `torch.manual_seed(seed + i); XORNet()` would.
 
@@ -56,17 +66,20 @@ class XORModule(LightningModule):
         init: float | None = None,
         tolerance: float = 0.5,
         gradient: str = "backprop",
+        compile: bool | str = "auto",
         networks: int = 1,
         seed: int = 0,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
         checks.choice("model.gradient", gradient, GRADIENTS)
+        self.compile_steps = check_compile(compile, gradient)
         checks.number("model.tolerance", tolerance, "use model.tolerance=0.5")
         self.ensemble = Ensemble(bits, hidden, activation, networks, seed, init)
         self.history = History(networks, tolerance)
         self.layers = layer_names(hidden)
         self.optimizer = check_optimizer(optimizer) if optimizer else None
+        self.steps: Eager | Compiled | None = None
         self.save_hyperparameters(ignore="optimizer")
 
     def set_table(self, x: Tensor, y: Tensor) -> None:
@@ -83,6 +96,12 @@ class XORModule(LightningModule):
             raise ValueError(f"model.bits={self.hparams['bits']}, but the table has {bits} inputs; use data.bits alone")
         self.history.set_length(run_length(self.trainer))
         set_threads(len(self.ensemble))
+        if self.compile_steps == "auto":
+            self.compile_steps = compiling_pays(len(self.ensemble), run_length(self.trainer))
+
+    def on_fit_start(self) -> None:
+        """Keep what is remembered where the networks are."""
+        self.history.to(self.device)
 
     def configure_optimizers(self) -> Optimizer:
         """The configured optimizer over all networks: any elementwise one steps N networks as it would step one."""
@@ -96,29 +115,38 @@ class XORModule(LightningModule):
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> dict[str, Block]:
         """Run epochs until somebody must look; callbacks get them as `outputs["block"]`."""
         x, y = batch
-        optimizer = self.optimizers(use_pl_optimizer=False)
-        assert isinstance(optimizer, Optimizer)
-        largest = max(1, min(LARGEST_BLOCK, BLOCK_VALUES // (y.numel() * len(self.ensemble))))
         deadline = time.monotonic() + LONGEST_BLOCK
         # Inference mode spares each operation PyTorch's bookkeeping for a backward pass that never comes.
         with torch.inference_mode(self.hparams["gradient"] == "backprop"):
-            gradient = GRADIENTS[self.hparams["gradient"]](list(self.ensemble.weights), x, y, self.ensemble.activation)
-            errors = x.new_empty(block_length(self.trainer, largest), *y.shape, len(self.ensemble))
-            done = 0
-            for error in errors:
-                gradient.forward(error)  # forward pass, error
-                gradient.backward(error)  # backpropagation
-                optimizer.step()  # update weights
-                done += 1
-                if self.trainer.should_stop or time.monotonic() > deadline:
-                    break
-        block = Block(self.current_epoch, errors[:done])
+            block = self.run_block(x, y, lambda: self.trainer.should_stop or time.monotonic() > deadline)
         self.check_finite(block)
         self.history.record(block)
-        count_epochs(self.trainer, done)
-        # For callbacks that monitor it; the curve in TensorBoard is callbacks.curves'.
-        self.log("train/loss", block.median(-1), on_step=False, on_epoch=True, logger=False)
+        count_epochs(self.trainer, block.length)
+        # For callbacks that monitor them; the curves in TensorBoard are callbacks.curves'.
+        solved = (block.last.abs().amax((0, 1)) < self.history.tolerance).double().mean()
+        self.log_dict({"train/loss": block.loss, "train/solved": solved}, on_step=False, on_epoch=True, logger=False)
         return {"block": block}
+
+    def run_block(self, x: Tensor, y: Tensor, is_over: Callable[[], bool]) -> Block:
+        """Run epochs until a callback wants to look, or `is_over`."""
+        start, length = self.current_epoch, block_length(self.trainer)
+        weights, activation = list(self.ensemble.weights), self.ensemble.activation
+        optimizer = self.optimizers(use_pl_optimizer=False)
+        assert isinstance(optimizer, Optimizer)
+        if self.compile_steps and start:
+            try:
+                if not isinstance(self.steps, Compiled):
+                    self.steps = Compiled(weights, x, y, activation, optimizer, self.history)
+                return self.steps.run(start, length, is_over)
+            except TorchDynamoException as error:  # no C++ compiler, or an optimizer that cannot be compiled
+                cause = next(iter(str(error).splitlines()), type(error).__name__)
+                log.warning("model.compile: going on without, slower: torch.compile failed (%s)", cause)
+                self.compile_steps, self.steps = False, None
+        if self.steps is None:
+            gradient = GRADIENTS[self.hparams["gradient"]](weights, x, y, activation)
+            self.steps = Eager(gradient, optimizer, self.history, (*y.shape, len(self.ensemble)))
+        # An optimizer makes its state in its first step, which compiled steps need.
+        return self.steps.run(start, 1 if self.compile_steps else length, is_over)
 
     def check_finite(self, block: Block) -> None:
         """Refuse to go on, and so to save a checkpoint, when no network is left with finite weights and loss.
@@ -128,10 +156,11 @@ class XORModule(LightningModule):
 
         """
         # A sum is finite only if everything in it is.
-        sums = torch.stack([block.losses(-1), *(weight.sum((0, 1)) for weight in self.ensemble.weights)])
+        sums = torch.stack([block.last.sum((0, 1)), *(weight.sum((0, 1)) for weight in self.ensemble.weights)])
         if sums.isfinite().all(0).any():
             return
-        epoch = block.start + int(block.losses().isfinite().any(1).sum())
+        lost = self.history.lost_epoch
+        epoch = int(lost.max()) if (lost >= 0).all() else block.start + block.length
         raise ValueError(f"the loss became nan at epoch {epoch}; use a smaller optimizer.lr or model.init")
 
     def network(self, i: int) -> XORNet:
@@ -140,13 +169,10 @@ class XORModule(LightningModule):
 
     @torch.no_grad()
     def gradient_norms(self) -> dict[str, float]:
-        """The norm of ∂L/∂W of each layer at the present weights, averaged over the networks."""
-        weights = [weight.detach() for weight in self.ensemble.weights]
-        gradient = Backprop(weights, self.x, self.y, self.ensemble.activation)
-        error = self.y.new_empty(*self.y.shape, len(self.ensemble))
-        gradient.forward(error)
-        gradient.backward(error)
-        norms = [layer.grad.flatten(0, 1).norm(dim=0).mean().item() for layer in gradient.layers]
+        """The norm of ∂L/∂W of each layer at the present weights, averaged over the first MEAN_OVER networks."""
+        weights = [weight[..., :MEAN_OVER] for weight in self.ensemble.weights]
+        _, gradients = backpropagate(weights, self.x, self.y, self.ensemble.activation)
+        norms = [gradient.flatten(0, 1).norm(dim=0).mean().item() for gradient in gradients]
         return dict(zip(self.layers, norms, strict=True))
 
     @torch.no_grad()
@@ -157,7 +183,8 @@ class XORModule(LightningModule):
     def on_train_end(self) -> None:
         """Note the networks that the last update of all made solve the table."""
         error = self.predictions() - self.y[:, :, None]
-        self.history.note_solved(Block(self.current_epoch, error[None]))
+        self.history.note(error[None], self.current_epoch)
+        self.steps = None  # its buffers
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what the run remembers, and what it was configured as."""

@@ -18,11 +18,12 @@ def evaluate(module: XORModule) -> dict[str, Any]:
         `loss` (median over networks), `accuracy` (share of points learnt), `solved` (true or false; for N > 1 the
         share of networks), `solved_epoch` (first epoch at which the table was solved, null if never; for N > 1 the
         median over the networks that ever solved it), `predictions` (for N = 1, one number a point). For N > 1 also
-        `loss_quantiles` (10%, 90%), `solved_interval` (Wilson's, 95%) and `solved_epoch_quartiles` (25%, 75%).
+        `loss_quantiles` (10%, 90%), `solved_interval` (Wilson's, 95%), `solved_epoch_quartiles` (25%, 75%), `lost` (how
+        many networks were lost to nan) and `first_lost` (the seed of the first of them, and the epoch).
 
     """
     predictions, losses, solved = per_network(module)
-    when = module.history.solved_epoch
+    when = module.history.solved_epoch.cpu()
     when = when[when >= 0].double()
     learnt = (predictions - module.y[:, :, None]).abs() < module.history.tolerance
     results: dict[str, Any] = {
@@ -34,10 +35,15 @@ def evaluate(module: XORModule) -> dict[str, Any]:
     }
     if len(solved) == 1:
         return results | {"solved": bool(solved), "predictions": predictions.flatten().tolist()}
+    lost = module.history.lost_epoch.cpu()
+    first = min(lost[lost >= 0].tolist(), default=None)
+    seed = module.hparams["seed"]
     return results | {
         "loss_quantiles": losses.nanquantile(losses.new_tensor([0.1, 0.9])).tolist(),
         "solved_interval": wilson(int(solved.sum()), len(solved)),
         "solved_epoch_quartiles": when.quantile(when.new_tensor([0.25, 0.75])).tolist() if len(when) else None,
+        "lost": int((lost >= 0).sum()),
+        "first_lost": None if first is None else {"seed": seed + lost.tolist().index(first), "epoch": first},
     }
 
 
@@ -72,7 +78,20 @@ def describe(results: dict[str, Any], networks: int, epochs: int) -> str:
         first, third = results["solved_epoch_quartiles"]
         lines.append(f"Solved at epoch: median {results['solved_epoch']:,}, quartiles {first:,.0f} and {third:,.0f}")
     lines.append(f"Unsolved within {epochs:,} epochs: {networks - solved:,}")
+    if results["lost"]:
+        where = "seed={seed} at epoch {epoch:,}".format(**results["first_lost"])
+        lines.append(f"Lost to nan: {results['lost']:,} of them, first {where}")
     return "\n".join(lines)
+
+
+def describe_now(module: XORModule) -> str:
+    """Return the present loss as the sheet prints it; for N > 1 the median, its spread, and the share solved."""
+    _, losses, solved = per_network(module)
+    median = f"Loss: {losses.nanquantile(0.5):.4f}"
+    if len(losses) == 1:
+        return median
+    low, high = losses.nanquantile(losses.new_tensor([0.1, 0.9])).tolist()
+    return f"{median} ({low:.4f} to {high:.4f}), Solved: {solved.double().mean():.1%}"
 
 
 def write_networks(module: XORModule, path: Path) -> None:

@@ -8,9 +8,8 @@ from lightning.pytorch import Callback, Trainer
 from tqdm import tqdm
 
 from xornet import checks
-from xornet.history import Block
 from xornet.module import XORModule
-from xornet.results import describe, evaluate
+from xornet.results import describe, describe_now, evaluate
 
 BAR_DELAY = 1  # seconds: a run that is over by then shows no bar
 
@@ -26,26 +25,17 @@ class LossTable(Callback):
 
     """
 
-    every_n_epochs = math.inf  # reads its epochs out of the blocks
-
     def __init__(self, every: int = 1000) -> None:
-        self.every = checks.integer("callbacks.table.every", every, 1, 10**9, "use e.g. callbacks.table.every=1000")
+        self.every_n_epochs = checks.integer(
+            "callbacks.table.every", every, 1, 10**9, "use e.g. callbacks.table.every=1000"
+        )
 
-    def on_train_batch_end(self, trainer: Trainer, module: XORModule, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Print the rows of a block."""
-        block = outputs["block"]
-        for k in range(-block.start % self.every, len(block.errors), self.every):
-            # above the progress bar, where there is one
-            tqdm.write(f"Epoch {block.start + k}, Loss: {block.median(k):.4f}{self.spread(module, block, k)}")
-        sys.stdout.flush()
-
-    def spread(self, module: XORModule, block: Block, k: int) -> str:
-        """What a row adds for N > 1: quantiles 10% and 90% of the loss, and the share of networks that solve now."""
-        if len(module.ensemble) == 1:
-            return ""
-        low, high = block.losses(k).double().nanquantile(block.errors.new_tensor([0.1, 0.9]).double()).tolist()
-        solved = block.errors[k].abs().amax((0, 1)) < module.history.tolerance
-        return f" ({low:.4f} to {high:.4f}), Solved: {solved.double().mean():.1%}"
+    def on_train_batch_start(self, trainer: Trainer, module: XORModule, batch: Any, batch_idx: int) -> None:
+        """Print a row, if it is time."""
+        if trainer.current_epoch % self.every_n_epochs == 0:
+            row = f"Epoch {trainer.current_epoch}, {describe_now(module)}"
+            tqdm.write(row)  # above the progress bar, where there is one
+            sys.stdout.flush()
 
     def on_fit_end(self, trainer: Trainer, module: XORModule) -> None:
         """Print the predictions of the trained network, or how many networks solved the table and when."""
@@ -77,8 +67,8 @@ class EpochBar(Callback):
     def on_train_batch_end(self, trainer: Trainer, module: XORModule, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Move on by a block."""
         block = outputs["block"]
-        self.bar.set_postfix(loss=f"{block.median(-1):.4f}", refresh=False)
-        self.bar.update(len(block.errors))
+        self.bar.set_postfix(loss=f"{block.loss:.4f}", refresh=False)
+        self.bar.update(block.length)
 
     def on_train_end(self, trainer: Trainer, module: XORModule) -> None:
         """Take the bar away."""
