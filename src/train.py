@@ -52,7 +52,8 @@ def main(cfg: DictConfig) -> float:
     rundir.write(f"{folder}/xornet.pt", lambda path: torch.save(module.network(0).state_dict(), path))
     rundir.write(f"{folder}/networks.csv", lambda path: write_networks(module, path))
     metrics = {"epochs": trainer.current_epoch, **results, "seed": cfg.model.seed, "networks": cfg.model.networks}
-    text = json.dumps(metrics | {"seconds": round(seconds, 3)}, indent=2, allow_nan=False)
+    metrics |= {"seconds": round(seconds, 3), "compile_seconds": round(module.compile_seconds, 3)}
+    text = json.dumps(metrics, indent=2, allow_nan=False)
     rundir.write(f"{folder}/metrics.json", lambda path: path.write_text(text + "\n"))  # last: the run is complete
     logging.getLogger(__name__).info("results in %s", folder)
     return results["loss"]

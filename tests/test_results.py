@@ -69,7 +69,7 @@ def test_an_ensemble_is_described_in_words_that_claim_no_more_than_was_measured(
     }
     assert describe(results, 1000, 20000) == (
         "Solved: 750 of 1,000 networks, 75.0% (95% interval 70.0% to 80.0%)\n"
-        "Solved at epoch: median 1,234, quartiles 1,000 and 2,000\n"
+        "First solved at epoch: median 1,234, quartiles 1,000 and 2,000\n"
         "Unsolved within 20,000 epochs: 250"
     )
     nobody = {"solved": 0.0, "solved_interval": (0.0, 0.1), "solved_epoch": None, "solved_epoch_quartiles": None}

@@ -12,6 +12,8 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from xornet import checks, rundir
 
+# Between a run and its resumption: what does not change what the networks become.
+MAY_CHANGE = ("gradient", "compile", "tolerance")
 REMEDY = "use the checkpoints/last.ckpt of a run"
 
 
@@ -20,6 +22,30 @@ def find(ckpt_path: str | None) -> str | None:
     if ckpt_path is not None and not Path(ckpt_path).is_file():
         raise ValueError(f"ckpt_path={ckpt_path} does not exist; {REMEDY}")
     return ckpt_path
+
+
+def check_same_run(checkpoint: dict[str, Any], ours: dict[str, Any], state: dict[str, Any]) -> None:
+    """Refuse a checkpoint of a run that was configured differently.
+
+    Args:
+        checkpoint: from CheckpointFile.
+        ours: the hyperparameters of the run that wants to go on.
+        state: the `state_dict` that it needs.
+
+    Raises:
+        ValueError: naming the first difference.
+
+    """
+    theirs = {"optimizer": checkpoint["optimizer"], **checkpoint["hyper_parameters"]}
+    for key, value in ours.items():
+        if key not in MAY_CHANGE and theirs.get(key) != value:
+            raise ValueError(
+                f"ckpt_path holds a run with {key}={theirs.get(key)}, but this run has {key}={value}; "
+                "resume with the configuration that the run was started with"
+            )
+    shapes, needed = ({k: v.shape for k, v in d.items()} for d in (checkpoint["state_dict"], state))
+    if shapes != needed:
+        raise ValueError("ckpt_path holds weights that do not fit its own configuration; use another checkpoint")
 
 
 class CheckpointFile(TorchCheckpointIO):

@@ -1,36 +1,32 @@
 """XORModule: the network, its loss, its optimizer and its training step, for Lightning."""
 
-import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor
-from torch._dynamo.exc import TorchDynamoException
 from torch.optim import Optimizer
 
 from xornet import checks
-from xornet.autograd import Autograd
-from xornet.backprop import Backprop, backpropagate
+from xornet.backprop import backpropagate
+from xornet.checkpoint import check_same_run
+from xornet.compiled import check_compile, compiling_pays
 from xornet.epochs import block_length, count_epochs, run_length
 from xornet.history import Block, History
 from xornet.network import Ensemble, XORNet, layer_names
 from xornet.optimizer import check_optimizer, describe_optimizer
-from xornet.steps import Compiled, Eager, check_compile, compiling_pays
+from xornet.steps import GRADIENTS, Steps
 from xornet.threads import set_threads
 
-log = logging.getLogger(__name__)
-
-GRADIENTS: dict[str, type[Backprop] | type[Autograd]] = {"backprop": Backprop, "autograd": Autograd}
 MAY_CHANGE = (
     "gradient",
     "compile",
     "tolerance",
 )  # between a run and its resumption: neither changes what the networks become
-MEAN_OVER = 1000  # networks are enough for the mean of a curve
+SAMPLE = 500  # networks, the first ones, stand for a large ensemble where every one would cost more than it shows
 LONGEST_BLOCK = 0.5  # seconds, before signals, max_time and the progress bar get their turn
 
 
@@ -73,13 +69,14 @@ class XORModule(LightningModule):
         super().__init__()
         self.automatic_optimization = False
         checks.choice("model.gradient", gradient, GRADIENTS)
-        self.compile_steps = check_compile(compile, gradient)
+        check_compile(compile, gradient)
         checks.number("model.tolerance", tolerance, "use model.tolerance=0.5")
         self.ensemble = Ensemble(bits, hidden, activation, networks, seed, init)
         self.history = History(networks, tolerance)
         self.layers = layer_names(hidden)
         self.optimizer = check_optimizer(optimizer) if optimizer else None
-        self.steps: Eager | Compiled | None = None
+        self.steps: Steps | None = None
+        self.compile_seconds = 0.0
         self.save_hyperparameters(ignore="optimizer")
 
     def set_table(self, x: Tensor, y: Tensor) -> None:
@@ -96,8 +93,6 @@ class XORModule(LightningModule):
             raise ValueError(f"model.bits={self.hparams['bits']}, but the table has {bits} inputs; use data.bits alone")
         self.history.set_length(run_length(self.trainer))
         set_threads(len(self.ensemble))
-        if self.compile_steps == "auto":
-            self.compile_steps = compiling_pays(len(self.ensemble), run_length(self.trainer))
 
     def on_fit_start(self) -> None:
         """Keep what is remembered where the networks are."""
@@ -112,13 +107,30 @@ class XORModule(LightningModule):
         """Map x (P, I) to every network's predictions (P, O, N)."""
         return self.ensemble(x)
 
+    def make_steps(self, x: Tensor, y: Tensor) -> Steps:
+        """The epochs of this run: forward pass, error, backpropagation, weight update (see steps.py)."""
+        optimizer = self.optimizers(use_pl_optimizer=False)
+        assert isinstance(optimizer, Optimizer)
+        weights, compiles = list(self.ensemble.weights), self.hparams["compile"]
+        if compiles == "auto":
+            compiles = self.hparams["gradient"] == "backprop" and compiling_pays(
+                len(self.ensemble), run_length(self.trainer)
+            )
+        gradient = self.hparams["gradient"]
+        return Steps(weights, x, y, self.ensemble.activation, optimizer, self.history, gradient, compiles)
+
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> dict[str, Block]:
         """Run epochs until somebody must look; callbacks get them as `outputs["block"]`."""
         x, y = batch
         deadline = time.monotonic() + LONGEST_BLOCK
         # Inference mode spares each operation PyTorch's bookkeeping for a backward pass that never comes.
         with torch.inference_mode(self.hparams["gradient"] == "backprop"):
-            block = self.run_block(x, y, lambda: self.trainer.should_stop or time.monotonic() > deadline)
+            self.steps = self.steps or self.make_steps(x, y)
+            block = self.steps.run(
+                self.current_epoch,
+                block_length(self.trainer),
+                lambda: self.trainer.should_stop or time.monotonic() > deadline,
+            )
         self.check_finite(block)
         self.history.record(block)
         count_epochs(self.trainer, block.length)
@@ -126,27 +138,6 @@ class XORModule(LightningModule):
         solved = (block.last.abs().amax((0, 1)) < self.history.tolerance).double().mean()
         self.log_dict({"train/loss": block.loss, "train/solved": solved}, on_step=False, on_epoch=True, logger=False)
         return {"block": block}
-
-    def run_block(self, x: Tensor, y: Tensor, is_over: Callable[[], bool]) -> Block:
-        """Run epochs until a callback wants to look, or `is_over`."""
-        start, length = self.current_epoch, block_length(self.trainer)
-        weights, activation = list(self.ensemble.weights), self.ensemble.activation
-        optimizer = self.optimizers(use_pl_optimizer=False)
-        assert isinstance(optimizer, Optimizer)
-        if self.compile_steps and start:
-            try:
-                if not isinstance(self.steps, Compiled):
-                    self.steps = Compiled(weights, x, y, activation, optimizer, self.history)
-                return self.steps.run(start, length, is_over)
-            except TorchDynamoException as error:  # no C++ compiler, or an optimizer that cannot be compiled
-                cause = next(iter(str(error).splitlines()), type(error).__name__)
-                log.warning("model.compile: going on without, slower: torch.compile failed (%s)", cause)
-                self.compile_steps, self.steps = False, None
-        if self.steps is None:
-            gradient = GRADIENTS[self.hparams["gradient"]](weights, x, y, activation)
-            self.steps = Eager(gradient, optimizer, self.history, (*y.shape, len(self.ensemble)))
-        # An optimizer makes its state in its first step, which compiled steps need.
-        return self.steps.run(start, 1 if self.compile_steps else length, is_over)
 
     def check_finite(self, block: Block) -> None:
         """Refuse to go on, and so to save a checkpoint, when no network is left with finite weights and loss.
@@ -169,8 +160,8 @@ class XORModule(LightningModule):
 
     @torch.no_grad()
     def gradient_norms(self) -> dict[str, float]:
-        """The norm of ∂L/∂W of each layer at the present weights, averaged over the first MEAN_OVER networks."""
-        weights = [weight[..., :MEAN_OVER] for weight in self.ensemble.weights]
+        """The norm of ∂L/∂W of each layer at the present weights, averaged over (SAMPLE of) the networks."""
+        weights = [weight[..., :SAMPLE] for weight in self.ensemble.weights]
         _, gradients = backpropagate(weights, self.x, self.y, self.ensemble.activation)
         norms = [gradient.flatten(0, 1).norm(dim=0).mean().item() for gradient in gradients]
         return dict(zip(self.layers, norms, strict=True))
@@ -184,6 +175,7 @@ class XORModule(LightningModule):
         """Note the networks that the last update of all made solve the table."""
         error = self.predictions() - self.y[:, :, None]
         self.history.note(error[None], self.current_epoch)
+        self.compile_seconds = self.steps.compiled.seconds if self.steps and self.steps.compiled else 0.0
         self.steps = None  # its buffers
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -199,16 +191,8 @@ class XORModule(LightningModule):
             ValueError: the checkpoint is of a run that was configured differently.
 
         """
-        theirs, ours = dict(checkpoint["hyper_parameters"]), dict(self.hparams)
+        ours = dict(self.hparams)
         if self.optimizer is not None:
-            theirs["optimizer"], ours["optimizer"] = checkpoint["optimizer"], describe_optimizer(self.optimizer)
-        for key, value in ours.items():
-            if key not in MAY_CHANGE and theirs.get(key) != value:
-                raise ValueError(
-                    f"ckpt_path holds a run with {key}={theirs.get(key)}, but this run has {key}={value}; "
-                    "resume with the configuration that the run was started with"
-                )
-        shapes, needed = ({k: v.shape for k, v in d.items()} for d in (checkpoint["state_dict"], self.state_dict()))
-        if shapes != needed:
-            raise ValueError("ckpt_path holds weights that do not fit its own configuration; use another checkpoint")
+            ours["optimizer"] = describe_optimizer(self.optimizer)
+        check_same_run(checkpoint, ours, self.state_dict())
         self.history.load_state_dict(checkpoint["history"])

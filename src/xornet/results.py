@@ -76,7 +76,9 @@ def describe(results: dict[str, Any], networks: int, epochs: int) -> str:
     lines = [f"Solved: {solved:,} of {networks:,} networks, {share}"]
     if results["solved_epoch_quartiles"]:
         first, third = results["solved_epoch_quartiles"]
-        lines.append(f"Solved at epoch: median {results['solved_epoch']:,}, quartiles {first:,.0f} and {third:,.0f}")
+        lines.append(
+            f"First solved at epoch: median {results['solved_epoch']:,}, quartiles {first:,.0f} and {third:,.0f}"
+        )
     lines.append(f"Unsolved within {epochs:,} epochs: {networks - solved:,}")
     if results["lost"]:
         where = "seed={seed} at epoch {epoch:,}".format(**results["first_lost"])

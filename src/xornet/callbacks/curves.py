@@ -13,7 +13,7 @@ from torch.utils.tensorboard import SummaryWriter
 from xornet import checks
 from xornet.epochs import run_length
 from xornet.history import CURVE_POINTS
-from xornet.module import XORModule
+from xornet.module import SAMPLE, XORModule
 from xornet.results import evaluate, per_network
 
 
@@ -77,6 +77,8 @@ class Curves(Callback):
 class Gradients(Callback):
     """Logs the norm of the gradient of each layer, and TensorBoard histograms of its weights.
 
+    Of a large ensemble, over its first SAMPLE networks.
+
     Args:
         every: epochs between two looks (more in runs so long that there would be over CURVE_POINTS looks).
         histograms_every: looks between two histograms.
@@ -110,7 +112,8 @@ class Gradients(Callback):
         if epoch % (self.every_n_epochs * self.histograms_every) == 0:
             for writer in writers(trainer):
                 for layer, weight in zip(module.layers, module.ensemble.weights, strict=True):
-                    shown = weight[weight.abs() < 1e19]  # TensorBoard's bins end there
+                    shown = weight[..., :SAMPLE]
+                    shown = shown[shown.abs() < 1e19]  # TensorBoard's bins end there
                     if len(shown):
                         writer.add_histogram(f"weights/{layer}", shown, epoch)
 

@@ -1,0 +1,110 @@
+"""A whole epoch as one compiled function: `model.compile`."""
+
+import inspect
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.fx import GraphModule
+from torch.optim import Optimizer
+
+from xornet.backprop import backpropagate
+from xornet.history import Block, History
+
+# Measured by tests/bench/ensembles.py on 2 cores: what a compiled epoch saves, and what compiling costs.
+SAVED_PER_EPOCH, SAVED_PER_NETWORK, COMPILE_TIME = 30e-6, 25e-9, 5.0  # seconds
+
+# Believe the CPU's own flags, where PyTorch would start a second Python to try its vector instructions (a second).
+FAST_START = {"cpp.vec_isa_ok": True}
+
+
+def compiling_pays(networks: int, epochs: int) -> bool:
+    """Whether `epochs` epochs of `networks` networks of the sheet's size win the compile time back."""
+    return epochs * (SAVED_PER_EPOCH + networks * SAVED_PER_NETWORK) > COMPILE_TIME
+
+
+def check_compile(compile: object, gradient: str) -> None:
+    """Raise ValueError unless `compile` can be had, with `gradient`."""
+    if not (isinstance(compile, bool) or compile == "auto"):
+        raise ValueError(f"model.compile must be true, false or auto, got {compile!r}; use model.compile=auto")
+    if compile is True and gradient != "backprop":
+        raise ValueError(f"model.compile=true cannot take model.gradient={gradient}; use model.gradient=backprop")
+
+
+class Compiled:
+    """Epochs as one function that `torch.compile` has made of the equations, the optimizer's step and the notes.
+
+    Every block calls the compiled function once, which checks that nothing it was made for has changed (the learning
+    rate, say) and compiles again if so. The other epochs replay its kernels on the same tensors: for 1,000 networks
+    that check would be nearly half of the time.
+
+    Args:
+        weights: one (I + 1, H, N) parameter a layer, with a `.grad`.
+        x: inputs (P, I).
+        y: targets (P, O).
+        activation: of the hidden layers.
+        optimizer: must have made its first step, which is where it makes its state.
+        history: is told every epoch's errors.
+
+    """
+
+    def __init__(
+        self,
+        weights: Sequence[Tensor],
+        x: Tensor,
+        y: Tensor,
+        activation: str,
+        optimizer: Optimizer,
+        history: History,
+    ) -> None:
+        self.history = history
+        self.seconds, self.began = 0.0, time.perf_counter()  # spent on compiling
+        self.error = x.new_empty(*y.shape, weights[0].shape[-1])
+        self.epoch = torch.zeros((), dtype=torch.int32, device=x.device)
+        # The methods that PyTorch wraps around `step` exist to keep it out of larger compiled functions.
+        step = inspect.unwrap(type(optimizer).step)
+
+        def run_epoch() -> None:
+            error, gradients = backpropagate(weights, x, y, activation)
+            for weight, gradient in zip(weights, gradients, strict=True):
+                weight.grad.copy_(gradient)  # type: ignore[union-attr] # it has one
+            step(optimizer)
+            self.error.copy_(error)
+            history.note(error[None], self.epoch)
+            self.epoch.add_(1)
+
+        torch.compiler.reset()  # PyTorch keeps eight versions of a function; in a sweep every run needs its own
+        self.run_epoch = torch.compile(run_epoch, backend=self.backend, fullgraph=True, dynamic=False)
+
+    def backend(self, graph: GraphModule, inputs: Sequence[Any]) -> Callable[..., Any]:
+        """PyTorch's own backend, remembering the tensors that the kernels are run on."""
+        from torch._inductor.compile_fx import compile_fx  # noqa: PLC0415 # two seconds, for those who compile
+
+        kernels: Callable[..., Any] = compile_fx(graph, list(inputs), config_patches=FAST_START)  # type: ignore[assignment]
+        self.seconds += time.perf_counter() - self.began
+
+        def first(*tensors: Any) -> Any:
+            self.replay = partial(kernels, *tensors)
+            return self.replay()
+
+        return first
+
+    def run(self, start: int, length: int, is_over: Callable[[], bool]) -> Block:
+        """Run `length` epochs, fewer where `is_over` ends them; return what they were."""
+        remembered: list[Tensor] = []
+        self.epoch.fill_(start)
+        for epoch in range(start, start + length):
+            if epoch == start:
+                self.run_epoch()
+            else:
+                self.replay()
+            if epoch % self.history.every == 0:
+                remembered.append(self.error.clone())
+            if is_over():
+                break
+        errors = torch.stack(remembered) if remembered else self.error.new_empty(0, *self.error.shape)
+        self.began = time.perf_counter()
+        return Block(start, epoch + 1 - start, errors, self.error.clone())
