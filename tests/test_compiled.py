@@ -13,7 +13,7 @@ from xornet.compiled import compiling_pays
 from xornet.module import XORModule
 
 SGD = partial(torch.optim.SGD, lr=0.1, foreach=False)
-ELEMENTWISE = {
+ELEMENTWISE: dict[str, dict[str, Any]] = {
     "SGD": {"momentum": 0.9, "nesterov": True},
     "Adam": {},
     "RMSprop": {"centered": True},
