@@ -29,8 +29,10 @@ lint: setup ## Check style and format
 types: setup ## Check types
 	$(BIN)/mypy
 
-bench: setup ## Measure the speed claims of the README
+bench: setup ## Measure the speed claims of the README (20 minutes)
+	PIP_CONSTRAINT='$(CURDIR)/requirements.lock' $(BIN)/pip install --quiet --editable '.[bench,dev]'
 	$(BIN)/python tests/bench/against_sheet.py $(ARGS)
+	$(BIN)/python tests/bench/ensembles.py $(ARGS)
 
 tensorboard: setup ## Serve logs/ on http://127.0.0.1:6006
 	$(BIN)/tensorboard --logdir logs --host 127.0.0.1 --samples_per_plugin images=1000,scalars=10000 $(ARGS)

@@ -15,10 +15,12 @@ from xornet.backprop import backpropagate
 from xornet.history import Block, History
 
 # Measured by tests/bench/ensembles.py on 2 cores: what a compiled epoch saves, and what compiling costs.
-SAVED_PER_EPOCH, SAVED_PER_NETWORK, COMPILE_TIME = 30e-6, 25e-9, 5.0  # seconds
+SAVED_PER_EPOCH, SAVED_PER_NETWORK, COMPILE_TIME = 25e-6, 25e-9, 5.0  # seconds
 
-# Believe the CPU's own flags, where PyTorch would start a second Python to try its vector instructions (a second).
-FAST_START = {"cpp.vec_isa_ok": True}
+OPTIONS = {
+    "cpp.vec_isa_ok": True,  # believe the CPU's own flags: trying its vector instructions takes a second
+    "size_asserts": False,  # the kernels are replayed on the very tensors that they were made for
+}
 
 
 def compiling_pays(networks: int, epochs: int) -> bool:
@@ -83,7 +85,7 @@ class Compiled:
         """PyTorch's own backend, remembering the tensors that the kernels are run on."""
         from torch._inductor.compile_fx import compile_fx  # noqa: PLC0415 # two seconds, for those who compile
 
-        kernels: Callable[..., Any] = compile_fx(graph, list(inputs), config_patches=FAST_START)  # type: ignore[assignment]
+        kernels: Callable[..., Any] = compile_fx(graph, list(inputs), config_patches=OPTIONS)  # type: ignore[assignment]
         self.seconds += time.perf_counter() - self.began
 
         def first(*tensors: Any) -> Any:

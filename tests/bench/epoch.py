@@ -1,0 +1,147 @@
+"""The cost of an epoch, by one way to compute it: python tests/bench/epoch.py WAY NETWORKS [THREADS].
+
+Prints the seconds of an epoch (the median of ROUNDS timings) and the seconds before the first one. Each way has a
+process of its own: the number of threads and the compilers' states are a process's.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from statistics import median
+
+ROUNDS, SECONDS = 3, 0.3  # timings, and how long each takes at least
+LR, EPOCHS = 0.1, 20000
+POINTS, TARGETS = [[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]], [[0.0], [1.0], [1.0], [0.0]]
+
+
+def ours(networks: int, compiles: bool) -> Callable[[int], object]:
+    """The epochs of XORModule, with everything that is noted of each, but without Lightning."""
+    import torch  # noqa: PLC0415
+    from torch.optim import SGD  # noqa: PLC0415
+
+    from xornet.history import History  # noqa: PLC0415
+    from xornet.network import Ensemble  # noqa: PLC0415
+    from xornet.steps import Steps  # noqa: PLC0415
+    from xornet.threads import set_threads  # noqa: PLC0415
+
+    set_threads(networks)
+    ensemble, history = Ensemble(networks=networks), History(networks, 0.5)
+    history.set_length(EPOCHS)
+    weights = list(ensemble.weights)
+    x, y = torch.tensor(POINTS), torch.tensor(TARGETS)
+    optimizer = SGD(weights, lr=LR, foreach=False)
+    steps = Steps(weights, x, y, "sigmoid", optimizer, history, "backprop", compiles)
+    start = 0
+
+    def run(epochs: int) -> None:
+        nonlocal start
+        end = start + epochs
+        with torch.inference_mode():
+            while start < end:
+                start += steps.run(start, end - start, lambda: False).length
+
+    run(2)
+    return run
+
+
+def vmap(networks: int) -> Callable[[int], object]:
+    """PyTorch's own recipe for ensembles: stack_module_state, functional_call, vmap(grad)."""
+    import torch  # noqa: PLC0415
+    from torch.func import functional_call, grad, stack_module_state  # noqa: PLC0415
+    from torch.func import vmap as vectorize  # noqa: PLC0415
+
+    from xornet.network import XORNet  # noqa: PLC0415
+    from xornet.threads import set_threads  # noqa: PLC0415
+
+    set_threads(networks)
+    x, y = torch.tensor(POINTS), torch.tensor(TARGETS)
+    parameters, buffers = stack_module_state([XORNet() for _ in range(networks)])
+    optimizer = torch.optim.SGD(parameters.values(), lr=LR)
+    with torch.device("meta"):
+        network = XORNet()
+
+    def loss(parameters: dict[str, torch.Tensor], buffers: dict[str, torch.Tensor]) -> torch.Tensor:
+        return torch.nn.functional.mse_loss(functional_call(network, (parameters, buffers), (x,)), y)
+
+    gradient = vectorize(grad(loss))
+
+    def run(epochs: int) -> None:
+        for _ in range(epochs):
+            for name, value in gradient(parameters, buffers).items():
+                parameters[name].grad = value
+            optimizer.step()
+
+    return run
+
+
+def jax(networks: int) -> Callable[[int], object]:
+    """JAX: vmap of the gradient, lax.scan over the epochs, compiled as a whole; nothing noted of an epoch."""
+    import jax  # noqa: PLC0415
+    import jax.numpy as jnp  # noqa: PLC0415
+
+    x, y = jnp.array(POINTS), jnp.array(TARGETS)
+
+    def draw(key: jax.Array) -> list[tuple[jax.Array, jax.Array]]:
+        hidden, output = jax.random.split(key)
+        return [(jax.random.uniform(k, (i, o)) - 0.5, jnp.zeros(o)) for k, i, o in ((hidden, 2, 4), (output, 4, 1))]
+
+    def loss(parameters: list[tuple[jax.Array, jax.Array]]) -> jax.Array:
+        a = x
+        for weight, bias in parameters:
+            a = jax.nn.sigmoid(a @ weight + bias)
+        return jnp.mean((a - y) ** 2)
+
+    def update(parameters: jax.Array, _: None) -> tuple[jax.Array, None]:
+        gradient = jax.vmap(jax.grad(loss))(parameters)
+        return jax.tree.map(lambda weight, slope: weight - LR * slope, parameters, gradient), None
+
+    @partial(jax.jit, static_argnums=1)
+    def scan(parameters: jax.Array, epochs: int) -> jax.Array:
+        return jax.lax.scan(update, parameters, None, length=epochs)[0]
+
+    parameters = jax.vmap(draw)(jax.random.split(jax.random.key(0), networks))
+
+    def run(epochs: int) -> None:
+        nonlocal parameters
+        parameters = jax.block_until_ready(scan(parameters, epochs))
+
+    return run
+
+
+WAYS: dict[str, Callable[[int], Callable[[int], object]]] = {
+    "eager": partial(ours, compiles=False),
+    "compiled": partial(ours, compiles=True),
+    "vmap": vmap,
+    "jax": jax,
+}
+
+
+def main() -> None:
+    """Time one way."""
+    way, networks = sys.argv[1], int(sys.argv[2])
+    if len(sys.argv) > 3:  # before anything starts its threads
+        os.environ["OMP_NUM_THREADS"] = sys.argv[3]
+    start = time.perf_counter()
+    run = WAYS[way](networks)
+    run(1)
+    setup = time.perf_counter() - start
+    epochs = 10
+    while True:  # how many epochs take SECONDS
+        run(epochs)  # a compiler may compile for this number
+        start = time.perf_counter()
+        run(epochs)
+        if (elapsed := time.perf_counter() - start) > SECONDS:
+            break
+        epochs *= max(2, int(1.2 * SECONDS / elapsed))
+    timings = []
+    for _ in range(ROUNDS):
+        start = time.perf_counter()
+        run(epochs)
+        timings.append((time.perf_counter() - start) / epochs)
+    print(median(timings), setup)
+
+
+if __name__ == "__main__":
+    main()
