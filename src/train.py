@@ -4,7 +4,6 @@ import gc
 
 gc.disable()  # until all is imported; with the freeze below, a whole run takes 5.7 s instead of 7.5 s
 
-import json
 import logging
 import sys
 import time
@@ -20,7 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 from xornet import checkpoint, errors, rundir
 from xornet.callbacks.stopping import StopOnSignal
 from xornet.epochs import check_trainer
-from xornet.results import evaluate, write_networks
+from xornet.results import write_results
 
 gc.freeze()  # nor will it ever be: later collections, and the last one at exit, pass it over
 gc.enable()
@@ -48,13 +47,9 @@ def main(cfg: DictConfig) -> float:
     trainer.fit(module, data, ckpt_path=ckpt_path, weights_only=True)
     seconds = time.perf_counter() - start
 
-    results = evaluate(module)
     rundir.write(f"{folder}/xornet.pt", lambda path: torch.save(module.network(0).state_dict(), path))
-    rundir.write(f"{folder}/networks.csv", lambda path: write_networks(module, path))
-    metrics = {"epochs": trainer.current_epoch, **results, "seed": cfg.model.seed, "networks": cfg.model.networks}
-    metrics |= {"seconds": round(seconds, 3), "compile_seconds": round(module.compile_seconds, 3)}
-    text = json.dumps(metrics, indent=2, allow_nan=False)
-    rundir.write(f"{folder}/metrics.json", lambda path: path.write_text(text + "\n"))  # last: the run is complete
+    times = {"seconds": round(seconds, 3), "compile_seconds": round(module.compile_seconds, 3)}
+    results = write_results(module, trainer.current_epoch, folder, **times)
     logging.getLogger(__name__).info("results in %s", folder)
     return results["loss"]
 

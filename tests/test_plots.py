@@ -19,7 +19,7 @@ def test_the_grid_is_the_sheets_with_rows_along_the_second_input() -> None:
 
 def test_the_boundary_has_fifty_fixed_levels_the_half_line_and_the_points() -> None:
     z = plots.boundary_grid(lambda points: (points[:, :1] + 0.5) / 2)
-    figure = plots.decision_boundary(z, X.numpy(), Y.numpy())
+    figure = plots.decision_boundaries([(z, plots.BOUNDARY_TITLE)], X.numpy(), Y.numpy())
     axes, bar = figure.axes
     filled, line = (child for child in axes.get_children() if isinstance(child, QuadContourSet))
     np.testing.assert_allclose(np.asarray(filled.levels), np.linspace(0, 1, 51))
@@ -43,24 +43,35 @@ def test_the_colours_are_coolwarm_at_alpha_07_on_white() -> None:
 
 
 def test_a_flat_network_has_no_half_line() -> None:
-    figure = plots.decision_boundary(np.full((200, 200), 0.4), X.numpy(), Y.numpy())
+    figure = plots.decision_boundaries([(np.full((200, 200), 0.4), "")], X.numpy(), Y.numpy())
     assert sum(isinstance(child, QuadContourSet) for child in figure.axes[0].get_children()) == 1
 
 
-def test_the_loss_curve_is_the_sheets_and_has_a_band_where_networks_differ() -> None:
+def test_the_loss_curve_of_one_network_is_the_sheets() -> None:
     epochs, loss = np.arange(5.0), np.linspace(0.3, 0.1, 5)
-    (axes,) = plots.loss_curve(epochs, np.stack([loss] * 3, 1)).axes
+    (axes,) = plots.loss_curve(epochs, np.stack([loss] * 3, 1), loss[:, None]).axes
     assert (axes.get_xlabel(), axes.get_ylabel(), axes.get_title()) == ("Epochs", "Loss", "Training Loss Curve")
-    np.testing.assert_allclose(np.asarray(axes.lines[0].get_xydata()), np.stack([epochs, loss], 1))
+    (line,) = axes.lines
+    np.testing.assert_allclose(np.asarray(line.get_xydata()), np.stack([epochs, loss], 1))
     assert not axes.collections
-    (axes,) = plots.loss_curve(epochs, np.stack([loss - 0.1, loss, loss + 0.1], 1)).axes
-    np.testing.assert_allclose(np.asarray(axes.lines[0].get_ydata()), loss)
+
+
+def test_the_loss_curve_of_an_ensemble_is_a_band_with_single_networks_drawn_through() -> None:
+    epochs, loss = np.arange(5.0), np.linspace(0.3, 0.1, 5)
+    singles = np.stack([loss + 0.05, loss - 0.02], 1)
+    (axes,) = plots.loss_curve(epochs, np.stack([loss - 0.1, loss, loss + 0.1], 1), singles).axes
+    median, *others = axes.lines
+    np.testing.assert_allclose(np.asarray(median.get_ydata()), loss)
+    np.testing.assert_allclose([np.asarray(line.get_ydata()) for line in others], singles.T)
     band: Any = axes.collections[0].get_paths()[0].vertices
     np.testing.assert_allclose([band[:, 1].min(), band[:, 1].max()], [0.0, 0.4], atol=1e-12)
+    legend = axes.get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == ["median", "10% to 90%", "single networks"]
 
 
 def test_the_second_scale_is_logarithmic() -> None:
-    linear, logarithmic = plots.loss_curve_two_scales(np.arange(3.0), np.ones((3, 3))).axes
+    linear, logarithmic = plots.loss_curve_two_scales(np.arange(3.0), np.ones((3, 3)), np.ones((3, 1))).axes
     assert (linear.get_yscale(), logarithmic.get_yscale()) == ("linear", "log")
 
 
@@ -77,7 +88,7 @@ def test_several_boundaries_share_one_colour_bar() -> None:
 
 
 def test_pixels_are_the_rendered_figure() -> None:
-    figure = plots.loss_curve(np.arange(3.0), np.ones((3, 3)))
+    figure = plots.loss_curve(np.arange(3.0), np.ones((3, 3)), np.ones((3, 1)))
     image = plots.pixels(figure)
     assert image.shape == (480, 640, 3)
     assert image.dtype == np.uint8

@@ -11,6 +11,7 @@ from torch import Tensor
 
 CURVE_POINTS = 1000
 QUANTILES = (0.1, 0.5, 0.9)
+SINGLES = 5  # networks whose own curves are remembered, the first ones
 
 
 @dataclass
@@ -54,8 +55,9 @@ class History:
         self.every = 1
         self.solved_epoch = torch.full((networks,), -1, dtype=torch.int32)  # -1: never
         self.lost_epoch = self.solved_epoch.clone()
-        # One row a remembered epoch: epochs (S,); losses (S, 3), QUANTILES over the networks; accuracy (S,), share of
-        # points learnt; solved (S,), share of networks; errors (S, P) of network 0.
+        # One row a remembered epoch: epochs (S,); losses (S, 3), QUANTILES over the networks; singles (S, SINGLES or
+        # N), losses of single networks; accuracy (S,), share of points learnt; solved (S,), share of networks; errors
+        # (S, P) of network 0.
         self.curve: dict[str, Tensor] = {}
 
     def set_length(self, epochs: int) -> None:
@@ -90,6 +92,7 @@ class History:
         new = {
             "epochs": torch.arange(first, block.start + block.length, self.every),
             "losses": torch.from_numpy(quantile(losses, QUANTILES, axis=1).T),
+            "singles": torch.from_numpy(losses[:, :SINGLES]),
             "accuracy": learnt.double().mean((1, 2, 3)),
             "solved": learnt.flatten(1, 2).all(1).double().mean(1),
             "errors": block.errors[:, :, 0, 0].double(),

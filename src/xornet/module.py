@@ -21,11 +21,6 @@ from xornet.optimizer import check_optimizer, describe_optimizer
 from xornet.steps import GRADIENTS, Steps
 from xornet.threads import set_threads
 
-MAY_CHANGE = (
-    "gradient",
-    "compile",
-    "tolerance",
-)  # between a run and its resumption: neither changes what the networks become
 SAMPLE = 500  # networks, the first ones, stand for a large ensemble where every one would cost more than it shows
 LONGEST_BLOCK = 0.5  # seconds, before signals, max_time and the progress bar get their turn
 
@@ -171,10 +166,14 @@ class XORModule(LightningModule):
         """The networks' present predictions on the truth table, (P, O, N)."""
         return self(self.x)
 
-    def on_train_end(self) -> None:
-        """Note the networks that the last update of all made solve the table."""
+    def note(self, epoch: int) -> None:
+        """Note which networks solve the table, or are lost, at the present, before the update of `epoch`."""
         error = self.predictions() - self.y[:, :, None]
-        self.history.note(error[None], self.current_epoch)
+        self.history.note(error[None], epoch)
+
+    def on_train_end(self) -> None:
+        """Note what the last update of all made of the networks."""
+        self.note(self.current_epoch)
         self.compile_seconds = self.steps.compiled.seconds if self.steps and self.steps.compiled else 0.0
         self.steps = None  # its buffers
 

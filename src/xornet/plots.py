@@ -24,35 +24,38 @@ PALE = ListedColormap(0.7 * colormaps["coolwarm"](np.linspace(0, 1, 256)) + 0.3,
 GRID = np.linspace(-0.5, 1.5, 200)  # the sheet's: 200 x 200 points over [-0.5, 1.5]²
 
 
-def loss_curve(epochs: Array, losses: Array) -> Figure:
+def loss_curve(epochs: Array, losses: Array, singles: Array) -> Figure:
     """The sheet's first picture: loss against epoch.
 
     Args:
         epochs: (S,)
         losses: (S, 3), the 10%, 50% and 90% quantiles over the networks; all equal for one network.
+        singles: (S, M), the losses of a few networks, drawn thinly through the band.
 
     """
     figure = Figure(figsize=(6.4, 4.8))
-    draw_loss(figure.subplots(), epochs, losses)
+    draw_loss(figure.subplots(), epochs, losses, singles)
     return figure
 
 
-def loss_curve_two_scales(epochs: Array, losses: Array) -> Figure:
+def loss_curve_two_scales(epochs: Array, losses: Array, singles: Array) -> Figure:
     """The loss curve twice: on a linear axis, and on a logarithmic one where late progress shows."""
     figure = Figure(figsize=(10, 4))
     linear, logarithmic = figure.subplots(1, 2)
-    draw_loss(linear, epochs, losses)
-    draw_loss(logarithmic, epochs, losses)
+    draw_loss(linear, epochs, losses, singles)
+    draw_loss(logarithmic, epochs, losses, singles)
     logarithmic.set_yscale("log")
     return figure
 
 
-def draw_loss(axes: Axes, epochs: Array, losses: Array) -> None:
-    """Draw the median and, where networks differ, the band from 10% to 90%."""
+def draw_loss(axes: Axes, epochs: Array, losses: Array, singles: Array) -> None:
+    """Draw the median and, where networks differ, the band from 10% to 90% and single networks."""
     low, median, high = losses.T
-    line = axes.plot(epochs, median, label="median")[0]
+    line = axes.plot(epochs, median, label="median", zorder=3)[0]
     if (low < high).any():
         axes.fill_between(epochs, low, high, color=line.get_color(), alpha=0.25, linewidth=0, label="10% to 90%")
+        thin = axes.plot(epochs, singles, color="0.35", linewidth=0.6)
+        thin[0].set_label("single networks")
         axes.legend()
     axes.set(xlabel="Epochs", ylabel="Loss", title="Training Loss Curve")
 
@@ -70,23 +73,10 @@ def boundary_grid(predict: Predict) -> Array:
         return predict(points).double().cpu().numpy().reshape(first.shape)
 
 
-def decision_boundary(z: Array, x: Array, y: Array, title: str = BOUNDARY_TITLE) -> Figure:
-    """The sheet's second picture: predictions over the input plane, and the points of the table.
+def decision_boundaries(panels: Sequence[tuple[Array, str]], x: Array, y: Array) -> Figure:
+    """The sheet's second picture: predictions over the input plane, and the points of the table; or several of it.
 
     The colours are fixed to 0 ... 1, so that pictures of different epochs can be compared; the black line is 0.5.
-
-    Args:
-        z: (200, 200), from `boundary_grid`.
-        x: (P, 2)
-        y: (P, 1)
-        title: above the picture.
-
-    """
-    return decision_boundaries([(z, title)], x, y)
-
-
-def decision_boundaries(panels: Sequence[tuple[Array, str]], x: Array, y: Array) -> Figure:
-    """Several decision boundaries side by side, with one colour bar.
 
     Args:
         panels: predictions over the grid, from `boundary_grid`, and a title, for each.

@@ -1,11 +1,13 @@
 """What a run ends in: the numbers of `metrics.json` and `networks.csv`, and the words for an ensemble."""
 
 import csv
+import json
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
+from xornet import rundir
 from xornet.module import XORModule
 
 Z = 1.959964  # 95% of a normal distribution lie within ±Z standard deviations
@@ -94,6 +96,16 @@ def describe_now(module: XORModule) -> str:
         return median
     low, high = losses.nanquantile(losses.new_tensor([0.1, 0.9])).tolist()
     return f"{median} ({low:.4f} to {high:.4f}), Solved: {solved.double().mean():.1%}"
+
+
+def write_results(module: XORModule, epochs: int, folder: str | Path, **more: Any) -> dict[str, Any]:
+    """Write `networks.csv`, then `metrics.json`, whose presence says that all is there; return what `evaluate` does."""
+    results = evaluate(module)
+    numbers = {name: module.hparams[name] for name in ("seed", "networks")}
+    text = json.dumps({"epochs": epochs, **results, **numbers, **more}, indent=2, allow_nan=False)
+    rundir.write(Path(folder, "networks.csv"), lambda path: write_networks(module, path))
+    rundir.write(Path(folder, "metrics.json"), lambda path: path.write_text(text + "\n"))
+    return results
 
 
 def write_networks(module: XORModule, path: Path) -> None:

@@ -1,7 +1,7 @@
 """The sheet's two pictures, into the run directory and into TensorBoard."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from lightning.pytorch import Callback, Trainer
@@ -22,14 +22,11 @@ class LossCurve(Callback):
 
     def on_fit_end(self, trainer: Trainer, module: XORModule) -> None:
         """Draw."""
+        save(curve_pictures(module), trainer.default_root_dir)
         curve = module.history.curve
-        if not curve:
-            return
-        epochs, losses = curve["epochs"].numpy(), curve["losses"].numpy()
-        save(plots.loss_curve(epochs, losses), trainer, "loss_curve.png")
-        log_image(plots.loss_curve_two_scales(epochs, losses), trainer, "loss_curve", trainer.current_epoch)
-        if len(module.ensemble) > 1:
-            save(plots.solved_share(epochs, curve["solved"].numpy()), trainer, "solved.png")
+        if curve and any(writers(trainer)):
+            figure = plots.loss_curve_two_scales(*(curve[name].numpy() for name in ("epochs", "losses", "singles")))
+            log_image(figure, trainer, "loss_curve", trainer.current_epoch)
 
 
 class DecisionBoundary(Callback):
@@ -66,22 +63,41 @@ class DecisionBoundary(Callback):
 
     def on_fit_end(self, trainer: Trainer, module: XORModule) -> None:
         """Draw the end."""
-        if self.drawable:
-            figure = self.draw(module, trainer.current_epoch)
-            log_image(figure, trainer, "decision_boundary", trainer.current_epoch)
-            figure.axes[0].set_title(plots.BOUNDARY_TITLE)
-            save(figure, trainer, "decision_boundary.png")
-        if self.drawable and len(module.ensemble) > 1:
-            panels = [(plots.boundary_grid(module.network(i).cpu().float()), title) for i, title in examples(module)]
-            figure = plots.decision_boundaries(panels, module.x.cpu().numpy(), module.y.cpu().numpy())
-            log_image(figure, trainer, "examples", trainer.current_epoch)
-            save(figure, trainer, "examples.png")
+        pictures = boundary_pictures(module)
+        save(pictures, trainer.default_root_dir)
+        for name, figure in pictures.items():
+            log_image(figure, trainer, name.removesuffix(".png"), trainer.current_epoch)
 
     def draw(self, module: XORModule, epoch: int) -> Figure:
         """The present boundary of network 0."""
-        z = plots.boundary_grid(module.network(0).cpu().float())
-        title = f"{plots.BOUNDARY_TITLE}\nepoch {epoch:,}"
-        return plots.decision_boundary(z, module.x.cpu().numpy(), module.y.cpu().numpy(), title)
+        return boundaries(module, [(0, f"{plots.BOUNDARY_TITLE}\nepoch {epoch:,}")])
+
+
+def curve_pictures(module: XORModule) -> dict[str, Figure]:
+    """The pictures of a run's curves, by file name: none if it has no curve."""
+    curve = {name: values.numpy() for name, values in module.history.curve.items()}
+    if not curve:
+        return {}
+    pictures = {"loss_curve.png": plots.loss_curve(curve["epochs"], curve["losses"], curve["singles"])}
+    if len(module.ensemble) > 1:
+        pictures["solved.png"] = plots.solved_share(curve["epochs"], curve["solved"])
+    return pictures
+
+
+def boundary_pictures(module: XORModule) -> dict[str, Figure]:
+    """The pictures of the present decision boundaries, by file name: none if the inputs are not two."""
+    if module.x.shape[1] != 2:
+        return {}
+    pictures = {"decision_boundary.png": boundaries(module, [(0, plots.BOUNDARY_TITLE)])}
+    if len(module.ensemble) > 1:
+        pictures["examples.png"] = boundaries(module, examples(module))
+    return pictures
+
+
+def boundaries(module: XORModule, networks: Iterable[tuple[int, str]]) -> Figure:
+    """The present decision boundaries of some networks, each under its title."""
+    panels = [(plots.boundary_grid(module.network(i).cpu().float()), title) for i, title in networks]
+    return plots.decision_boundaries(panels, module.x.cpu().numpy(), module.y.cpu().numpy())
 
 
 def examples(module: XORModule) -> Iterator[tuple[int, str]]:
@@ -101,9 +117,10 @@ def examples(module: XORModule) -> Iterator[tuple[int, str]]:
         yield worst, f"unsolved: seed {seed + worst}\nloss {losses[worst]:.4f}"
 
 
-def save(figure: Figure, trainer: Trainer, name: str) -> None:
-    """Write a picture into the run directory."""
-    rundir.write(Path(trainer.default_root_dir, name), figure.savefig)
+def save(pictures: dict[str, Figure], folder: str | Path) -> None:
+    """Write pictures into a directory."""
+    for name, figure in pictures.items():
+        rundir.write(Path(folder, name), figure.savefig)
 
 
 def log_image(figure: Figure, trainer: Trainer, tag: str, epoch: int) -> None:
