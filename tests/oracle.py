@@ -22,13 +22,15 @@ class SheetNet(nn.Module):
         return self.sigmoid(self.output(x))
 
 
-def train_sheet(epochs: int, seed: int, lr: float = 0.1, momentum: float = 0.0) -> tuple[SheetNet, list[float]]:
-    """Run the sheet's loop; return the network and the loss of every epoch, before its update."""
+def train_sheet(
+    epochs: int, seed: int, lr: float = 0.1, momentum: float = 0.0
+) -> tuple[SheetNet, list[float], torch.Tensor]:
+    """Run the sheet's loop; return the network, and each epoch's loss and predictions (E, 4, 1) before its update."""
     torch.manual_seed(seed)
     model = SheetNet()
     criterion = nn.MSELoss()
     optimizer = optim.SGD(model.parameters(), lr=lr, momentum=momentum)
-    losses = []
+    losses, predictions = [], []
     for _ in range(epochs):
         outputs = model(X)
         loss = criterion(outputs, Y)
@@ -36,4 +38,5 @@ def train_sheet(epochs: int, seed: int, lr: float = 0.1, momentum: float = 0.0) 
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
-    return model, losses
+        predictions.append(outputs.detach())
+    return model, losses, torch.stack(predictions)
