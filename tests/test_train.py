@@ -10,6 +10,7 @@ import events
 import pytest
 import torch
 from conftest import SRC, Command, Run
+from omegaconf import OmegaConf
 from oracle import SheetNet, X, Y
 
 # The sheet's printed figures, and how far float32 rounding may carry an equivalent formula from them (epoch by epoch
@@ -277,6 +278,17 @@ def test_experiment_population_asks_a_thousand_networks(command: Command) -> Non
     assert {"networks/loss", "networks/solved_epoch"} <= set(log.Tags()["histograms"])
     solved = events.scalar(run.folder, "final/solved")
     assert list(solved.values()) == pytest.approx([run.metrics["solved"]])
+
+
+def test_experiment_width_asks_a_thousand_networks_of_each_size(command: Command) -> None:
+    run = command("experiment=width", "trainer.max_epochs=1000", "optimizer.lr=1.0", "callbacks.boundary=null")
+    jobs = sorted(path.parent for path in run.folder.glob("*/metrics.json"))
+    hidden = [OmegaConf.load(job / ".hydra" / "config.yaml").model.hidden for job in jobs]
+    assert hidden == [[2], [3], [4], [8]]
+    results = [json.loads((job / "metrics.json").read_text()) for job in jobs]
+    assert [result["networks"] for result in results] == [1000] * 4
+    solved = [result["solved"] for result in results]
+    assert 0 < solved[0] < solved[1] < solved[2] < solved[3]  # the wider, the more often
 
 
 def test_loggers_can_be_exchanged_and_switched_off(command: Command) -> None:
