@@ -42,6 +42,16 @@ def test_the_colours_are_coolwarm_at_alpha_07_on_white() -> None:
         np.testing.assert_allclose(plots.PALE(value)[:3], expected, atol=1e-6)
 
 
+def test_predictions_drawn_again_replace_the_old_ones() -> None:
+    rising = plots.boundary_grid(lambda points: (points[:, :1] + 0.5) / 2)
+    figure = plots.decision_boundaries([(rising, "before")], X.numpy(), Y.numpy())
+    before = plots.pixels(figure)
+    for z in (1 - rising, rising):
+        plots.draw_predictions(figure.axes[0], z, "before")
+        assert sum(isinstance(child, QuadContourSet) for child in figure.axes[0].get_children()) == 2
+        assert np.array_equal(plots.pixels(figure), before) == (z is rising)
+
+
 def test_a_flat_network_has_no_half_line() -> None:
     figure = plots.decision_boundaries([(np.full((200, 200), 0.4), "")], X.numpy(), Y.numpy())
     assert sum(isinstance(child, QuadContourSet) for child in figure.axes[0].get_children()) == 1

@@ -85,14 +85,14 @@ class History:
         """Add the remembered epochs of a block to the curve."""
         if not len(block.errors):
             return
-        losses = mean_square(block.errors).double().cpu().numpy()
+        losses = mean_square(block.errors).cpu().numpy()
         quantile = np.nanquantile if np.isnan(losses).any() else np.quantile  # the latter is faster
         learnt = block.errors.abs() < self.tolerance
         first = block.start + -block.start % self.every
         new = {
             "epochs": torch.arange(first, block.start + block.length, self.every),
-            "losses": torch.from_numpy(quantile(losses, QUANTILES, axis=1).T),
-            "singles": torch.from_numpy(losses[:, :SINGLES]),
+            "losses": torch.from_numpy(quantile(losses, QUANTILES, axis=1).T).double(),
+            "singles": torch.from_numpy(losses[:, :SINGLES]).double(),
             "accuracy": learnt.double().mean((1, 2, 3)),
             "solved": learnt.flatten(1, 2).all(1).double().mean(1),
             "errors": block.errors[:, :, 0, 0].double(),

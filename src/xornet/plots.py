@@ -11,17 +11,20 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import ListedColormap
+from matplotlib.contour import QuadContourSet
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
 Predict = Callable[[Tensor], Tensor]
 Array = NDArray[np.float64]
+Image = NDArray[np.uint8]
 
 BOUNDARY_TITLE = "Decision Boundary of Neural Network"
 # The sheet's coolwarm at alpha 0.7, blended with white beforehand: transparent bands would show a seam at every level.
 PALE = ListedColormap(0.7 * colormaps["coolwarm"](np.linspace(0, 1, 256)) + 0.3, name="coolwarm, alpha 0.7")
 GRID = np.linspace(-0.5, 1.5, 200)  # the sheet's: 200 x 200 points over [-0.5, 1.5]²
+TICKS = np.linspace(-0.5, 1.5, 5)
 
 
 def loss_curve(epochs: Array, losses: Array, singles: Array) -> Figure:
@@ -84,17 +87,26 @@ def decision_boundaries(panels: Sequence[tuple[Array, str]], x: Array, y: Array)
         y: (P, 1)
 
     """
-    width = 6.4 if len(panels) == 1 else 1.4 + 3.2 * len(panels)
-    figure = Figure(figsize=(width, 4.8 if len(panels) == 1 else 3.8), layout="constrained" if panels[1:] else None)
+    width, height = (6.4, 4.8) if len(panels) == 1 else (1.4 + 3.2 * len(panels), 3.8)
+    figure = Figure(figsize=(width, height), layout="constrained" if panels[1:] else None)
     row = figure.subplots(1, len(panels), squeeze=False)[0]
     for axes, (z, title) in zip(row, panels, strict=True):
-        filled = axes.contourf(GRID, GRID, z, levels=np.linspace(0, 1, 51), cmap=PALE, vmin=0, vmax=1)
-        if z.min() < 0.5 < z.max():
-            axes.contour(GRID, GRID, z, levels=[0.5], colors="black", linewidths=1.5)
+        filled = draw_predictions(axes, z, title)
         axes.scatter(x[:, 0], x[:, 1], c=y[:, 0], edgecolor="black", s=100, cmap="coolwarm", vmin=0, vmax=1, zorder=3)
-        axes.set(xlabel="$x_1$", ylabel="$x_2$", title=title)
+        axes.set(xlabel="$x_1$", ylabel="$x_2$", xticks=TICKS, yticks=TICKS)
     figure.colorbar(filled, ax=list(row), label="prediction", ticks=np.linspace(0, 1, 6))
     return figure
+
+
+def draw_predictions(axes: Axes, z: Array, title: str) -> QuadContourSet:
+    """Draw predictions over the grid, in place of those that `axes` may show already."""
+    for old in [child for child in axes.collections if isinstance(child, QuadContourSet)]:
+        old.remove()
+    filled = axes.contourf(GRID, GRID, z, levels=np.linspace(0, 1, 51), cmap=PALE, vmin=0, vmax=1)
+    if z.min() < 0.5 < z.max():
+        axes.contour(GRID, GRID, z, levels=[0.5], colors="black", linewidths=1.5)
+    axes.set_title(title)
+    return filled
 
 
 def solved_share(epochs: Array, share: Array) -> Figure:
@@ -112,8 +124,8 @@ def solved_share(epochs: Array, share: Array) -> Figure:
     return figure
 
 
-def pixels(figure: Figure) -> NDArray[np.uint8]:
+def pixels(figure: Figure) -> Image:
     """The figure as an RGB image (height, width, 3)."""
-    canvas = FigureCanvasAgg(figure)
+    canvas = figure.canvas if isinstance(figure.canvas, FigureCanvasAgg) else FigureCanvasAgg(figure)
     canvas.draw()
-    return np.asarray(canvas.buffer_rgba())[..., :3]
+    return np.array(canvas.buffer_rgba())[..., :3]

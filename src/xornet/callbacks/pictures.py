@@ -2,10 +2,12 @@
 
 import math
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 from lightning.pytorch import Callback, Trainer
 from matplotlib.figure import Figure
+from matplotlib.image import imsave
 
 from xornet import checks, plots, rundir
 from xornet.callbacks.curves import writers
@@ -26,7 +28,7 @@ class LossCurve(Callback):
         curve = module.history.curve
         if curve and any(writers(trainer)):
             figure = plots.loss_curve_two_scales(*(curve[name].numpy() for name in ("epochs", "losses", "singles")))
-            log_image(figure, trainer, "loss_curve", trainer.current_epoch)
+            log_image(plots.pixels(figure), trainer, "loss_curve", trainer.current_epoch)
 
 
 class DecisionBoundary(Callback):
@@ -46,31 +48,34 @@ class DecisionBoundary(Callback):
     def on_fit_start(self, trainer: Trainer, module: XORModule) -> None:
         """Space the images; only two inputs make a plane to draw on."""
         self.every_n_epochs: float = math.inf
-        self.drawable = module.x.shape[1] == 2
-        if self.drawable and any(writers(trainer)):
+        self.figure: Figure | None = None
+        if module.x.shape[1] == 2 and any(writers(trainer)):
             self.every_n_epochs = math.ceil(run_length(trainer) / (self.images - 1))
 
     def on_train_start(self, trainer: Trainer, module: XORModule) -> None:
         """Draw the networks as they start."""
         if self.every_n_epochs < math.inf:
-            log_image(self.draw(module, trainer.current_epoch), trainer, "decision_boundary", trainer.current_epoch)
+            self.show(trainer, module, trainer.current_epoch)
 
     def on_train_epoch_end(self, trainer: Trainer, module: XORModule) -> None:
         """Draw, if it is time; the end is drawn anyway."""
         epoch = trainer.current_epoch + 1
         if epoch % self.every_n_epochs == 0 and epoch != trainer.max_epochs:
-            log_image(self.draw(module, epoch), trainer, "decision_boundary", epoch)
+            self.show(trainer, module, epoch)
 
     def on_fit_end(self, trainer: Trainer, module: XORModule) -> None:
         """Draw the end."""
-        pictures = boundary_pictures(module)
-        save(pictures, trainer.default_root_dir)
-        for name, figure in pictures.items():
-            log_image(figure, trainer, name.removesuffix(".png"), trainer.current_epoch)
+        for name, image in save(boundary_pictures(module), trainer.default_root_dir).items():
+            log_image(image, trainer, name.removesuffix(".png"), trainer.current_epoch)
 
-    def draw(self, module: XORModule, epoch: int) -> Figure:
-        """The present boundary of network 0."""
-        return boundaries(module, [(0, f"{plots.BOUNDARY_TITLE}\nepoch {epoch:,}")])
+    def show(self, trainer: Trainer, module: XORModule, epoch: int) -> None:
+        """Show the present boundary of network 0, in one figure for all epochs: making it costs as much as drawing."""
+        panel = (grid(module, 0), f"{plots.BOUNDARY_TITLE}\nepoch {epoch:,}")
+        if self.figure:
+            plots.draw_predictions(self.figure.axes[0], *panel)
+        else:
+            self.figure = plots.decision_boundaries([panel], module.x.cpu().numpy(), module.y.cpu().numpy())
+        log_image(plots.pixels(self.figure), trainer, "decision_boundary", epoch)
 
 
 def curve_pictures(module: XORModule) -> dict[str, Figure]:
@@ -96,7 +101,7 @@ def boundary_pictures(module: XORModule) -> dict[str, Figure]:
 
 def boundaries(module: XORModule, networks: Iterable[tuple[int, str]]) -> Figure:
     """The present decision boundaries of some networks, each under its title."""
-    panels = [(plots.boundary_grid(module.network(i).cpu().float()), title) for i, title in networks]
+    panels = [(grid(module, i), title) for i, title in networks]
     return plots.decision_boundaries(panels, module.x.cpu().numpy(), module.y.cpu().numpy())
 
 
@@ -117,13 +122,20 @@ def examples(module: XORModule) -> Iterator[tuple[int, str]]:
         yield worst, f"unsolved: seed {seed + worst}\nloss {losses[worst]:.4f}"
 
 
-def save(pictures: dict[str, Figure], folder: str | Path) -> None:
-    """Write pictures into a directory."""
-    for name, figure in pictures.items():
-        rundir.write(Path(folder, name), figure.savefig)
+def grid(module: XORModule, i: int) -> plots.Array:
+    """The present predictions of network i over the input plane."""
+    return plots.boundary_grid(module.network(i).cpu().float())
 
 
-def log_image(figure: Figure, trainer: Trainer, tag: str, epoch: int) -> None:
+def save(pictures: dict[str, Figure], folder: str | Path) -> dict[str, plots.Image]:
+    """Write pictures into a directory; return them as images."""
+    images = {name: plots.pixels(figure) for name, figure in pictures.items()}
+    for name, image in images.items():
+        rundir.write(Path(folder, name), partial(imsave, arr=image))
+    return images
+
+
+def log_image(image: plots.Image, trainer: Trainer, tag: str, epoch: int) -> None:
     """Write a picture into TensorBoard, if it is a logger of this run."""
     for writer in writers(trainer):
-        writer.add_image(tag, plots.pixels(figure), epoch, dataformats="HWC")
+        writer.add_image(tag, image, epoch, dataformats="HWC")
