@@ -14,6 +14,7 @@ import pytest
 import torch
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import Checkpoint
+from torch._dynamo.exc import TorchDynamoException
 
 from xornet import rundir
 from xornet.checkpoint import CheckpointFile
@@ -51,6 +52,15 @@ def fit(
     )
     fitter.fit(module, XORData(model.get("bits", 2)), ckpt_path=ckpt_path, weights_only=True)
     return fitter, module
+
+
+@pytest.fixture(scope="session")
+def compiler() -> None:
+    """Skip where torch.compile does not work: it needs a C++ compiler and Python's headers."""
+    try:
+        torch.compile(lambda x: x + 1)(torch.zeros(4))
+    except TorchDynamoException as error:
+        pytest.skip(f"torch.compile does not work here: {str(error).splitlines()[0]}")
 
 
 @dataclass

@@ -33,6 +33,7 @@ def assert_same(ours: Any, theirs: Any, atol: float = 0) -> None:
     torch.testing.assert_close(ours, theirs, rtol=0, atol=atol)
 
 
+@pytest.mark.usefixtures("compiler")
 @pytest.mark.parametrize("model", [{"hidden": [3, 2], "activation": "tanh"}, {"bits": 3, "activation": "relu"}])
 def test_compiled_epochs_are_the_eager_ones(tmp_path: Path, model: dict[str, Any]) -> None:
     double = {"precision": "64-true"}
@@ -46,6 +47,7 @@ def test_compiled_epochs_are_the_eager_ones(tmp_path: Path, model: dict[str, Any
     assert_same(compiled.history.solved_epoch, eager.history.solved_epoch)
 
 
+@pytest.mark.usefixtures("compiler")
 @pytest.mark.parametrize("name", ELEMENTWISE)
 def test_any_elementwise_optimizer_compiles(tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture) -> None:
     optimizer = partial(getattr(torch.optim, name), lr=0.01, foreach=False, **ELEMENTWISE[name])
@@ -58,6 +60,7 @@ def test_any_elementwise_optimizer_compiles(tmp_path: Path, name: str, caplog: p
     assert_same(weights(compiled), weights(eager), atol=1e-11)
 
 
+@pytest.mark.usefixtures("compiler")
 def test_a_resumed_compiled_run_equals_an_uninterrupted_one(tmp_path: Path) -> None:
     optimizer = partial(torch.optim.Adam, lr=0.01, foreach=False)
 
@@ -77,6 +80,7 @@ def test_a_resumed_compiled_run_equals_an_uninterrupted_one(tmp_path: Path) -> N
     assert_same(resumed.history.state_dict(), straight.history.state_dict())
 
 
+@pytest.mark.usefixtures("compiler")
 def test_a_learning_rate_that_a_callback_changes_is_compiled_in(tmp_path: Path) -> None:
     class Halve(Callback):
         every_n_epochs = 50

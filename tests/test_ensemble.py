@@ -27,6 +27,7 @@ def assert_networks_equal(ours: XORModule, i: list[int], theirs: XORModule, j: l
     assert torch.equal(ours.history.solved_epoch[i], theirs.history.solved_epoch[j])
 
 
+@pytest.mark.usefixtures("compiler")
 def test_in_single_precision_each_network_solves_when_the_sheets_own_loop_does(tmp_path: Path) -> None:
     networks = 12
     _, module = fit(tmp_path, EPOCHS, optimizer=FAST, networks=networks, seed=30, compile=True)
@@ -56,6 +57,7 @@ def test_each_network_of_an_ensemble_follows_its_single_run(
         assert_networks_equal(together, [i], alone, [0], atol=1e-10)
 
 
+@pytest.mark.usefixtures("compiler")
 @pytest.mark.parametrize("compiles", [False, True])
 def test_adding_and_removing_networks_changes_no_other(tmp_path: Path, compiles: bool) -> None:
     def run(seed: int, networks: int) -> XORModule:

@@ -1,6 +1,5 @@
 """A whole epoch as one compiled function: `model.compile`."""
 
-import inspect
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -13,6 +12,7 @@ from torch.optim import Optimizer
 
 from xornet.backprop import backpropagate
 from xornet.history import Block, History
+from xornet.optimizer import bare_step
 
 # Measured by tests/bench/ensembles.py on 2 cores: what a compiled epoch saves, and what compiling costs.
 SAVED_PER_EPOCH, SAVED_PER_NETWORK, COMPILE_TIME = 25e-6, 25e-9, 5.0  # seconds
@@ -66,14 +66,13 @@ class Compiled:
         self.seconds, self.began = 0.0, time.perf_counter()  # spent on compiling
         self.error = x.new_empty(*y.shape, weights[0].shape[-1])
         self.epoch = torch.zeros((), dtype=torch.int32, device=x.device)
-        # The methods that PyTorch wraps around `step` exist to keep it out of larger compiled functions.
-        step = inspect.unwrap(type(optimizer).step)
+        step = bare_step(optimizer)
 
         def run_epoch() -> None:
             error, gradients = backpropagate(weights, x, y, activation)
             for weight, gradient in zip(weights, gradients, strict=True):
                 weight.grad.copy_(gradient)  # type: ignore[union-attr] # it has one
-            step(optimizer)
+            step()
             self.error.copy_(error)
             history.note(error[None], self.epoch)
             self.epoch.add_(1)

@@ -8,6 +8,7 @@ import logging
 import math
 from collections.abc import Callable, Sequence
 
+import torch
 from torch import Tensor
 from torch._dynamo.exc import TorchDynamoException
 from torch.optim import Optimizer
@@ -17,6 +18,7 @@ from xornet.backprop import Backprop
 from xornet.compiled import Compiled
 from xornet.epochs import LARGEST_BLOCK
 from xornet.history import Block, History
+from xornet.optimizer import bare_step
 
 BLOCK_VALUES = 2**22  # an eager block keeps its errors until its end: at most this many numbers (16 MiB in float32)
 GRADIENTS: dict[str, type[Backprop] | type[Autograd]] = {"backprop": Backprop, "autograd": Autograd}
@@ -87,7 +89,8 @@ class Eager:
     def __init__(
         self, gradient: Backprop | Autograd, optimizer: Optimizer, history: History, shape: tuple[int, ...]
     ) -> None:
-        self.gradient, self.optimizer, self.history = gradient, optimizer, history
+        self.gradient, self.history = gradient, history
+        self.step = torch.no_grad()(bare_step(optimizer))
         length = min(LARGEST_BLOCK, max(1, BLOCK_VALUES // math.prod(shape)))
         self.errors = gradient.x.new_empty(length, *shape)
 
@@ -97,7 +100,7 @@ class Eager:
         for error in self.errors[:length]:
             self.gradient.forward(error)  # forward pass, error
             self.gradient.backward(error)  # backpropagation
-            self.optimizer.step()  # update weights
+            self.step()  # update weights
             done += 1
             if is_over():
                 break
