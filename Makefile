@@ -29,7 +29,7 @@ lint: setup ## Check style and format
 types: setup ## Check types
 	$(BIN)/mypy
 
-bench: setup ## Measure the speed claims of the README (20 minutes)
+bench: setup ## Measure the speed claims of the README (30 to 60 minutes)
 	PIP_CONSTRAINT='$(CURDIR)/requirements.lock' $(BIN)/pip install --quiet --editable '.[bench,dev]'
 	$(BIN)/python tests/bench/against_sheet.py $(ARGS)
 	$(BIN)/python tests/bench/ensembles.py $(ARGS)
