@@ -36,12 +36,13 @@ def load(ckpt_path: str) -> tuple[XORModule, int]:
     """Return the networks of a checkpoint, with the truth table that they were trained on, and their epochs."""
     checkpoint = CheckpointFile().load_checkpoint(ckpt_path)
     try:
-        module = XORModule(**checkpoint["hyper_parameters"])
+        dtype = checkpoint["state_dict"]["ensemble.weights.0"].dtype  # the run's trainer.precision
+        module = XORModule(**checkpoint["hyper_parameters"]).to(dtype)
         module.on_load_checkpoint(checkpoint)
         module.load_state_dict(checkpoint["state_dict"])
     except (TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"ckpt_path={ckpt_path} does not fit together; use another checkpoint") from error
-    module.set_table(*truth_table(module.hparams["bits"]))
+    module.set_table(*(tensor.to(dtype) for tensor in truth_table(module.hparams["bits"])))
     module.note(checkpoint["global_step"])
     return module, checkpoint["global_step"]
 

@@ -169,11 +169,12 @@ def test_metrics_json_is_what_networks_csv_says(command: Command) -> None:
         "loss_quantiles": np.quantile(losses, [0.1, 0.9]),
         "accuracy": (np.abs(errors) < 0.5).mean(),
         "solved": np.mean(solved),
-        "solved_epoch": int(np.median(epochs)),
+        "solved_epoch": np.median(epochs),
         "solved_epoch_quartiles": np.quantile(epochs, [0.25, 0.75]),
     }
     assert {name: run.metrics[name] for name in expected} == {
         name: pytest.approx(value, rel=1e-6) for name, value in expected.items()
     }
     assert (run.metrics["lost"], run.metrics["first_lost"], run.metrics["predictions"]) == (0, None, None)
+    assert run.metrics["unsolved"] == 60 - len(epochs)
     assert f"Solved: {sum(solved)} of 60 networks, {np.mean(solved):.1%}" in run.out

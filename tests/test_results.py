@@ -27,7 +27,7 @@ def test_the_statistics_of_an_ensemble_are_those_of_its_networks(tmp_path: Path)
     results = evaluate(module)
     assert results["loss"] == pytest.approx(np.median(losses), abs=1e-5)
     assert results["solved"] == sum(solved) / 9
-    assert results["solved_epoch"] == pytest.approx(int(np.median(epochs)), abs=1)
+    assert results["solved_epoch"] == pytest.approx(np.median(epochs), abs=1)
     assert results["solved_epoch_quartiles"] == pytest.approx(np.quantile(epochs, [0.25, 0.75]), abs=1)
     assert results["loss_quantiles"] == pytest.approx(np.quantile(losses, [0.1, 0.9]), abs=1e-5)
     assert results["solved_interval"] == wilson(sum(solved), 9)
@@ -65,6 +65,7 @@ def test_an_ensemble_is_described_in_words_that_claim_no_more_than_was_measured(
         "solved_interval": (0.7, 0.8),
         "solved_epoch": 1234,
         "solved_epoch_quartiles": [1000, 2000],
+        "unsolved": 250,
         "lost": 0,
     }
     assert describe(results, 1000, 20000) == (
@@ -73,7 +74,9 @@ def test_an_ensemble_is_described_in_words_that_claim_no_more_than_was_measured(
         "Unsolved within 20,000 epochs: 250"
     )
     nobody = {"solved": 0.0, "solved_interval": (0.0, 0.1), "solved_epoch": None, "solved_epoch_quartiles": None}
-    nobody |= {"lost": 1, "first_lost": {"seed": 7, "epoch": 4}}
+    forgot = results | {"unsolved": 240}
+    assert describe(forgot, 1000, 20000).endswith("240\nSolved before, but not after the last epoch: 10")
+    nobody |= {"unsolved": 10, "lost": 1, "first_lost": {"seed": 7, "epoch": 4}}
     assert describe(nobody, 10, 5).splitlines()[1:] == [
         "Unsolved within 5 epochs: 10",
         "Lost to nan: 1 of them, first seed=7 at epoch 4",
@@ -90,6 +93,8 @@ def test_the_gradient_norm_of_an_ensemble_is_the_mean_over_its_networks(tmp_path
         norms.append([torch.cat(gradients[:2]).norm().item(), torch.cat(gradients[2:]).norm().item()])
     assert list(module.gradient_norms()) == ["hidden", "output"]
     assert list(module.gradient_norms().values()) == pytest.approx(np.mean(norms, 0), rel=1e-4)
+    module.ensemble.weights[0].data[..., 1] = torch.nan  # lost: the others' mean
+    assert list(module.gradient_norms().values()) == pytest.approx(np.mean([norms[i] for i in (0, 2, 3)], 0), rel=1e-4)
 
 
 @pytest.mark.parametrize("name", NOT_ELEMENTWISE)

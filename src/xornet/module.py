@@ -158,8 +158,9 @@ class XORModule(LightningModule):
         """The norm of ∂L/∂W of each layer at the present weights, averaged over (SAMPLE of) the networks."""
         weights = [weight[..., :SAMPLE] for weight in self.ensemble.weights]
         _, gradients = backpropagate(weights, self.x, self.y, self.ensemble.activation)
-        norms = [gradient.flatten(0, 1).norm(dim=0).mean().item() for gradient in gradients]
-        return dict(zip(self.layers, norms, strict=True))
+        norms = [gradient.flatten(0, 1).norm(dim=0) for gradient in gradients]
+        means = [norm[norm.isfinite()].mean().item() for norm in norms]  # not of networks that are lost
+        return dict(zip(self.layers, means, strict=True))
 
     @torch.no_grad()
     def predictions(self) -> Tensor:

@@ -20,8 +20,9 @@ def evaluate(module: XORModule) -> dict[str, Any]:
         `loss` (median over networks), `accuracy` (share of points learnt), `solved` (true or false; for N > 1 the
         share of networks), `solved_epoch` (first epoch at which the table was solved, null if never; for N > 1 the
         median over the networks that ever solved it), `predictions` (for N = 1, one number a point). For N > 1 also
-        `loss_quantiles` (10%, 90%), `solved_interval` (Wilson's, 95%), `solved_epoch_quartiles` (25%, 75%), `lost` (how
-        many networks were lost to nan) and `first_lost` (the seed of the first of them, and the epoch).
+        `loss_quantiles` (10%, 90%), `solved_interval` (Wilson's, 95%), `solved_epoch_quartiles` (25%, 75%), `unsolved`
+        (how many never solved the table), `lost` (how many were lost to nan) and `first_lost` (the seed of the first
+        of them, and the epoch).
 
     """
     predictions, losses, solved = per_network(module)
@@ -32,11 +33,12 @@ def evaluate(module: XORModule) -> dict[str, Any]:
         "loss": losses.nanquantile(0.5).item(),
         "accuracy": learnt.double().mean().item(),
         "solved": solved.double().mean().item(),
-        "solved_epoch": int(when.quantile(0.5)) if len(when) else None,
+        "solved_epoch": when.quantile(0.5).item() if len(when) else None,
         "predictions": None,
     }
     if len(solved) == 1:
-        return results | {"solved": bool(solved), "predictions": predictions.flatten().tolist()}
+        alone = {"solved": bool(solved), "solved_epoch": int(when[0]) if len(when) else None}
+        return results | alone | {"predictions": predictions.flatten().tolist()}
     lost = module.history.lost_epoch.cpu()
     first = min(lost[lost >= 0].tolist(), default=None)
     seed = module.hparams["seed"]
@@ -44,6 +46,7 @@ def evaluate(module: XORModule) -> dict[str, Any]:
         "loss_quantiles": losses.nanquantile(losses.new_tensor([0.1, 0.9])).tolist(),
         "solved_interval": wilson(int(solved.sum()), len(solved)),
         "solved_epoch_quartiles": when.quantile(when.new_tensor([0.25, 0.75])).tolist() if len(when) else None,
+        "unsolved": len(solved) - len(when),
         "lost": int((lost >= 0).sum()),
         "first_lost": None if first is None else {"seed": seed + lost.tolist().index(first), "epoch": first},
     }
@@ -79,9 +82,11 @@ def describe(results: dict[str, Any], networks: int, epochs: int) -> str:
     if results["solved_epoch_quartiles"]:
         first, third = results["solved_epoch_quartiles"]
         lines.append(
-            f"First solved at epoch: median {results['solved_epoch']:,}, quartiles {first:,.0f} and {third:,.0f}"
+            f"First solved at epoch: median {results['solved_epoch']:,.0f}, quartiles {first:,.0f} and {third:,.0f}"
         )
-    lines.append(f"Unsolved within {epochs:,} epochs: {networks - solved:,}")
+    lines.append(f"Unsolved within {epochs:,} epochs: {results['unsolved']:,}")
+    if unlearnt := networks - results["unsolved"] - solved:
+        lines.append(f"Solved before, but not after the last epoch: {unlearnt:,}")
     if results["lost"]:
         where = "seed={seed} at epoch {epoch:,}".format(**results["first_lost"])
         lines.append(f"Lost to nan: {results['lost']:,} of them, first {where}")

@@ -110,15 +110,15 @@ def examples(module: XORModule) -> Iterator[tuple[int, str]]:
 
     With `seed=<that> networks=1` it can be run again alone.
     """
-    when, seed = module.history.solved_epoch, module.hparams["seed"]
-    solved = [i for i in when.argsort().tolist() if when[i] >= 0]
+    when, seed = module.history.solved_epoch.cpu(), module.hparams["seed"]
+    _, losses, now = (tensor.cpu() for tensor in per_network(module))
+    solved = [i for i in when.argsort().tolist() if now[i]]
     places = {"fastest": 0, "median": (len(solved) - 1) // 2, "slowest": -1} if solved else {}
     for name, place in places.items():
         i = solved[place]
         yield i, f"{name}: seed {seed + i}\nsolved at epoch {when[i]:,}"
-    _, losses, _ = per_network(module)
-    worst = int(losses.cpu().where(when < 0, -1.0).nan_to_num(-1).argmax())
-    if when[worst] < 0:
+    worst = int(losses.where(~now, -1.0).nan_to_num(-1).argmax())
+    if not now[worst]:
         yield worst, f"unsolved: seed {seed + worst}\nloss {losses[worst]:.4f}"
 
 
