@@ -156,5 +156,7 @@ def multiply(a: Tensor, b: Tensor, out: Tensor) -> list[Step]:
         return [partial(torch.mm, a, b.flatten(1), out=out.flatten(1))]
     if a.shape[-1] == 1:
         return [partial(torch.mm, a[..., 0], b[..., 0], out=out[..., 0])]
+    if a.shape[1] == 1:  # an outer product: one output's δ, carried back
+        return [partial(torch.mul, a, b, out=out)]
     product = a.new_empty(*a.shape[:2], *b.shape[1:])
     return [partial(torch.mul, a[:, :, None], b, out=product), partial(torch.sum, product, 1, out=out)]
