@@ -8,18 +8,19 @@ from matplotlib.contour import QuadContourSet
 from oracle import X, Y
 
 from xornet import plots
+from xornet.plots import boundary, curves
 
 
 def test_the_grid_is_the_sheets_with_rows_along_the_second_input() -> None:
-    z = plots.boundary_grid(lambda points: points[:, :1] + 10 * points[:, 1:])
+    z = boundary.boundary_grid(lambda points: points[:, :1] + 10 * points[:, 1:])
     assert z.shape == (200, 200)
     corners = [z[0, 0], z[0, -1], z[-1, 0], z[-1, -1]]  # x1 + 10 x2 at the corners of [-0.5, 1.5]²
     np.testing.assert_allclose(corners, [-5.5, -3.5, 14.5, 16.5], rtol=1e-6)
 
 
 def test_the_boundary_has_fifty_fixed_levels_the_half_line_and_the_points() -> None:
-    z = plots.boundary_grid(lambda points: (points[:, :1] + 0.5) / 2)
-    figure = plots.decision_boundaries([(z, plots.BOUNDARY_TITLE)], X.numpy(), Y.numpy())
+    z = boundary.boundary_grid(lambda points: (points[:, :1] + 0.5) / 2)
+    figure = boundary.decision_boundaries([(z, boundary.BOUNDARY_TITLE)], X.numpy(), Y.numpy())
     axes, bar = figure.axes
     filled, line = (child for child in axes.get_children() if isinstance(child, QuadContourSet))
     np.testing.assert_allclose(np.asarray(filled.levels), np.linspace(0, 1, 51))
@@ -39,27 +40,27 @@ def test_the_boundary_has_fifty_fixed_levels_the_half_line_and_the_points() -> N
 def test_the_colours_are_coolwarm_at_alpha_07_on_white() -> None:
     for value in (0.0, 0.3, 1.0):
         expected = 0.7 * np.array(colormaps["coolwarm"](value)[:3]) + 0.3
-        np.testing.assert_allclose(plots.PALE(value)[:3], expected, atol=1e-6)
+        np.testing.assert_allclose(boundary.PALE(value)[:3], expected, atol=1e-6)
 
 
 def test_predictions_drawn_again_replace_the_old_ones() -> None:
-    rising = plots.boundary_grid(lambda points: (points[:, :1] + 0.5) / 2)
-    figure = plots.decision_boundaries([(rising, "before")], X.numpy(), Y.numpy())
+    rising = boundary.boundary_grid(lambda points: (points[:, :1] + 0.5) / 2)
+    figure = boundary.decision_boundaries([(rising, "before")], X.numpy(), Y.numpy())
     before = plots.pixels(figure)
     for z in (1 - rising, rising):
-        plots.draw_predictions(figure.axes[0], z, "before")
+        boundary.draw_predictions(figure.axes[0], z, "before")
         assert sum(isinstance(child, QuadContourSet) for child in figure.axes[0].get_children()) == 2
         assert np.array_equal(plots.pixels(figure), before) == (z is rising)
 
 
 def test_a_flat_network_has_no_half_line() -> None:
-    figure = plots.decision_boundaries([(np.full((200, 200), 0.4), "")], X.numpy(), Y.numpy())
+    figure = boundary.decision_boundaries([(np.full((200, 200), 0.4), "")], X.numpy(), Y.numpy())
     assert sum(isinstance(child, QuadContourSet) for child in figure.axes[0].get_children()) == 1
 
 
 def test_the_loss_curve_of_one_network_is_the_sheets() -> None:
     epochs, loss = np.arange(5.0), np.linspace(0.3, 0.1, 5)
-    (axes,) = plots.loss_curve(epochs, np.stack([loss] * 3, 1), loss[:, None]).axes
+    (axes,) = curves.loss_curve(epochs, np.stack([loss] * 3, 1), loss[:, None]).axes
     assert (axes.get_xlabel(), axes.get_ylabel(), axes.get_title()) == ("Epochs", "Loss", "Training Loss Curve")
     (line,) = axes.lines
     np.testing.assert_allclose(np.asarray(line.get_xydata()), np.stack([epochs, loss], 1))
@@ -69,7 +70,7 @@ def test_the_loss_curve_of_one_network_is_the_sheets() -> None:
 def test_the_loss_curve_of_an_ensemble_is_a_band_with_single_networks_drawn_through() -> None:
     epochs, loss = np.arange(5.0), np.linspace(0.3, 0.1, 5)
     singles = np.stack([loss + 0.05, loss - 0.02], 1)
-    (axes,) = plots.loss_curve(epochs, np.stack([loss - 0.1, loss, loss + 0.1], 1), singles).axes
+    (axes,) = curves.loss_curve(epochs, np.stack([loss - 0.1, loss, loss + 0.1], 1), singles).axes
     median, *others = axes.lines
     np.testing.assert_allclose(np.asarray(median.get_ydata()), loss)
     np.testing.assert_allclose([np.asarray(line.get_ydata()) for line in others], singles.T)
@@ -81,24 +82,24 @@ def test_the_loss_curve_of_an_ensemble_is_a_band_with_single_networks_drawn_thro
 
 
 def test_the_second_scale_is_logarithmic() -> None:
-    linear, logarithmic = plots.loss_curve_two_scales(np.arange(3.0), np.ones((3, 3)), np.ones((3, 1))).axes
+    linear, logarithmic = curves.loss_curve_two_scales(np.arange(3.0), np.ones((3, 3)), np.ones((3, 1))).axes
     assert (linear.get_yscale(), logarithmic.get_yscale()) == ("linear", "log")
 
 
 def test_the_share_of_solved_networks_is_drawn_in_percent() -> None:
-    (axes,) = plots.solved_share(np.arange(3.0), np.array([0.0, 0.25, 1.0])).axes
+    (axes,) = curves.solved_share(np.arange(3.0), np.array([0.0, 0.25, 1.0])).axes
     np.testing.assert_allclose(np.asarray(axes.lines[0].get_ydata()), [0, 25, 100])
 
 
 def test_several_boundaries_share_one_colour_bar() -> None:
-    z = plots.boundary_grid(lambda points: points[:, :1])
-    *panels, bar = plots.decision_boundaries([(z, "first"), (z, "second")], X.numpy(), Y.numpy()).axes
+    z = boundary.boundary_grid(lambda points: points[:, :1])
+    *panels, bar = boundary.decision_boundaries([(z, "first"), (z, "second")], X.numpy(), Y.numpy()).axes
     assert [axes.get_title() for axes in panels] == ["first", "second"]
     assert bar.get_ylabel() == "prediction"
 
 
 def test_pixels_are_the_rendered_figure() -> None:
-    figure = plots.loss_curve(np.arange(3.0), np.ones((3, 3)), np.ones((3, 1)))
+    figure = curves.loss_curve(np.arange(3.0), np.ones((3, 3)), np.ones((3, 1)))
     image = plots.pixels(figure)
     assert image.shape == (480, 640, 3)
     assert image.dtype == np.uint8

@@ -13,6 +13,7 @@ from xornet import checks, plots, rundir
 from xornet.callbacks.curves import writers
 from xornet.epochs import run_length
 from xornet.module import XORModule
+from xornet.plots import boundary, curves
 from xornet.results import per_network
 
 
@@ -27,7 +28,7 @@ class LossCurve(Callback):
         save(curve_pictures(module), trainer.default_root_dir)
         curve = module.history.curve
         if curve and any(writers(trainer)):
-            figure = plots.loss_curve_two_scales(*(curve[name].numpy() for name in ("epochs", "losses", "singles")))
+            figure = curves.loss_curve_two_scales(*(curve[name].numpy() for name in ("epochs", "losses", "singles")))
             log_image(plots.pixels(figure), trainer, "loss_curve", trainer.current_epoch)
 
 
@@ -70,11 +71,11 @@ class DecisionBoundary(Callback):
 
     def show(self, trainer: Trainer, module: XORModule, epoch: int) -> None:
         """Show the present boundary of network 0, in one figure for all epochs: making it costs as much as drawing."""
-        panel = (grid(module, 0), f"{plots.BOUNDARY_TITLE}\nepoch {epoch:,}")
+        panel = (grid(module, 0), f"{boundary.BOUNDARY_TITLE}\nepoch {epoch:,}")
         if self.figure:
-            plots.draw_predictions(self.figure.axes[0], *panel)
+            boundary.draw_predictions(self.figure.axes[0], *panel)
         else:
-            self.figure = plots.decision_boundaries([panel], module.x.cpu().numpy(), module.y.cpu().numpy())
+            self.figure = boundary.decision_boundaries([panel], module.x.cpu().numpy(), module.y.cpu().numpy())
         log_image(plots.pixels(self.figure), trainer, "decision_boundary", epoch)
 
 
@@ -83,9 +84,9 @@ def curve_pictures(module: XORModule) -> dict[str, Figure]:
     curve = {name: values.numpy() for name, values in module.history.curve.items()}
     if not curve:
         return {}
-    pictures = {"loss_curve.png": plots.loss_curve(curve["epochs"], curve["losses"], curve["singles"])}
+    pictures = {"loss_curve.png": curves.loss_curve(curve["epochs"], curve["losses"], curve["singles"])}
     if len(module.ensemble) > 1:
-        pictures["solved.png"] = plots.solved_share(curve["epochs"], curve["solved"])
+        pictures["solved.png"] = curves.solved_share(curve["epochs"], curve["solved"])
     return pictures
 
 
@@ -93,7 +94,7 @@ def boundary_pictures(module: XORModule) -> dict[str, Figure]:
     """The pictures of the present decision boundaries, by file name: none if the inputs are not two."""
     if module.x.shape[1] != 2:
         return {}
-    pictures = {"decision_boundary.png": boundaries(module, [(0, plots.BOUNDARY_TITLE)])}
+    pictures = {"decision_boundary.png": boundaries(module, [(0, boundary.BOUNDARY_TITLE)])}
     if len(module.ensemble) > 1:
         pictures["examples.png"] = boundaries(module, examples(module))
     return pictures
@@ -102,7 +103,7 @@ def boundary_pictures(module: XORModule) -> dict[str, Figure]:
 def boundaries(module: XORModule, networks: Iterable[tuple[int, str]]) -> Figure:
     """The present decision boundaries of some networks, each under its title."""
     panels = [(grid(module, i), title) for i, title in networks]
-    return plots.decision_boundaries(panels, module.x.cpu().numpy(), module.y.cpu().numpy())
+    return boundary.decision_boundaries(panels, module.x.cpu().numpy(), module.y.cpu().numpy())
 
 
 def examples(module: XORModule) -> Iterator[tuple[int, str]]:
@@ -124,7 +125,7 @@ def examples(module: XORModule) -> Iterator[tuple[int, str]]:
 
 def grid(module: XORModule, i: int) -> plots.Array:
     """The present predictions of network i over the input plane."""
-    return plots.boundary_grid(module.network(i).cpu().float())
+    return boundary.boundary_grid(module.network(i).cpu().float())
 
 
 def save(pictures: dict[str, Figure], folder: str | Path) -> dict[str, plots.Image]:
