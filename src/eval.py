@@ -4,16 +4,14 @@ import sys
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
-from xornet import errors, rundir
+from xornet import errors
 from xornet.callbacks.pictures import boundary_pictures, curve_pictures, save
 from xornet.checkpoint import CheckpointFile
 from xornet.data import truth_table
 from xornet.module import XORModule
 from xornet.results import describe, write_results
-
-OmegaConf.register_new_resolver("claim", rundir.claim, use_cache=True, replace=True)
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="eval")

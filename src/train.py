@@ -12,27 +12,33 @@ from pathlib import Path
 import hydra
 import torch
 from hydra.core.config_store import ConfigStore
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from hydra.utils import instantiate
 from lightning.pytorch import Trainer
 from omegaconf import DictConfig, OmegaConf
 
-from xornet import checkpoint, errors, rundir
+from xornet import checkpoint, errors, rundir, sweep
 from xornet.callbacks.stopping import StopOnSignal
 from xornet.epochs import check_trainer
-from xornet.results import write_results
+from xornet.results import objective, write_results
 
 gc.freeze()  # nor will it ever be: later collections, and the last one at exit, pass it over
 gc.enable()
 
-# `${claim:parent}` is a fresh directory. `open` lets any argument of the Trainer or an optimizer be set without a `+`.
-OmegaConf.register_new_resolver("claim", rundir.claim, use_cache=True, replace=True)
+# `open` lets any argument of the Trainer or an optimizer be set without a `+`.
 for group in ("trainer", "optimizer"):
     ConfigStore.instance().store(group=group, name="open", node=OmegaConf.create({}, flags={"struct": False}))
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="train")
 def main(cfg: DictConfig) -> float:
-    """Train as `cfg` says; return the final loss, the objective of a sweep."""
+    """Run `train`, on its own or as a job of a sweep; return what a sweep may minimise."""
+    return sweep.run_job(train, cfg) if HydraConfig.get().mode == RunMode.MULTIRUN else train(cfg)
+
+
+def train(cfg: DictConfig) -> float:
+    """Train as `cfg` says; return the final loss, of an ensemble the share unsolved."""
     ckpt_path = checkpoint.find(cfg.ckpt_path)
     data = instantiate(cfg.data)
     module = instantiate(cfg.model, _convert_="all")
@@ -51,9 +57,9 @@ def main(cfg: DictConfig) -> float:
     times = {"seconds": round(seconds, 3), "compile_seconds": round(module.compile_seconds, 3)}
     results = write_results(module, trainer.current_epoch, folder, **times)
     logging.getLogger(__name__).info("results in %s", folder)
-    return results["loss"]
+    return objective(results)
 
 
 if __name__ == "__main__":
-    with errors.one_line(sys.argv[1:]):
+    with errors.one_line(sys.argv[1:]), sweep.summed_up():
         main()

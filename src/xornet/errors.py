@@ -38,10 +38,15 @@ def one_line(overrides: Sequence[str]) -> Iterator[None]:
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:
-        if not isinstance(error, InstantiationException) and not isinstance(root_cause(error), EXPECTED):
-            traceback.print_exception(error)
-        print(f"error: {explain(error, overrides)}", file=sys.stderr)
+        print(f"error: {report(error, overrides)}", file=sys.stderr)
         sys.exit(1)
+
+
+def report(error: Exception, overrides: Sequence[str]) -> str:
+    """Return what is wrong in one line; print the traceback of what may be a bug of ours."""
+    if not isinstance(error, InstantiationException) and not isinstance(root_cause(error), EXPECTED):
+        traceback.print_exception(error)
+    return explain(error, overrides)
 
 
 def root_cause(error: BaseException) -> BaseException:

@@ -60,6 +60,11 @@ def per_network(module: XORModule) -> tuple[Tensor, Tensor, Tensor]:
     return predictions, error.square().mean((0, 1)).double(), solved
 
 
+def objective(results: dict[str, Any]) -> float:
+    """What a sweep minimises: the loss of one network, or the share of many that do not solve the table."""
+    return float(results["loss"] if isinstance(results["solved"], bool) else 1 - results["solved"])
+
+
 def wilson(successes: int, trials: int) -> tuple[float, float]:
     """Return the 95% interval of a share, which keeps its level near 0 and 1 and for few trials.
 

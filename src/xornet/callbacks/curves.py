@@ -8,7 +8,9 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
+from omegaconf import OmegaConf
 from torch.utils.tensorboard import SummaryWriter
+from torch.utils.tensorboard.summary import hparams
 
 from xornet import checks
 from xornet.epochs import run_length
@@ -131,14 +133,35 @@ class Card(Callback):
 
     def on_fit_end(self, trainer: Trainer, module: XORModule) -> None:
         """Write the HParams row: what a sweep may vary, and the final metrics."""
-        assert module.optimizer is not None
-        optimizer = {"optimizer": module.optimizer.func.__name__, **module.optimizer.keywords}
-        hparams = {**module.hparams, **optimizer, "max_epochs": trainer.max_epochs}
         results = evaluate(module)
-        metrics = {f"final/{name}": results[name] for name in ("loss", "accuracy", "solved", "solved_epoch")}
+        ends = {f"final/{name}": results[name] for name in ("loss", "accuracy", "solved", "solved_epoch")}
+        metrics = {name: float(value) for name, value in ends.items() if value is not None}
+        known = hyperparameters(module, trainer)
         for logger in trainer.loggers:
-            if isinstance(logger, TensorBoardLogger):
-                known = {name: float(value) for name, value in metrics.items() if value is not None}
-                logger.log_hyperparams(hparams, known, step=trainer.current_epoch)
-            else:
-                logger.log_hyperparams(hparams)
+            if not isinstance(logger, TensorBoardLogger):
+                logger.log_hyperparams(known)
+                continue
+            logger.hparams.update(known)  # for its hparams.yaml
+            logger.log_metrics(metrics, trainer.current_epoch)
+            # Without the list of columns that log_hyperparams writes: TensorBoard takes that of an arbitrary run for
+            # all, where it would itself list the columns of every run, and those that differ first.
+            for summary in hparams({key: plain(value) for key, value in known.items()}, metrics)[1:]:
+                logger.experiment.file_writer.add_summary(summary)
+
+
+def plain(value: Any) -> bool | float | str:
+    """The value, in words where it is no number."""
+    return value if isinstance(value, bool | int | float) else str(value)
+
+
+def hyperparameters(module: XORModule, trainer: Trainer) -> dict[str, Any]:
+    """What a sweep may vary, by the keys of the configuration: what makes the networks, and all that was overridden."""
+    assert module.optimizer is not None
+    ours = {key if key in ("seed", "networks") else f"model.{key}": value for key, value in module.hparams.items()}
+    ours["data.bits"] = ours.pop("model.bits")
+    theirs = {f"optimizer.{key}": value for key, value in module.optimizer.keywords.items()}
+    given = Path(trainer.default_root_dir, ".hydra", "overrides.yaml")
+    lines = OmegaConf.to_container(OmegaConf.load(given)) if given.exists() else []
+    overridden = dict(str(line).lstrip("+~").partition("=")[::2] for line in lines or [])
+    known = {"optimizer": module.optimizer.func.__name__, "trainer.max_epochs": trainer.max_epochs}
+    return overridden | ours | theirs | known

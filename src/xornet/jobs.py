@@ -1,0 +1,99 @@
+"""The jobs of a sweep, read from their directories."""
+
+import json
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from omegaconf import OmegaConf
+
+from xornet.checkpoint import CheckpointFile
+from xornet.plots import Array
+
+
+@dataclass
+class Job:
+    """One job of a sweep.
+
+    Args:
+        folder: its directory, `<number>_<overrides>`.
+        overrides: what it was started with, value by key.
+        metrics: its metrics.json; None if it has not finished.
+        cause: why it failed; None if it did not.
+
+    """
+
+    folder: Path
+    overrides: dict[str, str]
+    metrics: dict[str, Any] | None
+    cause: str | None
+
+    @property
+    def number(self) -> int:
+        """Its number in the sweep."""
+        return int(self.folder.name.partition("_")[0])
+
+    @property
+    def status(self) -> str:
+        """`finished`, `failed`, `stopped`, or `refused`: finished, but this sweep would have had it otherwise."""
+        if self.cause:
+            return "refused" if self.metrics else "failed"
+        return "finished" if self.metrics else "stopped"
+
+    @cached_property
+    def curve(self) -> tuple[Array, Array] | None:
+        """Epochs (S,) and losses (S,), the median of an ensemble; None where no checkpoint holds them."""
+        for path in self.folder.glob("checkpoints/last.ckpt"):
+            try:
+                curve = CheckpointFile().load_checkpoint(path)["history"]["curve"]
+                return curve["epochs"].double().numpy(), curve["losses"][:, 1].numpy()
+            except (ValueError, KeyError):
+                break
+        return None
+
+    def result(self, name: str) -> Any:
+        """A value of metrics.json, None if there is none."""
+        return (self.metrics or {}).get(name)
+
+    @property
+    def share_solved(self) -> tuple[float, float, float]:
+        """The share of networks that solve the table, and its 95% interval, all nan if the job has not finished.
+
+        A single network is a share of 0 or 1, of which one trial says nothing more.
+        """
+        share = np.nan if self.result("solved") is None else float(self.result("solved"))
+        low, high = self.result("solved_interval") or (share, share)
+        return share, low, high
+
+
+def read_jobs(sweep: Path) -> list[Job]:
+    """Return the jobs of a sweep, in their order; what was never started has no directory."""
+    folders = [path for path in sweep.glob("*_*") if path.is_dir() and re.match(r"\d+_", path.name)]
+    return sorted((read_job(folder) for folder in folders), key=lambda job: (job.number, job.folder.name))
+
+
+def read_job(folder: Path) -> Job:
+    """Return one job."""
+    given = folder / ".hydra" / "overrides.yaml"
+    lines = OmegaConf.to_container(OmegaConf.load(given)) if given.exists() else []
+    overrides = dict(str(line).lstrip("+~").partition("=")[::2] for line in lines or [])
+    error = folder / "error.txt"
+    return Job(folder, overrides, read_metrics(folder), error.read_text().strip() if error.exists() else None)
+
+
+def read_metrics(folder: Path) -> dict[str, Any] | None:
+    """Return a run's metrics.json, None if it has not finished."""
+    path = folder / "metrics.json"
+    metrics: dict[str, Any] | None = json.loads(path.read_text()) if path.exists() else None
+    return metrics
+
+
+def swept(jobs: list[Job]) -> list[str]:
+    """Return the keys whose values differ between the jobs; of a single job, all that it was given."""
+    keys = list(dict.fromkeys(key for job in jobs for key in job.overrides))
+    if len(jobs) == 1:
+        return keys
+    return [key for key in keys if len({job.overrides.get(key) for job in jobs}) > 1]

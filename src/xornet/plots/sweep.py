@@ -1,0 +1,171 @@
+"""A sweep in one picture: every job's loss curve, and what was reached against what was swept."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm, Normalize
+from matplotlib.figure import Figure
+
+from xornet.plots import Array
+
+LEGEND_LINES = 12  # more lines than this have no legend
+MAP = colormaps["viridis"]
+
+
+@dataclass
+class Axis:
+    """A swept key and its value in every job, as it was given on the command line.
+
+    Args:
+        key: e.g. `optimizer.lr`.
+        values: e.g. ["0.01", "0.1"]; a list of one number counts as that number.
+
+    """
+
+    key: str
+    values: list[str]
+
+    @cached_property
+    def numbers(self) -> Array | None:
+        """The values as numbers, None if one is no number."""
+        try:
+            return np.array([float(re.sub(r"^\[(.*)\]$", r"\1", value)) for value in self.values])
+        except ValueError:
+            return None
+
+    @cached_property
+    def order(self) -> list[str]:
+        """The different values, in the order of their numbers or of their first use."""
+        numbers = self.numbers
+        if numbers is None:
+            return list(dict.fromkeys(self.values))
+        return sorted(set(self.values), key=lambda value: numbers[self.values.index(value)])
+
+    @cached_property
+    def positions(self) -> Array:
+        """Where each job stands on the axis."""
+        if self.numbers is not None:
+            return self.numbers
+        return np.array([float(self.order.index(value)) for value in self.values])
+
+    @property
+    def spans_decades(self) -> bool:
+        """Whether the axis should be logarithmic."""
+        return self.numbers is not None and 0 < 10 * self.numbers.min() <= self.numbers.max()
+
+
+@dataclass
+class Ends:
+    """What the jobs reached; nan for a job that has not finished.
+
+    Args:
+        losses: (J,)
+        shares: (J, 3), the share of networks that solve the table, and the bounds of its interval.
+        many: whether the jobs are ensembles, whose share says more than their loss.
+
+    """
+
+    losses: Array
+    shares: Array
+    many: bool
+
+
+def sweep_picture(
+    curves: Sequence[tuple[Array, Array] | None], labels: Sequence[str], axes: Sequence[Axis], ends: Ends
+) -> Figure:
+    """Draw the loss curves; beside them the ends against one swept key, or a heat map over two.
+
+    Args:
+        curves: epochs (S,) and losses (S,) of each of J jobs, None where there are none.
+        labels: (J,)
+        axes: what was swept.
+        ends: what was reached.
+
+    """
+    panels = {1: 2 + ends.many, 2: 2}.get(len(axes), 1)
+    figure = Figure(figsize=(1 + 5.6 * panels, 4.8), layout="constrained")
+    first, *rest = figure.subplots(1, panels, squeeze=False)[0]
+    draw_curves(first, curves, labels, axes)
+    if len(axes) == 1:
+        draw_losses(rest[0], axes[0], ends)
+        if ends.many:
+            draw_shares(rest[1], axes[0], ends.shares)
+    elif len(axes) == 2:
+        draw_map(rest[0], axes[0], axes[1], ends)
+    return figure
+
+
+def draw_curves(
+    panel: Axes, curves: Sequence[tuple[Array, Array] | None], labels: Sequence[str], axes: Sequence[Axis]
+) -> None:
+    """Draw every job's loss against epoch, coloured in the order of what was swept."""
+    places = axes[0].positions if len(axes) == 1 else np.arange(len(curves))
+    ranks = np.argsort(np.argsort(places, kind="stable"))
+    for i in np.argsort(ranks):
+        if (curve := curves[i]) is not None:
+            colour = MAP(0.85 * ranks[i] / max(1, len(curves) - 1))
+            panel.plot(*curve, color=colour, linewidth=1.5, label=labels[i] or "one job")
+    panel.set(xlabel="Epochs", ylabel="Loss", title="Training Loss Curves", yscale="log")
+    if 0 < len(panel.lines) <= LEGEND_LINES:
+        panel.legend(fontsize="small")
+
+
+def draw_losses(panel: Axes, axis: Axis, ends: Ends) -> None:
+    """Draw the final losses; for single networks, filled where the table is solved."""
+    order = np.argsort(axis.positions)
+    panel.plot(axis.positions[order], ends.losses[order], color="0.6", linewidth=1, zorder=1)
+    for is_solved, face, label in ((True, "C0", "solved"), (False, "white", "not solved")):
+        shown = np.isfinite(ends.losses) & ((ends.shares[:, 0] == 1) == is_solved)
+        if ends.many or not shown.any():
+            continue
+        panel.scatter(axis.positions[shown], ends.losses[shown], c=face, edgecolors="C0", label=label, zorder=2)
+    if ends.many:
+        panel.scatter(axis.positions, ends.losses, c="C0", zorder=2)
+    elif panel.collections:
+        panel.legend()
+    set_axis(panel, axis)
+    panel.set(ylabel="Final loss (median)" if ends.many else "Final loss", yscale="log", title="Loss Reached")
+
+
+def draw_shares(panel: Axes, axis: Axis, shares: Array) -> None:
+    """Draw the share of networks that solve the table, with its 95% interval."""
+    order = np.argsort(axis.positions)
+    share, low, high = 100 * shares[order].T
+    bars = np.maximum(0, [share - low, high - share])  # the interval of 0% begins at 0, give or take a rounding
+    panel.errorbar(axis.positions[order], share, yerr=bars, fmt="o-", color="C0", ecolor="0.3", capsize=3)
+    set_axis(panel, axis)
+    panel.set(ylabel="Networks that solve the table (%)", ylim=(-3, 103), title="Networks Solved, 95% Interval")
+
+
+def set_axis(panel: Axes, axis: Axis) -> None:
+    """Label the swept axis: logarithmic where it spans decades, in words where it is no number."""
+    panel.set(xlabel=axis.key, xscale="log" if axis.spans_decades else "linear")
+    if axis.numbers is None:
+        panel.set_xticks(range(len(axis.order)), axis.order, rotation=20 if len(axis.order) > 3 else 0)
+
+
+def draw_map(panel: Axes, across: Axis, up: Axis, ends: Ends) -> None:
+    """Draw a cell for each pair of values: the share solved of ensembles, else the final loss."""
+    cells = np.full((len(up.order), len(across.order)), np.nan)
+    values = ends.shares[:, 0] if ends.many else ends.losses
+    for row, column, value in zip(up.values, across.values, values, strict=True):
+        cells[up.order.index(row), across.order.index(column)] = value
+    finite = cells[np.isfinite(cells)]
+    logarithmic = not ends.many and len(finite) > 0 and 0 < finite.min() < finite.max()
+    norm = LogNorm(finite.min(), finite.max()) if logarithmic else Normalize(0, 1 if ends.many else None)
+    image = panel.imshow(cells, origin="lower", aspect="auto", norm=norm, cmap=MAP if ends.many else MAP.reversed())
+    for (i, j), value in np.ndenumerate(cells):
+        text = "–" if np.isnan(value) else f"{value:.0%}" if ends.many else f"{value:.2g}"
+        shade = 0.0 if np.isnan(value) else float(norm(value))
+        dark = not np.isnan(value) and (shade < 0.6 if ends.many else shade > 0.4)
+        panel.text(j, i, text, ha="center", va="center", color="white" if dark else "black", fontsize="small")
+    panel.set(xlabel=across.key, ylabel=up.key, title="Networks Solved" if ends.many else "Loss Reached")
+    panel.set_xticks(range(len(across.order)), across.order)
+    panel.set_yticks(range(len(up.order)), up.order)
+    label = "Networks that solve the table (share)" if ends.many else "Final loss"
+    panel.figure.colorbar(image, ax=panel, label=label)

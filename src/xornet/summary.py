@@ -1,0 +1,122 @@
+"""What a sweep ends in: `sweep.csv`, the same as a table on the console, `sweep.png`, and its view in TensorBoard."""
+
+import csv
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.image import imsave
+from torch.utils.tensorboard import SummaryWriter
+
+from xornet import rundir
+from xornet.jobs import Job, read_jobs, swept
+from xornet.plots import Image, pixels
+from xornet.plots.sweep import Axis, Ends, sweep_picture
+from xornet.results import objective
+
+RESULTS = ("loss", "solved", "solved_low", "solved_high", "solved_epoch", "epochs", "seconds", "status", "directory")
+
+
+def write(folder: Path) -> list[str]:
+    """Sum up the sweep in `folder`, on disk and on the console; return a line for each job that failed."""
+    jobs = read_jobs(folder)
+    if not jobs:
+        return []
+    keys = swept(jobs)
+    rundir.write(folder / "sweep.csv", partial(write_csv, jobs, keys))
+    shown = [job for job in jobs if job.metrics or job.curve]
+    labels = [job_label(job, keys) for job in shown]
+    picture = pixels(sweep_picture([job.curve for job in shown], labels, axes(shown, keys), ends(shown)))
+    rundir.write(folder / "sweep.png", partial(imsave, arr=picture))
+    cells = table(jobs, keys)
+    write_tensorboard(folder, cells, picture)
+    print("\n".join(align(cells)))
+    if answer := best(jobs, keys):
+        print(answer)
+    print(f"Summary: {folder}/sweep.csv, sweep.png")
+    failed = [f"error: {job.folder.name} {job.status}: {job.cause}" for job in jobs if job.cause]
+    return [*failed, f"error: {len(failed)} of {len(jobs)} jobs failed"] if failed else []
+
+
+def write_csv(jobs: list[Job], keys: Sequence[str], path: Path) -> None:
+    """Write one row a job."""
+    with path.open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["job", *keys, *RESULTS, "cause"])
+        for job in jobs:
+            values = [job.overrides.get(key) for key in keys]
+            low, high = job.result("solved_interval") or (None, None)
+            results = [job.result("loss"), job.result("solved"), low, high]
+            results += [job.result(name) for name in ("solved_epoch", "epochs", "seconds")]
+            rows.writerow([job.number, *values, *results, job.status, job.folder.name, job.cause])
+
+
+def table(jobs: list[Job], keys: Sequence[str]) -> list[list[str]]:
+    """The rows of the console's table, the first its heading."""
+
+    def cell(value: Any, form: str) -> str:
+        return "" if value is None else format(value, form)
+
+    rows = [["job", *keys, "loss", "solved", "solved_epoch", "seconds", "status"]]
+    for job in jobs:
+        values = [job.overrides.get(key, "") for key in keys]
+        results = [cell(job.result("loss"), ".4f"), solved_words(job), cell(job.result("solved_epoch"), ",.0f")]
+        rows.append([str(job.number), *values, *results, cell(job.result("seconds"), ".1f"), job.status])
+    return rows
+
+
+def solved_words(job: Job) -> str:
+    """`yes` or `no` for one network; the share of many with its 95% interval."""
+    if not job.metrics:
+        return ""
+    if "solved_interval" not in job.metrics:
+        return "yes" if job.metrics["solved"] else "no"
+    share, low, high = job.share_solved
+    return f"{share:.1%} ({low:.1%} to {high:.1%})"
+
+
+def align(rows: list[list[str]]) -> list[str]:
+    """Lines of equally wide columns, right-aligned but for the last."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def best(jobs: list[Job], keys: Sequence[str]) -> str | None:
+    """The answer of the sweep in words: the job with the lowest loss, or with the largest share solved."""
+    finished = [job for job in jobs if job.metrics]
+    if not finished:
+        return None
+    job = min(finished, key=lambda job: objective(job.metrics or {}))
+    with_what = job_label(job, keys) or job.folder.name
+    if "solved_interval" in (job.metrics or {}):
+        return f"Solved most often: {solved_words(job)} with {with_what}"
+    return f"Lowest loss: {job.result('loss'):.4f} with {with_what}"
+
+
+def job_label(job: Job, keys: Sequence[str]) -> str:
+    """What distinguishes a job: `optimizer.lr=0.1 model.hidden=[4]`."""
+    return " ".join(f"{key}={job.overrides[key]}" for key in keys if key in job.overrides)
+
+
+def axes(jobs: list[Job], keys: Sequence[str]) -> list[Axis]:
+    """The swept keys as the axes of a picture."""
+    return [Axis(key, [job.overrides.get(key, "default") for job in jobs]) for key in keys]
+
+
+def ends(jobs: list[Job]) -> Ends:
+    """What the jobs reached."""
+    losses = [np.nan if job.result("loss") is None else float(job.result("loss")) for job in jobs]
+    many = any("solved_interval" in (job.metrics or {}) for job in jobs)
+    return Ends(np.array(losses), np.array([job.share_solved for job in jobs]), many)
+
+
+def write_tensorboard(folder: Path, cells: list[list[str]], picture: Image) -> None:
+    """Write the sweep's own run, `.`: its picture and its table; curves and HParams are the jobs' own."""
+    for old in folder.glob("events.out.tfevents.*"):  # of an earlier part of this sweep
+        old.unlink()
+    heading, *rows = (f"| {' | '.join(row)} |" for row in cells)
+    with SummaryWriter(str(folder)) as writer:
+        writer.add_image("sweep", picture, dataformats="HWC")
+        writer.add_text("sweep", "\n".join([heading, "|---" * len(cells[0]) + "|", *rows]))
