@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.image import imsave
 from torch.utils.tensorboard import SummaryWriter
 
 from xornet import rundir
 from xornet.jobs import Job, read_jobs, swept
-from xornet.plots import Image, pixels
+from xornet.plots import pixels, png
 from xornet.plots.sweep import Axis, Ends, sweep_picture
 from xornet.results import objective
+from xornet.tensorboard import add_png
 
 RESULTS = ("loss", "solved", "solved_low", "solved_high", "solved_epoch", "epochs", "seconds", "status", "directory")
 
@@ -28,8 +28,8 @@ def write(folder: Path) -> list[str]:
     rundir.write(folder / "sweep.csv", partial(write_csv, jobs, keys))
     shown = [job for job in jobs if job.metrics or job.curve]
     labels = [job_label(job, keys) for job in shown]
-    picture = pixels(sweep_picture([job.curve for job in shown], labels, axes(shown, keys), ends(shown)))
-    rundir.write(folder / "sweep.png", partial(imsave, arr=picture))
+    picture = png(pixels(sweep_picture([job.curve for job in shown], labels, axes(shown, keys), ends(shown))))
+    rundir.write(folder / "sweep.png", partial(Path.write_bytes, data=picture))
     cells = table(jobs, keys)
     write_tensorboard(folder, cells, picture)
     print("\n".join(align(cells)))
@@ -112,11 +112,11 @@ def ends(jobs: list[Job]) -> Ends:
     return Ends(np.array(losses), np.array([job.share_solved for job in jobs]), many)
 
 
-def write_tensorboard(folder: Path, cells: list[list[str]], picture: Image) -> None:
+def write_tensorboard(folder: Path, cells: list[list[str]], picture: bytes) -> None:
     """Write the sweep's own run, `.`: its picture and its table; curves and HParams are the jobs' own."""
     for old in folder.glob("events.out.tfevents.*"):  # of an earlier part of this sweep
         old.unlink()
     heading, *rows = (f"| {' | '.join(row)} |" for row in cells)
     with SummaryWriter(str(folder)) as writer:
-        writer.add_image("sweep", picture, dataformats="HWC")
+        add_png(writer, "sweep", picture)
         writer.add_text("sweep", "\n".join([heading, "|---" * len(cells[0]) + "|", *rows]))

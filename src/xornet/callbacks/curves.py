@@ -1,7 +1,6 @@
 """The curves of a run, for every logger; histograms, graph and configuration for TensorBoard."""
 
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,6 @@ import torch
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 from omegaconf import OmegaConf
-from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
 from xornet import checks
@@ -17,13 +15,7 @@ from xornet.epochs import run_length
 from xornet.history import CURVE_POINTS
 from xornet.module import SAMPLE, XORModule
 from xornet.results import evaluate, per_network
-
-
-def writers(trainer: Trainer) -> Iterator[SummaryWriter]:
-    """Yield TensorBoard's writer, if TensorBoard is a logger of this run."""
-    for logger in trainer.loggers:
-        if isinstance(logger, TensorBoardLogger):
-            yield logger.experiment
+from xornet.tensorboard import writers
 
 
 class Curves(Callback):

@@ -7,14 +7,13 @@ from pathlib import Path
 
 from lightning.pytorch import Callback, Trainer
 from matplotlib.figure import Figure
-from matplotlib.image import imsave
 
-from xornet import checks, plots, rundir
-from xornet.callbacks.curves import writers
+from xornet import checks, rundir
 from xornet.epochs import run_length
 from xornet.module import XORModule
-from xornet.plots import boundary, curves
+from xornet.plots import Array, boundary, curves, pixels, png
 from xornet.results import per_network
+from xornet.tensorboard import add_png, writers
 
 
 class LossCurve(Callback):
@@ -29,7 +28,7 @@ class LossCurve(Callback):
         curve = module.history.curve
         if curve and any(writers(trainer)):
             figure = curves.loss_curve_two_scales(*(curve[name].numpy() for name in ("epochs", "losses", "singles")))
-            log_image(plots.pixels(figure), trainer, "loss_curve", trainer.current_epoch)
+            log_image(png(pixels(figure)), trainer, "loss_curve", trainer.current_epoch)
 
 
 class DecisionBoundary(Callback):
@@ -49,7 +48,7 @@ class DecisionBoundary(Callback):
     def on_fit_start(self, trainer: Trainer, module: XORModule) -> None:
         """Space the images; only two inputs make a plane to draw on."""
         self.every_n_epochs: float = math.inf
-        self.figure: Figure | None = None
+        self.film: boundary.Film | None = None
         if module.x.shape[1] == 2 and any(writers(trainer)):
             self.every_n_epochs = math.ceil(run_length(trainer) / (self.images - 1))
 
@@ -66,17 +65,14 @@ class DecisionBoundary(Callback):
 
     def on_fit_end(self, trainer: Trainer, module: XORModule) -> None:
         """Draw the end."""
-        for name, image in save(boundary_pictures(module), trainer.default_root_dir).items():
-            log_image(image, trainer, name.removesuffix(".png"), trainer.current_epoch)
+        for name, file in save(boundary_pictures(module), trainer.default_root_dir).items():
+            log_image(file, trainer, name.removesuffix(".png"), trainer.current_epoch)
 
     def show(self, trainer: Trainer, module: XORModule, epoch: int) -> None:
-        """Show the present boundary of network 0, in one figure for all epochs: making it costs as much as drawing."""
-        panel = (grid(module, 0), f"{boundary.BOUNDARY_TITLE}\nepoch {epoch:,}")
-        if self.figure:
-            boundary.draw_predictions(self.figure.axes[0], *panel)
-        else:
-            self.figure = boundary.decision_boundaries([panel], module.x.cpu().numpy(), module.y.cpu().numpy())
-        log_image(plots.pixels(self.figure), trainer, "decision_boundary", epoch)
+        """Show the present boundary of network 0."""
+        self.film = self.film or boundary.Film(module.x.cpu().numpy(), module.y.cpu().numpy())
+        frame = self.film.frame(grid(module, 0), f"{boundary.BOUNDARY_TITLE}\nepoch {epoch:,}")
+        log_image(png(frame), trainer, "decision_boundary", epoch)
 
 
 def curve_pictures(module: XORModule) -> dict[str, Figure]:
@@ -123,20 +119,20 @@ def examples(module: XORModule) -> Iterator[tuple[int, str]]:
         yield worst, f"unsolved: seed {seed + worst}\nloss {losses[worst]:.4f}"
 
 
-def grid(module: XORModule, i: int) -> plots.Array:
+def grid(module: XORModule, i: int) -> Array:
     """The present predictions of network i over the input plane."""
     return boundary.boundary_grid(module.network(i).cpu().float())
 
 
-def save(pictures: dict[str, Figure], folder: str | Path) -> dict[str, plots.Image]:
-    """Write pictures into a directory; return them as images."""
-    images = {name: plots.pixels(figure) for name, figure in pictures.items()}
-    for name, image in images.items():
-        rundir.write(Path(folder, name), partial(imsave, arr=image))
-    return images
+def save(pictures: dict[str, Figure], folder: str | Path) -> dict[str, bytes]:
+    """Write pictures into a directory; return the files."""
+    files = {name: png(pixels(figure)) for name, figure in pictures.items()}
+    for name, file in files.items():
+        rundir.write(Path(folder, name), partial(Path.write_bytes, data=file))
+    return files
 
 
-def log_image(image: plots.Image, trainer: Trainer, tag: str, epoch: int) -> None:
-    """Write a picture into TensorBoard, if it is a logger of this run."""
+def log_image(file: bytes, trainer: Trainer, tag: str, epoch: int) -> None:
+    """Write a PNG file into TensorBoard, if it is a logger of this run."""
     for writer in writers(trainer):
-        writer.add_image(tag, image, epoch, dataformats="HWC")
+        add_png(writer, tag, file, epoch)

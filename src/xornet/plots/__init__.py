@@ -3,7 +3,10 @@
 `Figure` is used without pyplot, which keeps every figure alive and wants a display.
 """
 
+import io
+
 import numpy as np
+import PIL.Image
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -17,3 +20,10 @@ def pixels(figure: Figure) -> Image:
     canvas = figure.canvas if isinstance(figure.canvas, FigureCanvasAgg) else FigureCanvasAgg(figure)
     canvas.draw()
     return np.array(canvas.buffer_rgba())[..., :3]
+
+
+def png(image: Image) -> bytes:
+    """The image as a PNG file, compressed a little: thoroughly takes longer than drawing it."""
+    file = io.BytesIO()
+    PIL.Image.fromarray(image).save(file, "PNG", compress_level=3)
+    return file.getvalue()

@@ -6,18 +6,20 @@ import numpy as np
 import torch
 from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import ListedColormap
 from matplotlib.contour import QuadContourSet
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from torch import Tensor
 
-from xornet.plots import Array
+from xornet.plots import Array, Image
 
 Predict = Callable[[Tensor], Tensor]
 
 BOUNDARY_TITLE = "Decision Boundary of Neural Network"
-# The sheet's coolwarm at alpha 0.7, blended with white beforehand: transparent bands would show a seam at every level.
-PALE = ListedColormap(0.7 * colormaps["coolwarm"](np.linspace(0, 1, 256)) + 0.3, name="coolwarm, alpha 0.7")
+# The sheet's coolwarm in 50 bands at alpha 0.7, blended with white beforehand: transparent bands would show seams.
+BANDS = ListedColormap(0.7 * colormaps["coolwarm"]((np.arange(50) + 0.5) / 50) + 0.3, name="coolwarm, alpha 0.7")
 GRID = np.linspace(-0.5, 1.5, 200)  # the sheet's: 200 x 200 points over [-0.5, 1.5]²
 TICKS = np.linspace(-0.5, 1.5, 5)
 
@@ -52,17 +54,57 @@ def decision_boundaries(panels: Sequence[tuple[Array, str]], x: Array, y: Array)
     for axes, (z, title) in zip(row, panels, strict=True):
         filled = draw_predictions(axes, z, title)
         axes.scatter(x[:, 0], x[:, 1], c=y[:, 0], edgecolor="black", s=100, cmap="coolwarm", vmin=0, vmax=1, zorder=3)
-        axes.set(xlabel="$x_1$", ylabel="$x_2$", xticks=TICKS, yticks=TICKS)
+        axes.set(xlabel="$x_1$", ylabel="$x_2$", xticks=TICKS, yticks=TICKS, xlim=GRID[[0, -1]], ylim=GRID[[0, -1]])
     figure.colorbar(filled, ax=list(row), label="prediction", ticks=np.linspace(0, 1, 6))
     return figure
 
 
-def draw_predictions(axes: Axes, z: Array, title: str) -> QuadContourSet:
-    """Draw predictions over the grid, in place of those that `axes` may show already."""
-    for old in [child for child in axes.collections if isinstance(child, QuadContourSet)]:
-        old.remove()
-    filled = axes.contourf(GRID, GRID, z, levels=np.linspace(0, 1, 51), cmap=PALE, vmin=0, vmax=1)
-    if z.min() < 0.5 < z.max():
-        axes.contour(GRID, GRID, z, levels=[0.5], colors="black", linewidths=1.5)
+def draw_predictions(axes: Axes, z: Array, title: str) -> AxesImage:
+    """Draw predictions over the grid, and the line where they are 0.5."""
+    half = (GRID[1] - GRID[0]) / 2  # a value stands in the middle of its pixel
+    extent = (GRID[0] - half, GRID[-1] + half, GRID[0] - half, GRID[-1] + half)
+    image = axes.imshow(z, cmap=BANDS, vmin=0, vmax=1, interpolation="bilinear", origin="lower", extent=extent)
+    axes.set_aspect("auto")
+    draw_half(axes, z)
     axes.set_title(title)
-    return filled
+    return image
+
+
+def draw_half(axes: Axes, z: Array) -> QuadContourSet | None:
+    """Draw the line where predictions are 0.5, if there is one."""
+    if not z.min() < 0.5 < z.max():
+        return None
+    return axes.contour(GRID, GRID, z, levels=[0.5], colors="black", linewidths=1.5)
+
+
+class Film:
+    """The decision boundary along training: only what moves is drawn for each frame, in a third of the time.
+
+    Args:
+        x: (P, 2)
+        y: (P, 1)
+
+    """
+
+    def __init__(self, x: Array, y: Array) -> None:
+        figure = decision_boundaries([(np.full((len(GRID), len(GRID)), 0.0), "")], x, y)
+        self.axes, self.canvas = figure.axes[0], FigureCanvasAgg(figure)
+        (self.image,), points = self.axes.images, self.axes.collections
+        self.above = [*points, *self.axes.spines.values(), self.axes.title]
+        for artist in (self.image, *self.above):
+            artist.set_animated(True)  # leaves it out of the next line
+        self.canvas.draw()
+        self.still = self.canvas.copy_from_bbox(figure.bbox)
+
+    def frame(self, z: Array, title: str) -> Image:
+        """Return the picture of predictions over the grid, as `decision_boundaries` would draw it."""
+        self.canvas.restore_region(self.still)
+        self.image.set_data(z)
+        half = draw_half(self.axes, z)
+        self.axes.set_title(title)
+        for artist in (self.image, half, *self.above):
+            if artist is not None:
+                self.axes.draw_artist(artist)
+        if half is not None:
+            half.remove()
+        return np.array(self.canvas.buffer_rgba())[..., :3]

@@ -1,0 +1,23 @@
+"""TensorBoard's writers, for what Lightning's logger has no word for."""
+
+from collections.abc import Iterator
+
+from lightning.pytorch import Trainer
+from lightning.pytorch.loggers import TensorBoardLogger
+from tensorboard.compat.proto.summary_pb2 import Summary
+from torch.utils.tensorboard import SummaryWriter
+
+
+def writers(trainer: Trainer) -> Iterator[SummaryWriter]:
+    """Yield TensorBoard's writer, if TensorBoard is a logger of this run."""
+    for logger in trainer.loggers:
+        if isinstance(logger, TensorBoardLogger):
+            yield logger.experiment
+
+
+def add_png(writer: SummaryWriter, tag: str, file: bytes, step: int = 0) -> None:
+    """Write a PNG file as it is; SummaryWriter.add_image would compress it anew."""
+    width, height = (int.from_bytes(file[start : start + 4]) for start in (16, 20))  # of the header
+    image = Summary.Image(encoded_image_string=file, colorspace=3, width=width, height=height)
+    assert writer.file_writer is not None  # open until the run ends
+    writer.file_writer.add_summary(Summary(value=[Summary.Value(tag=tag, image=image)]), step)
