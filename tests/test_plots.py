@@ -82,9 +82,10 @@ def test_the_loss_curve_of_an_ensemble_is_a_band_with_single_networks_drawn_thro
     assert [text.get_text() for text in legend.get_texts()] == ["median", "10% to 90%", "single networks"]
 
 
-def test_the_second_scale_is_logarithmic() -> None:
-    linear, logarithmic = curves.loss_curve_two_scales(np.arange(3.0), np.ones((3, 3)), np.ones((3, 1))).axes
-    assert (linear.get_yscale(), logarithmic.get_yscale()) == ("linear", "log")
+def test_the_loss_can_be_drawn_on_a_logarithmic_scale() -> None:
+    arguments = np.arange(3.0), np.ones((3, 3)), np.ones((3, 1))
+    for figure, scale in ((curves.loss_curve(*arguments), "linear"), (curves.loss_curve(*arguments, "log"), "log")):
+        assert figure.axes[0].get_yscale() == scale
 
 
 def test_the_share_of_solved_networks_is_drawn_in_percent() -> None:

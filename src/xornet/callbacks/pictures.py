@@ -11,24 +11,24 @@ from matplotlib.figure import Figure
 from xornet import checks, rundir
 from xornet.epochs import run_length
 from xornet.module import XORModule
-from xornet.plots import Array, boundary, curves, pixels, png
+from xornet.plots import Array, Image, boundary, curves, pixels, png
 from xornet.results import per_network
 from xornet.tensorboard import add_png, writers
 
 
 class LossCurve(Callback):
-    """Draws the loss curve when a run ends: `loss_curve.png`, and on two scales for TensorBoard.
+    """Draws the loss curve when a run ends: `loss_curve.png`, for TensorBoard on a logarithmic axis too.
 
     For N > 1 also the share of networks that solve the table: `solved.png`.
     """
 
     def on_fit_end(self, trainer: Trainer, module: XORModule) -> None:
         """Draw."""
-        save(curve_pictures(module), trainer.default_root_dir)
-        curve = module.history.curve
-        if curve and any(writers(trainer)):
-            figure = curves.loss_curve_two_scales(*(curve[name].numpy() for name in ("epochs", "losses", "singles")))
-            log_image(png(pixels(figure)), trainer, "loss_curve", trainer.current_epoch)
+        files = save(curve_pictures(module), trainer.default_root_dir)
+        if files and any(writers(trainer)):
+            logarithmic = png(pixels(curves.loss_curve(*loss_arguments(module), yscale="log")))
+            log_image(files["loss_curve.png"], trainer, "loss_curve", trainer.current_epoch)
+            log_image(logarithmic, trainer, "loss_curve_log", trainer.current_epoch)
 
 
 class DecisionBoundary(Callback):
@@ -65,35 +65,47 @@ class DecisionBoundary(Callback):
 
     def on_fit_end(self, trainer: Trainer, module: XORModule) -> None:
         """Draw the end."""
-        for name, file in save(boundary_pictures(module), trainer.default_root_dir).items():
+        for name, file in save(boundary_pictures(module, self.film), trainer.default_root_dir).items():
             log_image(file, trainer, name.removesuffix(".png"), trainer.current_epoch)
 
     def show(self, trainer: Trainer, module: XORModule, epoch: int) -> None:
         """Show the present boundary of network 0."""
-        self.film = self.film or boundary.Film(module.x.cpu().numpy(), module.y.cpu().numpy())
+        self.film = self.film or make_film(module)
         frame = self.film.frame(grid(module, 0), f"{boundary.BOUNDARY_TITLE}\nepoch {epoch:,}")
         log_image(png(frame), trainer, "decision_boundary", epoch)
 
 
-def curve_pictures(module: XORModule) -> dict[str, Figure]:
+def loss_arguments(module: XORModule) -> tuple[Array, Array, Array]:
+    """What a loss curve is drawn from."""
+    epochs, losses, singles = (module.history.curve[name].numpy() for name in ("epochs", "losses", "singles"))
+    return epochs, losses, singles
+
+
+def curve_pictures(module: XORModule) -> dict[str, Image]:
     """The pictures of a run's curves, by file name: none if it has no curve."""
     curve = {name: values.numpy() for name, values in module.history.curve.items()}
     if not curve:
         return {}
-    pictures = {"loss_curve.png": curves.loss_curve(curve["epochs"], curve["losses"], curve["singles"])}
+    pictures = {"loss_curve.png": pixels(curves.loss_curve(*loss_arguments(module)))}
     if len(module.ensemble) > 1:
-        pictures["solved.png"] = curves.solved_share(curve["epochs"], curve["solved"])
+        pictures["solved.png"] = pixels(curves.solved_share(curve["epochs"], curve["solved"]))
     return pictures
 
 
-def boundary_pictures(module: XORModule) -> dict[str, Figure]:
+def boundary_pictures(module: XORModule, film: boundary.Film | None = None) -> dict[str, Image]:
     """The pictures of the present decision boundaries, by file name: none if the inputs are not two."""
     if module.x.shape[1] != 2:
         return {}
-    pictures = {"decision_boundary.png": boundaries(module, [(0, boundary.BOUNDARY_TITLE)])}
+    film = film or make_film(module)
+    pictures = {"decision_boundary.png": film.frame(grid(module, 0), boundary.BOUNDARY_TITLE)}
     if len(module.ensemble) > 1:
-        pictures["examples.png"] = boundaries(module, examples(module))
+        pictures["examples.png"] = pixels(boundaries(module, examples(module)))
     return pictures
+
+
+def make_film(module: XORModule) -> boundary.Film:
+    """What draws one boundary after another."""
+    return boundary.Film(module.x.cpu().numpy(), module.y.cpu().numpy())
 
 
 def boundaries(module: XORModule, networks: Iterable[tuple[int, str]]) -> Figure:
@@ -124,9 +136,9 @@ def grid(module: XORModule, i: int) -> Array:
     return boundary.boundary_grid(module.network(i).cpu().float())
 
 
-def save(pictures: dict[str, Figure], folder: str | Path) -> dict[str, bytes]:
+def save(pictures: dict[str, Image], folder: str | Path) -> dict[str, bytes]:
     """Write pictures into a directory; return the files."""
-    files = {name: png(pixels(figure)) for name, figure in pictures.items()}
+    files = {name: png(picture) for name, picture in pictures.items()}
     for name, file in files.items():
         rundir.write(Path(folder, name), partial(Path.write_bytes, data=file))
     return files

@@ -1,37 +1,22 @@
 """What a run remembers of its epochs, as curves."""
 
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from xornet.plots import Array
 
 
-def loss_curve(epochs: Array, losses: Array, singles: Array) -> Figure:
-    """The sheet's first picture: loss against epoch.
+def loss_curve(epochs: Array, losses: Array, singles: Array, yscale: str = "linear") -> Figure:
+    """The sheet's first picture: loss against epoch; the median and, where networks differ, the band and single ones.
 
     Args:
         epochs: (S,)
         losses: (S, 3), the 10%, 50% and 90% quantiles over the networks; all equal for one network.
         singles: (S, M), the losses of a few networks, drawn thinly through the band.
+        yscale: linear, or log, where late progress shows.
 
     """
     figure = Figure(figsize=(6.4, 4.8))
-    draw_loss(figure.subplots(), epochs, losses, singles)
-    return figure
-
-
-def loss_curve_two_scales(epochs: Array, losses: Array, singles: Array) -> Figure:
-    """The loss curve twice: on a linear axis, and on a logarithmic one where late progress shows."""
-    figure = Figure(figsize=(10, 4))
-    linear, logarithmic = figure.subplots(1, 2)
-    draw_loss(linear, epochs, losses, singles)
-    draw_loss(logarithmic, epochs, losses, singles)
-    logarithmic.set_yscale("log")
-    return figure
-
-
-def draw_loss(axes: Axes, epochs: Array, losses: Array, singles: Array) -> None:
-    """Draw the median and, where networks differ, the band from 10% to 90% and single networks."""
+    axes = figure.subplots()
     low, median, high = losses.T
     line = axes.plot(epochs, median, label="median", zorder=3)[0]
     if (low < high).any():
@@ -39,7 +24,8 @@ def draw_loss(axes: Axes, epochs: Array, losses: Array, singles: Array) -> None:
         thin = axes.plot(epochs, singles, color="0.35", linewidth=0.6)
         thin[0].set_label("single networks")
         axes.legend()
-    axes.set(xlabel="Epochs", ylabel="Loss", title="Training Loss Curve")
+    axes.set(xlabel="Epochs", ylabel="Loss", title="Training Loss Curve", yscale=yscale)
+    return figure
 
 
 def solved_share(epochs: Array, share: Array) -> Figure:
