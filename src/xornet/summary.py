@@ -27,7 +27,7 @@ def write(folder: Path) -> list[str]:
     keys = swept(jobs)
     rundir.write(folder / "sweep.csv", partial(write_csv, jobs, keys))
     shown = [job for job in jobs if job.metrics or job.curve]
-    labels = [job_label(job, keys) for job in shown]
+    labels = [job.overrides.get(keys[0], "") if len(keys) == 1 else job_label(job, keys) for job in shown]
     picture = png(pixels(sweep_picture([job.curve for job in shown], labels, axes(shown, keys), ends(shown))))
     rundir.write(folder / "sweep.png", partial(Path.write_bytes, data=picture))
     cells = table(jobs, keys)
@@ -62,9 +62,15 @@ def table(jobs: list[Job], keys: Sequence[str]) -> list[list[str]]:
     rows = [["job", *keys, "loss", "solved", "solved_epoch", "seconds", "status"]]
     for job in jobs:
         values = [job.overrides.get(key, "") for key in keys]
-        results = [cell(job.result("loss"), ".4f"), solved_words(job), cell(job.result("solved_epoch"), ",.0f")]
+        results = [loss_words(job), solved_words(job), cell(job.result("solved_epoch"), ",.0f")]
         rows.append([str(job.number), *values, *results, cell(job.result("seconds"), ".1f"), job.status])
     return rows
+
+
+def loss_words(job: Job) -> str:
+    """The loss as the sheet prints it, where that shows anything of it."""
+    loss = job.result("loss")
+    return "" if loss is None else f"{loss:.4f}" if loss >= 0.001 else f"{loss:.1e}"
 
 
 def solved_words(job: Job) -> str:
@@ -88,11 +94,14 @@ def best(jobs: list[Job], keys: Sequence[str]) -> str | None:
     finished = [job for job in jobs if job.metrics]
     if not finished:
         return None
-    job = min(finished, key=lambda job: objective(job.metrics or {}))
+    job = min(finished, key=lambda job: (objective(job.metrics or {}), job.result("solved_epoch") or 0))
     with_what = job_label(job, keys) or job.folder.name
-    if "solved_interval" in (job.metrics or {}):
-        return f"Solved most often: {solved_words(job)} with {with_what}"
-    return f"Lowest loss: {job.result('loss'):.4f} with {with_what}"
+    if "solved_interval" not in (job.metrics or {}):
+        return f"Lowest loss: {loss_words(job)} with {with_what}"
+    when = (
+        f", at epoch {job.result('solved_epoch'):,.0f} in the median" if job.result("solved_epoch") is not None else ""
+    )
+    return f"Solved most often, then soonest: {solved_words(job)}{when}, with {with_what}"
 
 
 def job_label(job: Job, keys: Sequence[str]) -> str:

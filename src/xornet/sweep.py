@@ -14,6 +14,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.experimental.callback import Callback
@@ -67,16 +69,32 @@ class Sweep(Callback):
             exclude = f"hydra.job.config.override_dirname.exclude_keys=[{constant}]"
             config.hydra.overrides.hydra.append(exclude)
         unfinished.append(Path(config.hydra.sweep.dir))
+        if "BasicLauncher" in config.hydra.launcher._target_:  # others compose in processes of their own
+            compose_once(GlobalHydra.instance().config_loader())
 
         def stop(signum: int, frame: FrameType | None) -> None:  # between two jobs; in a job StopOnSignal has its own
             sys.exit(128 + signum)
 
-        signal.signal(signal.SIGTERM, stop)
+        signal.signal(signal.SIGTERM, stop)  # until the end of `summed_up`
+
+
+def compose_once(loader: ConfigLoader) -> None:
+    """Have Hydra's launcher take the configurations that its sweeper has composed to see whether they are legal."""
+    compose, composed = loader.load_sweep_config, dict[tuple[str, ...], DictConfig]()
+
+    def load(master_config: DictConfig, sweep_overrides: list[str]) -> DictConfig:
+        job = tuple(sweep_overrides)
+        if job in composed:
+            return composed.pop(job)
+        return composed.setdefault(job, compose(master_config, sweep_overrides))
+
+    loader.load_sweep_config = load  # type: ignore[method-assign]
 
 
 @contextmanager
 def summed_up() -> Iterator[None]:
     """Sum a sweep up when it ends, in whichever way; exit with 1 if a job failed."""
+    before = signal.getsignal(signal.SIGTERM)
     try:
         yield
     except BaseException:
@@ -89,6 +107,7 @@ def summed_up() -> Iterator[None]:
             sys.exit(1)
     finally:
         unfinished.clear()
+        signal.signal(signal.SIGTERM, before)
 
 
 def run_job(train: Callable[[DictConfig], float], cfg: DictConfig) -> float:

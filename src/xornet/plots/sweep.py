@@ -82,15 +82,15 @@ def sweep_picture(
 
     Args:
         curves: epochs (S,) and losses (S,) of each of J jobs, None where there are none.
-        labels: (J,)
+        labels: (J,), what distinguishes each job; with one swept key its value.
         axes: what was swept.
         ends: what was reached.
 
     """
     panels = {1: 2 + ends.many, 2: 2}.get(len(axes), 1)
-    figure = Figure(figsize=(1 + 5.6 * panels, 4.8), layout="constrained")
+    figure = Figure(figsize=(1.6 + 5.4 * panels, 4.8), layout="constrained")
     first, *rest = figure.subplots(1, panels, squeeze=False)[0]
-    draw_curves(first, curves, labels, axes)
+    draw_curves(first, curves, labels, axes, "Loss (median)" if ends.many else "Loss")
     if len(axes) == 1:
         draw_losses(rest[0], axes[0], ends)
         if ends.many:
@@ -101,7 +101,7 @@ def sweep_picture(
 
 
 def draw_curves(
-    panel: Axes, curves: Sequence[tuple[Array, Array] | None], labels: Sequence[str], axes: Sequence[Axis]
+    panel: Axes, curves: Sequence[tuple[Array, Array] | None], labels: Sequence[str], axes: Sequence[Axis], loss: str
 ) -> None:
     """Draw every job's loss against epoch, coloured in the order of what was swept."""
     places = axes[0].positions if len(axes) == 1 else np.arange(len(curves))
@@ -110,9 +110,10 @@ def draw_curves(
         if (curve := curves[i]) is not None:
             colour = MAP(0.85 * ranks[i] / max(1, len(curves) - 1))
             panel.plot(*curve, color=colour, linewidth=1.5, label=labels[i] or "one job")
-    panel.set(xlabel="Epochs", ylabel="Loss", title="Training Loss Curves", yscale="log")
+    panel.set(xlabel="Epochs", ylabel=loss, title="Training Loss Curves", yscale="log")
     if 0 < len(panel.lines) <= LEGEND_LINES:
-        panel.legend(fontsize="small")
+        key = axes[0].key if len(axes) == 1 else None
+        panel.legend(fontsize="small", title=key, title_fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
 
 
 def draw_losses(panel: Axes, axis: Axis, ends: Ends) -> None:
