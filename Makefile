@@ -4,7 +4,7 @@ BIN := .venv/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test lint types bench tensorboard clean
+.PHONY: help setup train test test-all lint types bench tensorboard clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -19,8 +19,11 @@ setup: .venv/installed ## Create .venv and install the locked dependencies (once
 train: setup ## Train: the lab sheet, or anything else with ARGS="key=value ..."
 	$(BIN)/python src/train.py $(ARGS)
 
-test: setup ## Run the tests
-	$(BIN)/pytest $(ARGS)
+test: setup ## Run the tests, one process a core
+	$(BIN)/pytest --numprocesses auto $(ARGS)
+
+test-all: setup ## Run the slow ones too
+	$(BIN)/pytest --numprocesses auto -m '' $(ARGS)
 
 lint: setup ## Check style and format
 	$(BIN)/ruff check .
@@ -29,10 +32,11 @@ lint: setup ## Check style and format
 types: setup ## Check types
 	$(BIN)/mypy
 
-bench: setup ## Measure the speed claims of the README (30 to 60 minutes)
+bench: setup ## Measure the speed claims of the README (an hour)
 	PIP_CONSTRAINT='$(CURDIR)/requirements.lock' $(BIN)/pip install --quiet --editable '.[bench,dev]'
 	$(BIN)/python tests/bench/against_sheet.py $(ARGS)
 	$(BIN)/python tests/bench/ensembles.py $(ARGS)
+	$(BIN)/python tests/bench/sweeps.py $(ARGS)
 
 tensorboard: setup ## Serve logs/ on http://127.0.0.1:6006
 	$(BIN)/tensorboard --logdir logs --host 127.0.0.1 --samples_per_plugin images=1000,scalars=10000 $(ARGS)

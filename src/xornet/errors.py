@@ -15,6 +15,7 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBase
 REMEDIES = {
     "No supported gpu backend found": "this machine has no usable GPU; use trainer.accelerator=cpu",
     " Config search path:": "; use one of these",
+    "mismatched input '=' expecting <EOF>": "a value that contains = needs quotes of its own: \"key='value'\"",
     r"Missing mandatory value: (\w+)": r"\1 is missing; use \1=<value>",
 }
 THEIRS = (HydraException, OmegaConfBaseException)
@@ -69,7 +70,7 @@ def explain(error: BaseException, overrides: Sequence[str]) -> str:
             message = re.sub(f"{theirs}.*", ours, message)
     if "[Errno" in message or (isinstance(cause, OSError) and not isinstance(cause, HydraException)):
         message += "; use hydra.run.dir=<a writable directory with free space>"
-    elif ";" not in message and "use " not in message:
+    elif not re.search(";|use |needs ", message):
         message += "; correct or drop it (README, Configuration)"
     given = [override.lstrip("+~").partition("=") for override in overrides if not override.startswith("-")]
     about = (

@@ -36,6 +36,8 @@ def write(folder: Path) -> list[str]:
     if answer := best(jobs, keys):
         print(answer)
     print(f"Summary: {folder}/sweep.csv, sweep.png")
+    if any(job.status == "stopped" for job in jobs):
+        print(f"To go on, give the same command with hydra.sweep.dir={folder}")
     failed = [f"error: {job.folder.name} {job.status}: {job.cause}" for job in jobs if job.cause]
     return [*failed, f"error: {len(failed)} of {len(jobs)} jobs failed"] if failed else []
 

@@ -18,6 +18,7 @@ from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.utils import JobReturn
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
@@ -76,6 +77,10 @@ class Sweep(Callback):
             sys.exit(128 + signum)
 
         signal.signal(signal.SIGTERM, stop)  # until the end of `summed_up`
+
+    def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
+        """Forget the job's configuration, which Hydra would keep until the sweep ends."""
+        job_return.cfg = job_return.hydra_cfg = None
 
 
 def compose_once(loader: ConfigLoader) -> None:

@@ -80,6 +80,7 @@ class StopOnSignal(Callback):
         """Exit as a process does that a signal has ended, if one has come."""
         if self.received is not None:
             path = getattr(trainer.checkpoint_callback, "path", None)
-            how = f"; resume with ckpt_path={path}" if path else ""
+            override = f"\"ckpt_path='{path}'\"" if "=" in str(path) else f"ckpt_path={path}"
+            how = f"; resume with {override}" if path else ""
             print(f"stopped at epoch {trainer.current_epoch}{how}", file=sys.stderr)
             raise SystemExit(128 + self.received)

@@ -1,0 +1,271 @@
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import events
+import pytest
+import torch
+from conftest import SRC, Command, Run
+from test_train import signal_after
+
+from xornet.jobs import Job
+from xornet.sweep import LONGEST_NAME, job_name
+
+SHORT = ("trainer.max_epochs=600", "callbacks.boundary=null", "callbacks.loss_curve=null")
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    """The rows of a sweep.csv."""
+    with (folder / "sweep.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def state(folder: Path) -> dict[str, Any]:
+    """The weights that a job left."""
+    weights: dict[str, Any] = torch.load(folder / "xornet.pt", weights_only=True)
+    return weights
+
+
+def same(ours: Path, theirs: Path) -> bool:
+    """Whether two jobs left the same weights, bit by bit."""
+    a, b = state(ours), state(theirs)
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def untouched(folder: Path) -> dict[Path, int]:
+    """When each file of a directory was last written, the log excepted."""
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file() and path.suffix != ".log"}
+
+
+def test_a_sweep_ends_in_one_table_one_picture_and_one_answer_though_jobs_fail(command: Command) -> None:
+    run = command("-m", "optimizer.lr=0.01,-1,1.0,nan", *SHORT)
+    names = [f"{number}_optimizer.lr={lr}" for number, lr in enumerate(("0.01", "-1", "1.0", "nan"))]
+    assert sorted(path.name for path in run.folder.iterdir() if path.is_dir()) == names
+    table = rows(run.folder)
+    assert [row["directory"] for row in table] == names
+    assert [row["optimizer.lr"] for row in table] == ["0.01", "-1", "1.0", "nan"]
+    assert [row["status"] for row in table] == ["finished", "failed", "finished", "failed"]
+    for row in (table[0], table[2]):
+        metrics = json.loads((run.folder / row["directory"] / "metrics.json").read_text())
+        assert float(row["loss"]) == metrics["loss"]
+        assert float(row["seconds"]) == metrics["seconds"]
+        assert row["solved"] == str(metrics["solved"])
+        assert row["solved_epoch"] == str(metrics["solved_epoch"] or "")
+        assert row["cause"] == ""
+    assert (table[1]["loss"], table[1]["solved"]) == ("", "")
+    assert "optimizer.lr must be a number from 0 to 1e30, got -1; use e.g. optimizer.lr=0.1" in table[1]["cause"]
+
+    # on the console: the same, aligned, then the answer, and every job that failed
+    *_, head, first, second, third, fourth, answer, where = run.out.splitlines()
+    assert head.split() == ["job", "optimizer.lr", "loss", "solved", "solved_epoch", "seconds", "status"]
+    assert first.split()[:4] == ["0", "0.01", f"{float(table[0]['loss']):.4f}", "no"]
+    assert third.split()[3] == "yes"
+    assert second.split() == ["1", "-1", "failed"]
+    assert len({line.rindex(line.split()[-1]) + len(line.split()[-1]) for line in (head, first, second, fourth)}) == 1
+    assert answer == f"Lowest loss: {float(table[2]['loss']):.4f} with optimizer.lr=1.0"
+    assert where == f"Summary: {run.folder}/sweep.csv, sweep.png"
+    assert run.status == 1
+    errors = [line for line in run.err.splitlines() if line.startswith("error: ")]
+    assert [line.split()[1] for line in errors[:2]] == [names[1], names[3]]
+    assert errors[2] == "error: 2 of 4 jobs failed"
+    assert "Traceback" not in run.err
+
+    assert (run.folder / "sweep.png").read_bytes().startswith(b"\x89PNG")
+    log = events.read(run.folder)
+    text = log.Tensors("sweep/text_summary")[0].tensor_proto.string_val[0].decode()
+    assert "| job | optimizer.lr | loss |" in text
+    assert text.count("\n") == 5
+    assert len(log.Images("sweep")) == 1
+
+    alone = command("optimizer.lr=1.0", *SHORT)
+    assert same(alone.folder, run.folder / names[2])
+
+
+def test_the_same_sweep_again_passes_over_what_finished_and_overwrites_nothing(command: Command) -> None:
+    first = command("-m", "seed=1,2,3", *SHORT)
+    jobs = sorted(path for path in first.folder.iterdir() if path.is_dir())
+    for path in (jobs[2] / "metrics.json", *(jobs[2] / "checkpoints").iterdir()):
+        path.unlink()  # as if it had never started
+    before = untouched(jobs[0]) | untouched(jobs[1])
+    again = command("-m", "seed=1,2,3", *SHORT, f"hydra.sweep.dir={first.folder}")
+    assert again.status == 0
+    assert untouched(jobs[0]) | untouched(jobs[1]) == before
+    assert [line.split()[-1] for line in again.err.splitlines() if "finished before" in line] == [
+        "0_seed=1",
+        "1_seed=2",
+    ]
+    assert [row["status"] for row in rows(first.folder)] == ["finished"] * 3
+    assert (jobs[2] / "metrics.json").exists()
+
+    # a further value is a further job
+    more = command("-m", "seed=1,2,3,4", *SHORT, f"hydra.sweep.dir={first.folder}")
+    assert more.status == 0
+    assert untouched(jobs[0]) | untouched(jobs[1]) == before
+    assert [row["seed"] for row in rows(first.folder)] == ["1", "2", "3", "4"]
+
+    # configured differently: refused by name, and all is as it was
+    refused = command("-m", "seed=1,2", *SHORT, "model.tolerance=0.4", f"hydra.sweep.dir={first.folder}")
+    assert refused.status == 1
+    causes = [line for line in refused.err.splitlines() if line.startswith("error: ")]
+    assert [line.split()[1] for line in causes[:2]] == ["0_seed=1", "1_seed=2"]
+    assert f"{jobs[0]} was run with model.tolerance=0.5, but this sweep has model.tolerance=0.4" in causes[0]
+    assert "use another hydra.sweep.dir" in causes[0]
+    assert [row["status"] for row in rows(first.folder)] == ["refused", "refused", "finished", "finished"]
+    assert {
+        path: time for path, time in untouched(jobs[0]).items() if path.name != "error.txt"
+    }.items() <= before.items()
+
+    assert command("-m", "seed=1,2", *SHORT, f"hydra.sweep.dir={first.folder}").status == 0
+    assert [row["status"] for row in rows(first.folder)] == ["finished"] * 4
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_stops_the_sweep_which_then_goes_on_to_the_same_bits(
+    command: Command, tmp_path: Path, number: signal.Signals, status: int
+) -> None:
+    sweep = ["-m", "optimizer.lr=0.1,0.2", "trainer.max_epochs=6000", "callbacks.boundary=null"]
+    folder = tmp_path / "sweep"
+    process = subprocess.Popen(
+        [sys.executable, SRC / "train.py", *sweep, f"hydra.sweep.dir={folder}"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    signal_after(process, "Epoch 2000", number)
+    out, _ = process.communicate()
+    assert process.returncode == status
+    assert [row["status"] for row in rows(folder)] == ["stopped"]
+    assert f"Summary: {folder}/sweep.csv" in out
+    assert out.endswith(f"To go on, give the same command with hydra.sweep.dir={folder}\n")
+    first, second = folder / "0_optimizer.lr=0.1", folder / "1_optimizer.lr=0.2"
+    stopped = torch.load(first / "checkpoints" / "last.ckpt", weights_only=True)["global_step"]
+    assert 2000 <= stopped < 6000
+
+    again = command(*sweep, f"hydra.sweep.dir={folder}")
+    assert again.status == 0
+    assert f"Epoch {stopped - stopped % 1000 + 1000}, " in again.out
+    assert "Epoch 1000, " not in again.out.split("Final predictions")[0]
+    assert [row["status"] for row in rows(folder)] == ["finished", "finished"]
+    assert [event.step for event in events.read(first).Scalars("train/loss")] == list(range(0, 6000, 6))
+    for lr, job in ((0.1, first), (0.2, second)):
+        alone = command(f"optimizer.lr={lr}", "trainer.max_epochs=6000", "callbacks.boundary=null")
+        assert same(alone.folder, job)
+
+
+def test_an_ensemble_is_compared_by_its_share_solved(command: Command) -> None:
+    run = command("-m", "optimizer.lr=0.1,2", "model.hidden=[2],[4]", "networks=20", *SHORT)
+    table = rows(run.folder)
+    assert [(row["optimizer.lr"], row["model.hidden"]) for row in table] == [
+        (lr, hidden) for lr in ("0.1", "2") for hidden in ("[2]", "[4]")
+    ]
+    for row in table:
+        metrics = json.loads((run.folder / row["directory"] / "metrics.json").read_text())
+        assert float(row["solved"]) == metrics["solved"]
+        assert [float(row["solved_low"]), float(row["solved_high"])] == metrics["solved_interval"]
+    best = max(table, key=lambda row: float(row["solved"]))
+    assert best["directory"] == "3_model.hidden=4_optimizer.lr=2"
+    share, low, high = (100 * float(best[name]) for name in ("solved", "solved_low", "solved_high"))
+    answer = f"Solved most often, then soonest: {share:.1f}% ({low:.1f}% to {high:.1f}%), at epoch "
+    assert run.out.splitlines()[-2].startswith(answer)
+    assert run.out.splitlines()[-2].endswith("with optimizer.lr=2 model.hidden=[4]")
+
+
+def test_hparams_of_a_sweep_carry_the_keys_of_the_configuration(command: Command) -> None:
+    run = command("-m", "callbacks.gradients.every=100,200", "trainer.max_epochs=3")
+    for every, job in ((b"100", "0_callbacks.gradients.every=100"), (b"200", "1_callbacks.gradients.every=200")):
+        content = events.read(run.folder / job).SummaryMetadata("_hparams_/session_start_info").plugin_data.content
+        assert b"callbacks.gradients.every" in content
+        assert every in content
+
+
+def test_order_and_neighbours_do_not_change_a_job(command: Command) -> None:
+    forth = command("-m", "trainer.deterministic=true,false", "trainer.precision=64-true,32-true", "seed=7", *SHORT)
+    back = command("-m", "trainer.deterministic=false,true", "trainer.precision=32-true,64-true", "seed=7", *SHORT)
+    for name in ("False_trainer.precision=32-true", "True_trainer.precision=64-true"):
+        (ours,), (theirs,) = (list(run.folder.glob(f"*_trainer.deterministic={name}")) for run in (forth, back))
+        assert same(ours, theirs)
+    alone = command("seed=7", *SHORT)
+    assert same(alone.folder, next(forth.folder.glob("*_trainer.deterministic=False_trainer.precision=32-true")))
+    assert not torch.are_deterministic_algorithms_enabled()
+    assert torch.get_default_dtype() == torch.float32
+    assert "PL_GLOBAL_SEED" not in os.environ
+
+
+def test_names_of_jobs_serve_as_directories_and_in_further_overrides(command: Command, tmp_path: Path) -> None:
+    assert job_name(0, "optimizer.lr=0.01") == "0_optimizer.lr=0.01"
+    assert job_name(1, "model.hidden=[4,4]_seed=-1") == "1_model.hidden=4-4_seed=-1"
+    assert job_name(2, "a=/b/c d_e='x;y'") == "2_a=-b-c-d_e=x-y"
+    assert job_name(3, "name=größe") == "3_name=größe"
+    assert len(job_name(4, "name=" + "ü" * 500).encode()) <= LONGEST_NAME
+    run = command("-m", "model.hidden=[2,2],[3]", "optimizer.lr=0.5", *SHORT)  # what is not swept is no name
+    assert [path.name for path in sorted(run.folder.glob("*_*"))] == ["0_model.hidden=2-2", "1_model.hidden=3"]
+    checkpoint = run.folder / "1_model.hidden=3" / "checkpoints" / "last.ckpt"
+    assert command(f"ckpt_path='{checkpoint}'", script="eval.py").status == 0
+    unquoted = command(f"ckpt_path={checkpoint}", script="eval.py")
+    assert unquoted.last_line.endswith("""a value that contains = needs quotes of its own: "key='value'\"""")
+
+
+@pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])
+def test_other_launchers_keep_the_same_rules(command: Command, launcher: str) -> None:
+    sweep = ["-m", f"hydra/launcher={launcher}", "seed=1", "optimizer.lr=1.0,-1", "networks=2", *SHORT]
+    run = command(*sweep)
+    assert run.status == 1
+    assert [row["status"] for row in rows(run.folder)] == ["finished", "failed"]
+    assert "error: 1 of 2 jobs failed" in run.err
+    (job,) = run.folder.glob("0_*")
+    before = untouched(job)
+    assert command(*sweep, f"hydra.sweep.dir={run.folder}").status == 1
+    assert untouched(job) == before
+    assert same(command("seed=1", "optimizer.lr=1.0", "networks=2", *SHORT).folder, job)
+
+
+def test_optuna_minimises_the_loss_or_the_share_unsolved(command: Command) -> None:
+    sweep = ["-m", "hydra/sweeper=optuna", "hydra.sweeper.n_trials=3", "hydra.sweeper.n_jobs=1"]
+    run = command(*sweep, "optimizer.lr=interval(0.5,3)", "networks=5", *SHORT)
+    assert run.status == 0, run.err
+    solved = [float(row["solved"]) for row in rows(run.folder)]
+    assert len(solved) == 3
+    best = (run.folder / "optimization_results.yaml").read_text()
+    assert f"best_value: {1 - max(solved)}" in best
+
+
+def test_a_run_outside_a_sweep_knows_nothing_of_this(command: Command) -> None:
+    run: Run = command("optimizer.lr=-1")
+    assert run.last_line.startswith("error: optimizer.lr must be a number")
+    assert not (run.folder / "error.txt").exists()
+
+
+def test_a_job_without_results_is_stopped(tmp_path: Path) -> None:
+    job = Job(tmp_path / "3_seed=1", {"seed": "1"}, None, None)
+    assert (job.number, job.status, job.curve) == (3, "stopped", None)
+
+
+@pytest.mark.slow
+def test_three_hundred_jobs_leave_memory_files_and_figures_flat(tmp_path: Path) -> None:
+    script = tmp_path / "sweep.py"
+    script.write_text(
+        "import os, runpy, sys\n"
+        "from hydra.experimental.callback import Callback\n"
+        "class Watch(Callback):\n"
+        "    def on_job_end(self, config, job_return, **kwargs):\n"
+        "        pages = int(open('/proc/self/statm').read().split()[1])\n"
+        "        print('now', config.hydra.job.num, pages * os.sysconf('SC_PAGE_SIZE') >> 20,\n"
+        "              len(os.listdir('/proc/self/fd')), len(os.listdir('/proc/self/task')), file=sys.__stdout__)\n"
+        "sys.modules['watch'] = sys.modules['__main__']\n"
+        f"sys.argv[0] = {str(SRC / 'train.py')!r}\n"
+        "runpy.run_path(sys.argv[0], run_name='__main__')\n"
+    )
+    overrides = ["-m", "seed=range(300)", "trainer.max_epochs=20", f"hydra.sweep.dir={tmp_path}/sweep"]
+    overrides += ["+hydra.callbacks.watch._target_=watch.Watch", "callbacks.boundary.images=2"]
+    done = subprocess.run([sys.executable, script, *overrides], capture_output=True, text=True, check=True)
+    looks = [list(map(int, line.split()[1:])) for line in done.stdout.splitlines() if line.startswith("now ")]
+    assert [look[0] for look in looks] == list(range(300))
+    memory, files, threads = (list(column) for column in list(zip(*looks, strict=True))[1:])
+    assert max(memory[200:]) - max(memory[50:100]) < 30, memory  # MiB
+    assert max(files[50:]) <= max(files[:50]), files
+    assert max(threads[50:]) <= max(threads[:50]), threads
