@@ -15,7 +15,7 @@ from xornet.epochs import run_length
 from xornet.history import CURVE_POINTS
 from xornet.module import SAMPLE, XORModule
 from xornet.results import evaluate, per_network
-from xornet.tensorboard import writers
+from xornet.tensorboard import add_graph, writers
 
 
 class Curves(Callback):
@@ -119,7 +119,7 @@ class Card(Callback):
         """Write the graph, and the configuration as Hydra composed it."""
         composed = Path(trainer.default_root_dir, ".hydra", "config.yaml")
         for writer in writers(trainer):
-            writer.add_graph(module.network(0), module.x)
+            add_graph(writer, module.hparams["bits"], tuple(module.hparams["hidden"]), module.hparams["activation"])
             if composed.exists():
                 writer.add_text("config", f"```yaml\n{composed.read_text()}\n```")
 
