@@ -1,6 +1,5 @@
 """The sheet's two pictures, into the run directory and into TensorBoard."""
 
-import math
 from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
@@ -8,8 +7,7 @@ from pathlib import Path
 from lightning.pytorch import Callback, Trainer
 from matplotlib.figure import Figure
 
-from xornet import checks, rundir
-from xornet.epochs import run_length
+from xornet import rundir
 from xornet.module import XORModule
 from xornet.plots import Array, Image, boundary, curves, pixels, png
 from xornet.results import per_network
@@ -29,50 +27,6 @@ class LossCurve(Callback):
             logarithmic = png(pixels(curves.loss_curve(*loss_arguments(module), yscale="log")))
             log_image(files["loss_curve.png"], trainer, "loss_curve", trainer.current_epoch)
             log_image(logarithmic, trainer, "loss_curve_log", trainer.current_epoch)
-
-
-class DecisionBoundary(Callback):
-    """Draws network 0's decision boundary: along training for TensorBoard, at the end as `decision_boundary.png`.
-
-    For N > 1 also examples of fast, slow and unsolved networks: `examples.png`.
-
-    Args:
-        images: how many for TensorBoard, evenly spaced, the first at epoch 0 and the last at the end.
-
-    """
-
-    def __init__(self, images: int = 11) -> None:
-        remedy = "use callbacks.boundary=null for none"
-        self.images = checks.integer("callbacks.boundary.images", images, 2, 1000, remedy)
-
-    def on_fit_start(self, trainer: Trainer, module: XORModule) -> None:
-        """Space the images; only two inputs make a plane to draw on."""
-        self.every_n_epochs: float = math.inf
-        self.film: boundary.Film | None = None
-        if module.x.shape[1] == 2 and any(writers(trainer)):
-            self.every_n_epochs = math.ceil(run_length(trainer) / (self.images - 1))
-
-    def on_train_start(self, trainer: Trainer, module: XORModule) -> None:
-        """Draw the networks as they start."""
-        if self.every_n_epochs < math.inf:
-            self.show(trainer, module, trainer.current_epoch)
-
-    def on_train_epoch_end(self, trainer: Trainer, module: XORModule) -> None:
-        """Draw, if it is time; the end is drawn anyway."""
-        epoch = trainer.current_epoch + 1
-        if epoch % self.every_n_epochs == 0 and epoch != trainer.max_epochs:
-            self.show(trainer, module, epoch)
-
-    def on_fit_end(self, trainer: Trainer, module: XORModule) -> None:
-        """Draw the end."""
-        for name, file in save(boundary_pictures(module, self.film), trainer.default_root_dir).items():
-            log_image(file, trainer, name.removesuffix(".png"), trainer.current_epoch)
-
-    def show(self, trainer: Trainer, module: XORModule, epoch: int) -> None:
-        """Show the present boundary of network 0."""
-        self.film = self.film or make_film(module)
-        frame = self.film.frame(grid(module, 0), f"{boundary.BOUNDARY_TITLE}\nepoch {epoch:,}")
-        log_image(png(frame), trainer, "decision_boundary", epoch)
 
 
 def loss_arguments(module: XORModule) -> tuple[Array, Array, Array]:
