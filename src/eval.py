@@ -6,12 +6,14 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from xornet import errors
+from xornet import conf, errors
 from xornet.callbacks.pictures import boundary_pictures, curve_pictures, save
 from xornet.checkpoint import CheckpointFile
 from xornet.data import truth_table
 from xornet.module import XORModule
 from xornet.results import describe, write_results
+
+conf.register()
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="eval")

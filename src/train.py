@@ -11,14 +11,14 @@ from pathlib import Path
 
 import hydra
 import torch
-from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from hydra.utils import instantiate
 from lightning.pytorch import Trainer
-from omegaconf import DictConfig, OmegaConf
+from lightning.pytorch.callbacks import Checkpoint
+from omegaconf import DictConfig
 
-from xornet import checkpoint, errors, rundir, sweep
+from xornet import checkpoint, errors, job, rundir, sweep
 from xornet.callbacks.stopping import StopOnSignal
 from xornet.epochs import check_trainer
 from xornet.results import objective, write_results
@@ -26,15 +26,11 @@ from xornet.results import objective, write_results
 gc.freeze()  # nor will it ever be: later collections, and the last one at exit, pass it over
 gc.enable()
 
-# `open` lets any argument of the Trainer or an optimizer be set without a `+`.
-for group in ("trainer", "optimizer"):
-    ConfigStore.instance().store(group=group, name="open", node=OmegaConf.create({}, flags={"struct": False}))
-
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="train")
 def main(cfg: DictConfig) -> float:
     """Run `train`, on its own or as a job of a sweep; return what a sweep may minimise."""
-    return sweep.run_job(train, cfg) if HydraConfig.get().mode == RunMode.MULTIRUN else train(cfg)
+    return job.run(train, cfg) if HydraConfig.get().mode == RunMode.MULTIRUN else train(cfg)
 
 
 def train(cfg: DictConfig) -> float:
@@ -45,6 +41,7 @@ def train(cfg: DictConfig) -> float:
     if "callbacks" in cfg.trainer:
         raise ValueError("trainer.callbacks is taken; use +callbacks.<name>._target_=<class> to add a callback")
     callbacks = [instantiate(callback, _convert_="all") for callback in cfg.callbacks.values() if callback]
+    cfg.trainer.setdefault("enable_checkpointing", any(isinstance(callback, Checkpoint) for callback in callbacks))
     trainer: Trainer = instantiate(cfg.trainer, _convert_="all", callbacks=[StopOnSignal(), *callbacks])
     check_trainer(trainer)
 

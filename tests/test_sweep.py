@@ -13,8 +13,8 @@ import torch
 from conftest import SRC, Command, Run
 from test_train import signal_after
 
+from xornet.job import LONGEST_NAME, job_name
 from xornet.jobs import Job
-from xornet.sweep import LONGEST_NAME, job_name
 
 SHORT = ("trainer.max_epochs=600", "callbacks.boundary=null", "callbacks.loss_curve=null")
 
@@ -238,6 +238,62 @@ def test_a_run_outside_a_sweep_knows_nothing_of_this(command: Command) -> None:
     run: Run = command("optimizer.lr=-1")
     assert run.last_line.startswith("error: optimizer.lr must be a number")
     assert not (run.folder / "error.txt").exists()
+
+
+def test_a_sweep_of_one_constant_job_or_of_failures_alone_has_its_summary_too(command: Command) -> None:
+    one = command("-m", "optimizer.lr=-1", *SHORT)
+    assert one.status == 1
+    assert one.last_line == "error: 1 of 1 jobs failed"
+    assert [row["status"] for row in rows(one.folder)] == ["failed"]
+    two = command("-m", "optimizer.lr=-1,-2", *SHORT)
+    assert two.last_line == "error: 2 of 2 jobs failed"
+    assert [row["optimizer.lr"] for row in rows(two.folder)] == ["-1", "-2"]
+    # corrected, the sweep is a success, whatever stands there of before
+    assert command("-m", "optimizer.lr=1,-2", *SHORT, f"hydra.sweep.dir={two.folder}").status == 1
+    assert command("-m", "optimizer.lr=1,2", *SHORT, f"hydra.sweep.dir={two.folder}").status == 0
+
+
+def test_jobs_with_the_same_overrides_both_run(command: Command) -> None:
+    run = command("-m", "seed=1,1", *SHORT)
+    assert run.status == 0
+    assert [(row["seed"], row["status"]) for row in rows(run.folder)] == [("1", "finished")] * 2
+    assert same(run.folder / "0_seed=1", run.folder / "1_seed=1")
+
+
+def test_damaged_files_of_a_job_are_named_and_cost_no_other_job(command: Command) -> None:
+    run = command("-m", "seed=1,2,3", *SHORT)
+    first, second, third = (run.folder / f"{i}_seed={i + 1}" for i in range(3))
+    (first / "metrics.json").write_text('{"epo')
+    (second / "metrics.json").unlink()
+    (second / "checkpoints" / ".999.last.ckpt").write_bytes(b"what a killed process was writing")
+    (third / "metrics.json").unlink()
+    (third / "checkpoints" / "last.ckpt").write_bytes(b"damaged")
+    again = command("-m", "seed=1,2,3", *SHORT, f"hydra.sweep.dir={run.folder}")
+    assert again.status == 1
+    assert [row["status"] for row in rows(run.folder)] == ["failed", "finished", "failed"]
+    assert f"{first}/metrics.json is damaged; delete it to run the job again" in again.err
+    assert f"{third}/checkpoints/last.ckpt" in again.err
+    assert "or delete this one to begin anew" in again.err
+    (first / "metrics.json").unlink()
+    (third / "checkpoints" / "last.ckpt").unlink()
+    assert command("-m", "seed=1,2,3", *SHORT, f"hydra.sweep.dir={run.folder}").status == 0
+
+
+def test_a_search_goes_on_though_a_job_fails(command: Command) -> None:
+    sweep = ["-m", "hydra/sweeper=optuna", "hydra.sweeper.n_trials=3", "hydra.sweeper.n_jobs=1"]
+    run = command(*sweep, "optimizer.lr=choice(-1,-2,1.0)", *SHORT)
+    assert len(rows(run.folder)) == 3
+    failed = [row for row in rows(run.folder) if row["status"] == "failed"]
+    assert run.status == (1 if failed else 0)
+    assert run.err.count("error: ") == (len(failed) + 1 if failed else 0)
+
+
+def test_odd_values_are_drawn_as_they_are_written(command: Command) -> None:
+    run = command("-m", r"+tag='$\frac{$','" + "b" * 300 + "'", *SHORT)
+    assert run.status == 0, run.err
+    assert "no sweep.png" not in run.err, run.err
+    assert (run.folder / "sweep.png").exists()
+    assert "no sweep.png" not in run.err
 
 
 def test_a_job_without_results_is_stopped(tmp_path: Path) -> None:

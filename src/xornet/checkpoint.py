@@ -14,13 +14,13 @@ from xornet import checks, rundir
 
 # Between a run and its resumption: what does not change what the networks become.
 MAY_CHANGE = ("gradient", "compile", "tolerance")
-REMEDY = "use the checkpoints/last.ckpt of a run"
+REMEDY = "use the checkpoints/last.ckpt of a run, or delete this one to begin anew"
 
 
 def find(ckpt_path: str | None) -> str | None:
     """Return `ckpt_path` if it is None or a file: what Lightning reads as `last`, `best` or `hpc` is no file here."""
     if ckpt_path is not None and not Path(ckpt_path).is_file():
-        raise ValueError(f"ckpt_path={ckpt_path} does not exist; {REMEDY}")
+        raise ValueError(f"ckpt_path={ckpt_path} does not exist; use the checkpoints/last.ckpt of a run")
     return ckpt_path
 
 

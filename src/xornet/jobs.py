@@ -43,6 +43,12 @@ class Job:
             return "refused" if self.metrics else "failed"
         return "finished" if self.metrics else "stopped"
 
+    @property
+    def failed_at(self) -> float | None:
+        """When it failed, in seconds of time.time()."""
+        error = self.folder / "error.txt"
+        return error.stat().st_mtime if error.exists() else None
+
     @cached_property
     def curve(self) -> tuple[Array, Array] | None:
         """Epochs (S,) and losses (S,), the median of an ensemble; None where no checkpoint holds them."""
@@ -71,7 +77,7 @@ class Job:
 
 def read_jobs(sweep: Path) -> list[Job]:
     """Return the jobs of a sweep, in their order; what was never started has no directory."""
-    folders = [path for path in sweep.glob("*_*") if path.is_dir() and re.match(r"\d+_", path.name)]
+    folders = [path for path in sweep.glob("*") if path.is_dir() and re.match(r"\d+(_|$)", path.name)]
     return sorted((read_job(folder) for folder in folders), key=lambda job: (job.number, job.folder.name))
 
 
@@ -81,19 +87,18 @@ def read_job(folder: Path) -> Job:
     lines = OmegaConf.to_container(OmegaConf.load(given)) if given.exists() else []
     overrides = dict(str(line).lstrip("+~").partition("=")[::2] for line in lines or [])
     error = folder / "error.txt"
-    return Job(folder, overrides, read_metrics(folder), error.read_text().strip() if error.exists() else None)
+    cause = error.read_text().strip() if error.exists() else None
+    try:
+        return Job(folder, overrides, read_metrics(folder), cause)
+    except ValueError as damage:
+        return Job(folder, overrides, None, cause or str(damage))
 
 
 def read_metrics(folder: Path) -> dict[str, Any] | None:
-    """Return a run's metrics.json, None if it has not finished."""
+    """Return a run's metrics.json, None if it has not finished; ValueError if it is damaged."""
     path = folder / "metrics.json"
-    metrics: dict[str, Any] | None = json.loads(path.read_text()) if path.exists() else None
+    try:
+        metrics: dict[str, Any] | None = json.loads(path.read_text()) if path.exists() else None
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged; delete it to run the job again") from error
     return metrics
-
-
-def swept(jobs: list[Job]) -> list[str]:
-    """Return the keys whose values differ between the jobs; of a single job, all that it was given."""
-    keys = list(dict.fromkeys(key for job in jobs for key in job.overrides))
-    if len(jobs) == 1:
-        return keys
-    return [key for key in keys if len({job.overrides.get(key) for job in jobs}) > 1]

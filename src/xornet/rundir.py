@@ -6,8 +6,6 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from omegaconf import OmegaConf
-
 PROJECT = Path(__file__).resolve().parents[2]
 
 
@@ -26,10 +24,6 @@ def claim(parent: str) -> str:
             if not folder.exists():  # a file stands where a parent should
                 raise
     return str(folder)
-
-
-# in conf/: `${claim:logs/train/runs}`
-OmegaConf.register_new_resolver("claim", claim, use_cache=True, replace=True)
 
 
 def write(path: str | Path, save: Callable[[Path], object]) -> None:

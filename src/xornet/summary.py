@@ -1,6 +1,7 @@
 """What a sweep ends in: `sweep.csv`, the same as a table on the console, `sweep.png`, and its view in TensorBoard."""
 
 import csv
+import logging
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 from torch.utils.tensorboard import SummaryWriter
 
 from xornet import rundir
-from xornet.jobs import Job, read_jobs, swept
+from xornet.jobs import Job, read_jobs
 from xornet.plots import pixels, png
 from xornet.plots.sweep import Axis, Ends, sweep_picture
 from xornet.results import objective
@@ -18,28 +19,59 @@ from xornet.tensorboard import add_png
 
 RESULTS = ("loss", "solved", "solved_low", "solved_high", "solved_epoch", "epochs", "seconds", "status", "directory")
 
+log = logging.getLogger(__name__)
 
-def write(folder: Path) -> list[str]:
-    """Sum up the sweep in `folder`, on disk and on the console; return a line for each job that failed."""
+
+def write(folder: Path, keys: Sequence[str], start: float = 0) -> list[str]:
+    """Sum up the sweep in `folder`, on disk and on the console.
+
+    Args:
+        folder: the sweep's directory.
+        keys: what was swept.
+        start: failures before this time (of time.time()) are those of an earlier command.
+
+    Returns:
+        a line for each job that failed.
+
+    """
     jobs = read_jobs(folder)
     if not jobs:
         return []
-    keys = swept(jobs)
     rundir.write(folder / "sweep.csv", partial(write_csv, jobs, keys))
-    shown = [job for job in jobs if job.metrics or job.curve]
-    labels = [job.overrides.get(keys[0], "") if len(keys) == 1 else job_label(job, keys) for job in shown]
-    picture = png(pixels(sweep_picture([job.curve for job in shown], labels, axes(shown, keys), ends(shown))))
-    rundir.write(folder / "sweep.png", partial(Path.write_bytes, data=picture))
     cells = table(jobs, keys)
-    write_tensorboard(folder, cells, picture)
     print("\n".join(align(cells)))
     if answer := best(jobs, keys):
         print(answer)
+    try:
+        draw(folder, [job for job in jobs if job.metrics or job.curve], keys, cells)
+    except Exception as error:  # a picture must not hide which jobs failed
+        log.warning("no sweep.png: %s", " ".join(str(error).split()))
     print(f"Summary: {folder}/sweep.csv, sweep.png")
     if any(job.status == "stopped" for job in jobs):
         print(f"To go on, give the same command with hydra.sweep.dir={folder}")
-    failed = [f"error: {job.folder.name} {job.status}: {job.cause}" for job in jobs if job.cause]
-    return [*failed, f"error: {len(failed)} of {len(jobs)} jobs failed"] if failed else []
+    failed = [job for job in jobs if job.cause and (job.failed_at is None or job.failed_at >= start)]
+    lines = [f"error: {job.folder.name} {job.status}: {job.cause}" for job in failed]
+    return [*lines, f"error: {len(failed)} of {len(jobs)} jobs failed"] if failed else []
+
+
+def draw(folder: Path, jobs: list[Job], keys: Sequence[str], cells: list[list[str]]) -> None:
+    """Draw the jobs that have something to show, and write the sweep's own run `.` in TensorBoard."""
+    for old in folder.glob("events.out.tfevents.*"):  # of an earlier part of this sweep
+        old.unlink()
+    heading, *rows = (f"| {' | '.join(row)} |" for row in cells)
+    with SummaryWriter(str(folder)) as writer:
+        writer.add_text("sweep", "\n".join([heading, "|---" * len(cells[0]) + "|", *rows]))
+        if jobs:
+            swept = axes(jobs, keys)
+            labels = swept[0].values if len(keys) == 1 else [shown(job_label(job, keys)) for job in jobs]
+            picture = png(pixels(sweep_picture([job.curve for job in jobs], labels, swept, ends(jobs))))
+            rundir.write(folder / "sweep.png", partial(Path.write_bytes, data=picture))
+            add_png(writer, "sweep", picture)
+
+
+def shown(text: str, longest: int = 48) -> str:
+    """The text as a label: not too long, and no mathematics to matplotlib."""
+    return (text if len(text) <= longest else text[: longest - 1] + "…").replace("$", r"\$")
 
 
 def write_csv(jobs: list[Job], keys: Sequence[str], path: Path) -> None:
@@ -113,7 +145,7 @@ def job_label(job: Job, keys: Sequence[str]) -> str:
 
 def axes(jobs: list[Job], keys: Sequence[str]) -> list[Axis]:
     """The swept keys as the axes of a picture."""
-    return [Axis(key, [job.overrides.get(key, "default") for job in jobs]) for key in keys]
+    return [Axis(shown(key), [shown(job.overrides.get(key, "default"), 16) for job in jobs]) for key in keys]
 
 
 def ends(jobs: list[Job]) -> Ends:
@@ -121,13 +153,3 @@ def ends(jobs: list[Job]) -> Ends:
     losses = [np.nan if job.result("loss") is None else float(job.result("loss")) for job in jobs]
     many = any("solved_interval" in (job.metrics or {}) for job in jobs)
     return Ends(np.array(losses), np.array([job.share_solved for job in jobs]), many)
-
-
-def write_tensorboard(folder: Path, cells: list[list[str]], picture: bytes) -> None:
-    """Write the sweep's own run, `.`: its picture and its table; curves and HParams are the jobs' own."""
-    for old in folder.glob("events.out.tfevents.*"):  # of an earlier part of this sweep
-        old.unlink()
-    heading, *rows = (f"| {' | '.join(row)} |" for row in cells)
-    with SummaryWriter(str(folder)) as writer:
-        add_png(writer, "sweep", picture)
-        writer.add_text("sweep", "\n".join([heading, "|---" * len(cells[0]) + "|", *rows]))

@@ -111,7 +111,9 @@ def draw_curves(
             colour = MAP(0.85 * ranks[i] / max(1, len(curves) - 1))
             panel.plot(*curve, color=colour, linewidth=1.5, label=labels[i] or "one job")
     panel.set(xlabel="Epochs", ylabel=loss, title="Training Loss Curves", yscale="log")
-    if 0 < len(panel.lines) <= LEGEND_LINES:
+    if not panel.lines:
+        panel.text(0.5, 0.5, "no checkpoint holds a curve", ha="center", va="center", transform=panel.transAxes)
+    elif len(panel.lines) <= LEGEND_LINES:
         key = axes[0].key if len(axes) == 1 else None
         panel.legend(fontsize="small", title=key, title_fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
 

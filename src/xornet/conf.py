@@ -1,0 +1,15 @@
+"""What the files of conf/ refer to by a name of ours."""
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import OmegaConf
+
+from xornet import job, rundir
+
+
+def register() -> None:
+    """Tell Hydra: resolvers, and the options `open`, in which any argument of a class can be set without a `+`."""
+    OmegaConf.register_new_resolver("claim", rundir.claim, use_cache=True, replace=True)
+    OmegaConf.register_new_resolver("job_name", job.job_name, replace=True)
+    OmegaConf.register_new_resolver("hydra_files", job.hydra_files, replace=True)
+    for group in ("trainer", "optimizer"):
+        ConfigStore.instance().store(group=group, name="open", node=OmegaConf.create({}, flags={"struct": False}))

@@ -1,0 +1,104 @@
+"""A job of a sweep: run, passed over, gone on with, or refused; its failure is its own."""
+
+import logging
+import re
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from xornet import errors, rundir
+from xornet.isolation import process_left_as_found
+from xornet.jobs import read_metrics
+from xornet.results import objective
+
+REMEDY = "use another hydra.sweep.dir"
+LONGEST_NAME = 200  # bytes of a directory's name; file systems end at 255
+
+log = logging.getLogger(__name__)
+
+
+def run(train: Callable[[DictConfig], float], cfg: DictConfig) -> float:
+    """Run `train` as a job of a sweep, if it has not finished already; go on where it was stopped.
+
+    A job that fails leaves its cause in `error.txt`, and the next one begins.
+
+    Returns:
+        what `train` does; inf for a job that failed: worse than any other.
+
+    """
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    try:
+        (folder / "error.txt").unlink(missing_ok=True)
+        check_same_job(folder, cfg)
+        if results := read_metrics(folder):
+            log.info("finished before: %s", folder.name)
+            return objective(results)
+        if found := checkpoints(folder):
+            log.info("going on with %s", folder.name)
+            cfg.ckpt_path = str(found[-1])
+        with process_left_as_found():
+            return train(cfg)
+    except Exception as error:
+        cause = errors.report(error, HydraConfig.get().overrides.task).replace("hydra.run.dir", "hydra.sweep.dir")
+        log.error("%s failed: %s", folder.name, cause)
+        with suppress(OSError):  # where the directory is what failed
+            rundir.write(folder / "error.txt", lambda path: path.write_text(cause + "\n"))
+        return float("inf")
+
+
+def check_same_job(folder: Path, cfg: DictConfig) -> None:
+    """Refuse to go on with a job that was configured differently.
+
+    Raises:
+        ValueError: naming the directory and the first key that differs.
+
+    """
+    if is_begun(folder):
+        before, now = flatten(OmegaConf.load(folder / ".hydra" / "config.yaml")), flatten(cfg)
+        for key in sorted(before.keys() | now.keys()):
+            if (was := before.get(key)) != (new := now.get(key)):
+                raise ValueError(f"{folder} was run with {key}={was}, but this sweep has {key}={new}; {REMEDY}")
+
+
+def flatten(cfg: Any) -> dict[str, Any]:
+    """The leaves of a configuration, uninterpolated, by their full keys."""
+    leaves: dict[str, Any] = {}
+
+    def descend(node: Any, prefix: str) -> None:
+        if isinstance(node, dict) and node:
+            for key, child in node.items():
+                descend(child, f"{prefix}.{key}" if prefix else str(key))
+        else:
+            leaves[prefix] = node
+
+    descend(OmegaConf.to_container(cfg, resolve=False), "")
+    return leaves
+
+
+def is_begun(folder: Path) -> bool:
+    """Whether a job's directory holds something that could be lost."""
+    return (folder / "metrics.json").exists() or any(checkpoints(folder))
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    """The checkpoints of a job, the newest last; not the neighbours of one that a killed process was writing."""
+    return sorted(folder.glob("checkpoints/[!.]*.ckpt"), key=lambda path: path.stat().st_mtime)
+
+
+def hydra_files(mode: RunMode | None, folder: str | None) -> str | None:
+    """Return `.hydra`, where Hydra writes a run's configuration; None for a job begun before, which has its own."""
+    return None if mode == RunMode.MULTIRUN and folder and is_begun(Path(folder)) else ".hydra"
+
+
+def job_name(number: int, overrides: str) -> str:
+    """Return the directory of a job: `0_optimizer.lr=0.01`, `1_model.hidden=4-4`.
+
+    Every character stays that neither a file system, a shell nor a further Hydra override minds.
+    """
+    plain = re.sub(r"[^\w.=+-]+", "-", re.sub(r"[\[\]{}()'\"]", "", overrides))
+    return f"{number}_{plain}".encode()[:LONGEST_NAME].decode(errors="ignore").rstrip("-_")
