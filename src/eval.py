@@ -8,10 +8,8 @@ from omegaconf import DictConfig
 
 from xornet import conf, errors
 from xornet.callbacks.pictures import boundary_pictures, curve_pictures, save
-from xornet.checkpoint import CheckpointFile
-from xornet.data import truth_table
-from xornet.module import XORModule
 from xornet.results import describe, write_results
+from xornet.runs import load
 
 conf.register()
 
@@ -30,21 +28,6 @@ def main(cfg: DictConfig) -> None:
     print(f"Accuracy: {results['accuracy']:.0%}")
     if len(module.ensemble) > 1:
         print(describe(results, len(module.ensemble), epochs))
-
-
-def load(ckpt_path: str) -> tuple[XORModule, int]:
-    """Return the networks of a checkpoint, with the truth table that they were trained on, and their epochs."""
-    checkpoint = CheckpointFile().load_checkpoint(ckpt_path)
-    try:
-        dtype = checkpoint["state_dict"]["ensemble.weights.0"].dtype  # the run's trainer.precision
-        module = XORModule(**checkpoint["hyper_parameters"]).to(dtype)
-        module.on_load_checkpoint(checkpoint)
-        module.load_state_dict(checkpoint["state_dict"])
-    except (TypeError, KeyError, AttributeError) as error:
-        raise ValueError(f"ckpt_path={ckpt_path} does not fit together; use another checkpoint") from error
-    module.set_table(*(tensor.to(dtype) for tensor in truth_table(module.hparams["bits"])))
-    module.note(checkpoint["global_step"])
-    return module, checkpoint["global_step"]
 
 
 if __name__ == "__main__":

@@ -15,9 +15,7 @@ LINES = [line for block in re.findall(r"```console\n(.*?)```", README, re.S) for
 @pytest.mark.parametrize("line", [line for line in LINES if line.startswith("python ")])
 def test_every_python_command_runs(command: Command, line: str) -> None:
     _, script, *overrides = shlex.split(line, comments=True)
-    if "RUN" in line:
-        run = command("trainer.max_epochs=5")
-        overrides = [override.replace("RUN", str(run.folder)) for override in overrides]
+    overrides = [re.sub("RUN", lambda _: str(command("trainer.max_epochs=5").folder), text) for text in overrides]
     short = ["trainer.max_epochs=10", "callbacks.boundary=null"] if script == "src/train.py" else []
     run = command(*overrides, *short, script=Path(script).name)
     no_gpu = "accelerator=gpu" in line and not torch.cuda.is_available()

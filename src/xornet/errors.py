@@ -18,16 +18,18 @@ REMEDIES = {
     "mismatched input '=' expecting <EOF>": "a value that contains = needs quotes of its own: \"key='value'\"",
     r"Missing mandatory value: (\w+)": r"\1 is missing; use \1=<value>",
 }
+DISK = "use hydra.run.dir=<a writable directory with free space>"
 THEIRS = (HydraException, OmegaConfBaseException)
 EXPECTED = (ValueError, TypeError, OSError, ImportError, MisconfigurationException, *THEIRS)  # no bugs of ours
 
 
 @contextmanager
-def one_line(overrides: Sequence[str]) -> Iterator[None]:
+def one_line(overrides: Sequence[str], disk: str = DISK) -> Iterator[None]:
     """Print an error as one line and exit with 1; with HYDRA_FULL_ERROR=1 in the environment, leave it alone.
 
     Args:
         overrides: the command line's `key=value` arguments.
+        disk: the remedy where something cannot be written.
 
     """
     if os.environ.get("HYDRA_FULL_ERROR") == "1":
@@ -39,15 +41,15 @@ def one_line(overrides: Sequence[str]) -> Iterator[None]:
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:
-        print(f"error: {report(error, overrides)}", file=sys.stderr)
+        print(f"error: {report(error, overrides, disk)}", file=sys.stderr)
         sys.exit(1)
 
 
-def report(error: Exception, overrides: Sequence[str]) -> str:
+def report(error: Exception, overrides: Sequence[str], disk: str = DISK) -> str:
     """Return what is wrong in one line; print the traceback of what may be a bug of ours."""
     if not isinstance(error, InstantiationException) and not isinstance(root_cause(error), EXPECTED):
         traceback.print_exception(error)
-    return explain(error, overrides)
+    return explain(error, overrides, disk)
 
 
 def root_cause(error: BaseException) -> BaseException:
@@ -55,7 +57,7 @@ def root_cause(error: BaseException) -> BaseException:
     return (isinstance(error, THEIRS) and error.__cause__) or error
 
 
-def explain(error: BaseException, overrides: Sequence[str]) -> str:
+def explain(error: BaseException, overrides: Sequence[str], disk: str = DISK) -> str:
     """Return what is wrong, with the override that it is about and a remedy, where the message itself has none."""
     cause = root_cause(error)
     message = " ".join(str(cause).split())
@@ -69,7 +71,7 @@ def explain(error: BaseException, overrides: Sequence[str]) -> str:
         if re.search(theirs, message):
             message = re.sub(f"{theirs}.*", ours, message)
     if "[Errno" in message or (isinstance(cause, OSError) and not isinstance(cause, HydraException)):
-        message += "; use hydra.run.dir=<a writable directory with free space>"
+        message += f"; {disk}"
     elif not re.search(";|use |needs ", message):
         message += "; correct or drop it (README, Configuration)"
     given = [override.lstrip("+~").partition("=") for override in overrides if not override.startswith("-")]

@@ -5,7 +5,6 @@ import re
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
@@ -13,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from xornet import errors, rundir
 from xornet.isolation import process_left_as_found
-from xornet.jobs import read_metrics
+from xornet.jobs import flatten, read_metrics
 from xornet.results import objective
 
 REMEDY = "use another hydra.sweep.dir"
@@ -44,7 +43,8 @@ def run(train: Callable[[DictConfig], float], cfg: DictConfig) -> float:
         with process_left_as_found():
             return train(cfg)
     except Exception as error:
-        cause = errors.report(error, HydraConfig.get().overrides.task).replace("hydra.run.dir", "hydra.sweep.dir")
+        disk = errors.DISK.replace("run.dir", "sweep.dir")
+        cause = errors.report(error, HydraConfig.get().overrides.task, disk)
         log.error("%s failed: %s", folder.name, cause)
         with suppress(OSError):  # where the directory is what failed
             rundir.write(folder / "error.txt", lambda path: path.write_text(cause + "\n"))
@@ -63,21 +63,6 @@ def check_same_job(folder: Path, cfg: DictConfig) -> None:
         for key in sorted(before.keys() | now.keys()):
             if (was := before.get(key)) != (new := now.get(key)):
                 raise ValueError(f"{folder} was run with {key}={was}, but this sweep has {key}={new}; {REMEDY}")
-
-
-def flatten(cfg: Any) -> dict[str, Any]:
-    """The leaves of a configuration, uninterpolated, by their full keys."""
-    leaves: dict[str, Any] = {}
-
-    def descend(node: Any, prefix: str) -> None:
-        if isinstance(node, dict) and node:
-            for key, child in node.items():
-                descend(child, f"{prefix}.{key}" if prefix else str(key))
-        else:
-            leaves[prefix] = node
-
-    descend(OmegaConf.to_container(cfg, resolve=False), "")
-    return leaves
 
 
 def is_begun(folder: Path) -> bool:

@@ -102,3 +102,24 @@ def read_metrics(folder: Path) -> dict[str, Any] | None:
     except ValueError as error:
         raise ValueError(f"{path} is damaged; delete it to run the job again") from error
     return metrics
+
+
+def differing(jobs: list[Job]) -> list[str]:
+    """Return the keys whose values differ between the jobs."""
+    keys = list(dict.fromkeys(key for job in jobs for key in job.overrides))
+    return [key for key in keys if len({job.overrides.get(key) for job in jobs}) > 1]
+
+
+def flatten(cfg: Any) -> dict[str, Any]:
+    """The leaves of a configuration, uninterpolated, by their full keys."""
+    leaves: dict[str, Any] = {}
+
+    def descend(node: Any, prefix: str) -> None:
+        if isinstance(node, dict) and node:
+            for key, child in node.items():
+                descend(child, f"{prefix}.{key}" if prefix else str(key))
+        else:
+            leaves[prefix] = node
+
+    descend(OmegaConf.to_container(cfg, resolve=False), "")
+    return leaves

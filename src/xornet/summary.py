@@ -18,6 +18,7 @@ from xornet.results import objective
 from xornet.tensorboard import add_png
 
 RESULTS = ("loss", "solved", "solved_low", "solved_high", "solved_epoch", "epochs", "seconds", "status", "directory")
+OUTCOME = ("loss", "solved", "solved_epoch")
 
 log = logging.getLogger(__name__)
 
@@ -89,16 +90,21 @@ def write_csv(jobs: list[Job], keys: Sequence[str], path: Path) -> None:
 
 def table(jobs: list[Job], keys: Sequence[str]) -> list[list[str]]:
     """The rows of the console's table, the first its heading."""
-
-    def cell(value: Any, form: str) -> str:
-        return "" if value is None else format(value, form)
-
-    rows = [["job", *keys, "loss", "solved", "solved_epoch", "seconds", "status"]]
+    rows = [["job", *keys, *OUTCOME, "seconds", "status"]]
     for job in jobs:
         values = [job.overrides.get(key, "") for key in keys]
-        results = [loss_words(job), solved_words(job), cell(job.result("solved_epoch"), ",.0f")]
-        rows.append([str(job.number), *values, *results, cell(job.result("seconds"), ".1f"), job.status])
+        rows.append([str(job.number), *values, *outcome(job), cell(job.result("seconds"), ".1f"), job.status])
     return rows
+
+
+def outcome(job: Job) -> list[str]:
+    """The cells under OUTCOME, empty where a job has not got so far."""
+    return [loss_words(job), solved_words(job), cell(job.result("solved_epoch"), ",.0f")]
+
+
+def cell(value: Any, form: str) -> str:
+    """The value, or nothing."""
+    return "" if value is None else format(value, form)
 
 
 def loss_words(job: Job) -> str:

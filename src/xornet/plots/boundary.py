@@ -9,8 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import ListedColormap
 from matplotlib.contour import QuadContourSet
-from matplotlib.figure import Figure
-from matplotlib.image import AxesImage
+from matplotlib.figure import Figure, FigureBase
 from torch import Tensor
 
 from xornet.plots import Array, Image
@@ -52,22 +51,31 @@ def decision_boundaries(panels: Sequence[tuple[Array, str]], x: Array, y: Array)
     figure = Figure(figsize=(width, height), layout="constrained" if panels[1:] else None)
     row = figure.subplots(1, len(panels), squeeze=False)[0]
     for axes, (z, title) in zip(row, panels, strict=True):
-        filled = draw_predictions(axes, z, title)
-        axes.scatter(x[:, 0], x[:, 1], c=y[:, 0], edgecolor="black", s=100, cmap="coolwarm", vmin=0, vmax=1, zorder=3)
-        axes.set(xlabel="$x_1$", ylabel="$x_2$", xticks=TICKS, yticks=TICKS, xlim=GRID[[0, -1]], ylim=GRID[[0, -1]])
-    figure.colorbar(filled, ax=list(row), label="prediction", ticks=np.linspace(0, 1, 6))
+        draw_boundary(axes, z, title, x, y)
+    draw_bar(figure, list(row))
     return figure
 
 
-def draw_predictions(axes: Axes, z: Array, title: str) -> AxesImage:
+def draw_boundary(axes: Axes, z: Array, title: str, x: Array, y: Array) -> None:
+    """Draw predictions over the grid, and the points of the table."""
+    draw_predictions(axes, z, title)
+    axes.scatter(x[:, 0], x[:, 1], c=y[:, 0], edgecolor="black", s=100, cmap="coolwarm", vmin=0, vmax=1, zorder=3)
+    axes.set(xlabel="$x_1$", ylabel="$x_2$", xticks=TICKS, yticks=TICKS, xlim=GRID[[0, -1]], ylim=GRID[[0, -1]])
+
+
+def draw_bar(figure: FigureBase, panels: list[Axes]) -> None:
+    """Draw the colour bar that all boundaries of a figure share."""
+    figure.colorbar(panels[0].images[0], ax=panels, label="prediction", ticks=np.linspace(0, 1, 6))
+
+
+def draw_predictions(axes: Axes, z: Array, title: str) -> None:
     """Draw predictions over the grid, and the line where they are 0.5."""
     half = (GRID[1] - GRID[0]) / 2  # a value stands in the middle of its pixel
     extent = (GRID[0] - half, GRID[-1] + half, GRID[0] - half, GRID[-1] + half)
-    image = axes.imshow(z, cmap=BANDS, vmin=0, vmax=1, interpolation="bilinear", origin="lower", extent=extent)
+    axes.imshow(z, cmap=BANDS, vmin=0, vmax=1, interpolation="bilinear", origin="lower", extent=extent)
     axes.set_aspect("auto")
     draw_half(axes, z)
     axes.set_title(title)
-    return image
 
 
 def draw_half(axes: Axes, z: Array) -> QuadContourSet | None:

@@ -108,14 +108,18 @@ def draw_curves(
     ranks = np.argsort(np.argsort(places, kind="stable"))
     for i in np.argsort(ranks):
         if (curve := curves[i]) is not None:
-            colour = MAP(0.85 * ranks[i] / max(1, len(curves) - 1))
-            panel.plot(*curve, color=colour, linewidth=1.5, label=labels[i] or "one job")
+            panel.plot(*curve, color=shade(ranks[i], len(curves)), linewidth=1.5, label=labels[i] or "one job")
     panel.set(xlabel="Epochs", ylabel=loss, title="Training Loss Curves", yscale="log")
     if not panel.lines:
         panel.text(0.5, 0.5, "no checkpoint holds a curve", ha="center", va="center", transform=panel.transAxes)
     elif len(panel.lines) <= LEGEND_LINES:
         key = axes[0].key if len(axes) == 1 else None
         panel.legend(fontsize="small", title=key, title_fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
+
+
+def shade(rank: int, count: int) -> tuple[float, float, float, float]:
+    """The colour of one of `count` jobs: viridis, without its end that is too light for a line."""
+    return MAP(0.85 * rank / max(1, count - 1))
 
 
 def draw_losses(panel: Axes, axis: Axis, ends: Ends) -> None:
