@@ -76,6 +76,9 @@ class XORModule(LightningModule):
 
     def set_table(self, x: Tensor, y: Tensor) -> None:
         """Keep the truth table, x (P, I) and y (P, O), where the networks are."""
+        bits = x.shape[1]
+        if bits != self.hparams["bits"]:
+            raise ValueError(f"model.bits={self.hparams['bits']}, but the table has {bits} inputs; use data.bits alone")
         self.register_buffer("x", x, persistent=False)
         self.register_buffer("y", y, persistent=False)
 
@@ -83,9 +86,6 @@ class XORModule(LightningModule):
         """Take the truth table from the data module, its one batch, and space what is remembered."""
         (batch,) = self.trainer.datamodule.train_dataloader()  # type: ignore[attr-defined] # set by fit
         self.set_table(*batch)
-        if self.x.shape[1] != self.hparams["bits"]:
-            bits = self.x.shape[1]
-            raise ValueError(f"model.bits={self.hparams['bits']}, but the table has {bits} inputs; use data.bits alone")
         self.history.set_length(run_length(self.trainer))
         set_threads(len(self.ensemble))
 

@@ -1,0 +1,45 @@
+"""Work a run's first step by hand and check its gradient: python src/check_gradients.py [key=value ...]."""
+
+import sys
+
+import hydra
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+
+from xornet import conf, errors, gradcheck
+from xornet.module import XORModule
+
+conf.register()
+
+
+@hydra.main(version_base="1.3", config_path="../conf", config_name="check_gradients")
+def main(cfg: DictConfig) -> None:
+    """Print the step and the comparison of network 0, in float64; exit with 1 where the gradients disagree."""
+    module: XORModule = instantiate(cfg.model, _convert_="all")
+    assert module.optimizer is not None
+    (table,) = instantiate(cfg.data).train_dataloader()
+    module.set_table(*table)
+    module.double()
+    network = module.ensemble
+    weights = [weight.detach()[..., 0] for weight in network.weights]
+    problem = gradcheck.Problem(weights, module.x, module.y, network.activation)
+
+    sizes = "-".join(str(size) for size in (network.inputs, *network.hidden, 1))
+    print(f"{sizes}, seed={cfg.seed}. Rows of a, z, y, δ: points. Rows of W: inputs, last the bias; columns: units.\n")
+    for heading, value in gradcheck.work(problem, module.optimizer):
+        print(gradcheck.show(heading, value))
+    print("The gradient by hand, as written (backpropagate) and into buffers (Backprop), by autograd and differences,")
+    print(f"D(h) = (L(w + h) - L(w - h)) / 2h, h = {gradcheck.STEP:.1e}\n")
+    wrong = []
+    for number, layer in enumerate(gradcheck.compare(problem), 1):
+        print(gradcheck.tabulate(f"∂L/∂W_{number}", layer))
+        wrong += [] if layer.agree() else [f"∂L/∂W_{number}"]
+    if wrong:
+        print(f"The gradients disagree: {', '.join(wrong)}")
+        sys.exit(1)
+    print("The gradients agree.")
+
+
+if __name__ == "__main__":
+    with errors.one_line(sys.argv[1:]):
+        main()
