@@ -11,10 +11,11 @@ from xornet import checks, rundir
 from xornet.callbacks.pictures import boundary_pictures, grid, log_image, make_film, save
 from xornet.epochs import run_length
 from xornet.module import XORModule
+from xornet.network import append_ones, predict
 from xornet.plots import Image, boundary, gif, png
 
 LOOKS = 100  # of a run, evenly spaced, while nothing moves; every move doubles their density
-MOVED = 0.035  # a frame for every such change of a prediction against the others
+MOVED = 0.05  # a frame for every such change of a prediction against the others
 
 
 class DecisionBoundary(Callback):
@@ -41,7 +42,8 @@ class DecisionBoundary(Callback):
         if module.x.shape[1] == 2:
             self.film = make_film(module)
             self.longest = math.ceil(run_length(trainer) / LOOKS)
-            self.every_n_epochs = min(self.longest, 2)
+            self.halvings = int(math.log2(self.longest))
+            self.every_n_epochs = max(1, self.longest >> self.halvings)
 
     def on_train_start(self, trainer: Trainer, module: XORModule) -> None:
         """Draw the networks as they start."""
@@ -58,9 +60,11 @@ class DecisionBoundary(Callback):
         rests = epoch - self.shown_epoch >= self.longest * LOOKS / 5
         if len(self.frames) < self.images - 1 and (moved >= 1 or rests):
             self.show(trainer, module, epoch)
-        pace = 2 if moved < 0.5 else 0.7 / moved if moved > 1.5 else 1
-        longest = min(self.longest, epoch // 8)  # early moves are short
-        self.every_n_epochs = max(1, min(longest, int(self.every_n_epochs * pace)))
+        # Halves of the longest interval: they end blocks where other callbacks, which look as often, end them anyway.
+        self.halvings += math.ceil(math.log2(moved)) if moved > 1.5 else -1 if moved < 0.5 else 0
+        early = math.ceil(math.log2(max(1, 8 * self.longest / epoch)))  # moves are short then
+        self.halvings = min(max(self.halvings, early, 0), int(math.log2(self.longest)))
+        self.every_n_epochs = max(1, self.longest >> self.halvings)
 
     def on_fit_end(self, trainer: Trainer, module: XORModule) -> None:
         """Draw the end, and the film."""
@@ -77,8 +81,9 @@ class DecisionBoundary(Callback):
         return MOVED * float(2 ** max(0.0, 8 * (used - 0.5)))
 
     def predictions(self, module: XORModule) -> torch.Tensor:
-        """What network 0 predicts on the table."""
-        return module.predictions()[..., 0]
+        """What network 0 predicts on the table, (P, O)."""
+        weights = [weight.detach()[..., :1] for weight in module.ensemble.weights]
+        return predict(weights, append_ones(module.x), module.ensemble.activation)[..., 0]
 
     def show(self, trainer: Trainer, module: XORModule, epoch: int) -> None:
         """Show the present boundary."""
