@@ -6,7 +6,7 @@ import hydra
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from xornet import conf, errors, gradcheck
+from xornet import conf, errors, gradcheck, worked
 from xornet.module import XORModule
 
 conf.register()
@@ -22,12 +22,12 @@ def main(cfg: DictConfig) -> None:
     module.double()
     network = module.ensemble
     weights = [weight.detach()[..., 0] for weight in network.weights]
-    problem = gradcheck.Problem(weights, module.x, module.y, network.activation)
+    problem = worked.Problem(weights, module.x, module.y, network.activation)
 
     sizes = "-".join(str(size) for size in (network.inputs, *network.hidden, 1))
     print(f"{sizes}, seed={cfg.seed}. Rows of a, z, y, δ: points. Rows of W: inputs, last the bias; columns: units.\n")
-    for heading, value in gradcheck.work(problem, module.optimizer):
-        print(gradcheck.show(heading, value))
+    for heading, value in worked.work(problem, module.optimizer):
+        print(worked.show(heading, value))
     print("The gradient by hand, as written (backpropagate) and into buffers (Backprop), by autograd and differences,")
     print(f"D(h) = (L(w + h) - L(w - h)) / 2h, h = {gradcheck.STEP:.1e}\n")
     wrong = []

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,8 +14,9 @@ from torch import Tensor
 from xornet import gradcheck
 from xornet.backprop import ACTIVATIONS, Backprop, backpropagate
 from xornet.data import truth_table
-from xornet.gradcheck import Problem, compare, show, tabulate, work
+from xornet.gradcheck import compare, tabulate
 from xornet.network import Ensemble
+from xornet.worked import Problem, show, work
 
 SHAPES: list[list[int]] = [[4], [], [8, 8], [3, 2, 5]]
 sgd = partial(torch.optim.SGD, lr=0.1)
@@ -118,8 +120,8 @@ def one_wrong_weight(weights: list[Tensor], x: Tensor, y: Tensor, activation: st
 class Unscaled(Backprop):
     """The factor 2/P of the loss forgotten, in the buffers."""
 
-    def __init__(self, *args: object) -> None:
-        super().__init__(*args)  # type: ignore[arg-type]
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
         self.scale = 1.0
 
 

@@ -71,7 +71,7 @@ class Compiled:
         def run_epoch() -> None:
             error, gradients = backpropagate(weights, x, y, activation)
             for weight, gradient in zip(weights, gradients, strict=True):
-                weight.grad.copy_(gradient)  # type: ignore[union-attr] # it has one
+                weight.grad.copy_(gradient)  # type: ignore[union-attr] # the first, eager epoch made it
             step()
             self.error.copy_(error)
             history.note(error[None], self.epoch)
@@ -87,7 +87,7 @@ class Compiled:
         """
         from torch._inductor.compile_fx import compile_fx  # noqa: PLC0415 # two seconds, for those who compile
 
-        kernels: Callable[..., Any] = compile_fx(program, list(inputs), config_patches=OPTIONS)  # type: ignore[assignment]
+        kernels: Callable[..., Any] = compile_fx(program, list(inputs), config_patches=OPTIONS)  # type: ignore[assignment] # of a graph
         self.seconds += time.perf_counter() - self.began
         graph = inspect.unwrap(kernels)
 

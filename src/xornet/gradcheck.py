@@ -1,4 +1,4 @@
-"""One step of one network worked by the equations of backprop.py, and its gradient against autograd and differences.
+"""The gradient of one network by hand, against autograd and against central differences.
 
 Two right answers in float64, whose rounding unit is ε = 2.2e-16, are no further apart than this. With
 
@@ -11,96 +11,20 @@ and D(2h) - D(h) = h² L'''/2 measures the first, three times over. Where relu s
 L has a kink and D no meaning: such weights are counted, and compared with autograd alone.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.optim import Optimizer
 
 from xornet.autograd import Autograd
-from xornet.backprop import ACTIVATIONS, Backprop, backpropagate
+from xornet.backprop import Backprop, backpropagate
 from xornet.network import append_ones
+from xornet.worked import ROWS, Problem
 
 EPSILON = torch.finfo(torch.float64).eps
 STEP = EPSILON ** (1 / 3)  # h of a weight up to 1; of a larger one, this share of it
 ROUNDINGS = 4  # how many ε; of 756 networks, 0 to 6 hidden layers, model.init from 0 to 1e20, none needed 0.6
-ROWS, COLUMNS = 16, 8  # printed of a large tensor
-SLOPES = {"sigmoid": "{0} ⊙ (1 - {0})", "tanh": "1 - {0} ⊙ {0}", "relu": "1 where {0} > 0, else 0"}  # as in ACTIVATIONS
-
-
-class Problem(NamedTuple):
-    """A network, in float64, and its truth table.
-
-    Args:
-        weights: one (I + 1, H) tensor a layer.
-        x: inputs (P, I).
-        y: targets (P, O).
-        activation: of the hidden layers.
-
-    """
-
-    weights: Sequence[Tensor]
-    x: Tensor
-    y: Tensor
-    activation: str = "sigmoid"
-
-    def layers(self) -> list[tuple[int, Tensor, str]]:
-        """Number, weights and activation of each layer."""
-        names = [self.activation] * (len(self.weights) - 1) + ["sigmoid"]
-        return list(zip(range(1, len(names) + 1), self.weights, names, strict=True))
-
-    def activations(self) -> list[Tensor]:
-        """a_0 to a_L, each (P, units)."""
-        a = [self.x]
-        for _, weight, name in self.layers():
-            a.append(ACTIVATIONS[name].sigma(append_ones(a[-1]) @ weight))
-        return a
-
-    def loss(self) -> Tensor:
-        """L = (1/P) Σ_points (ŷ - y)²."""
-        return (self.activations()[-1] - self.y).square().mean()
-
-
-def work(problem: Problem, optimizer: Callable[[list[Tensor]], Optimizer]) -> Iterator[tuple[str, Tensor]]:
-    """Yield every value of one step in the order of the equations, each with the line that defines it.
-
-    Args:
-        problem: stays as it is.
-        optimizer: makes, from the weights, what updates them.
-
-    """
-    a, layers = problem.activations(), problem.layers()
-    yield "a_0 = x", a[0]
-    for i, weight, name in layers:
-        yield f"W_{i}", weight
-        yield f"z_{i} = W_{i}ᵀ [a_{i - 1}; 1]", append_ones(a[i - 1]) @ weight
-        yield f"{'ŷ = ' if i == len(layers) else ''}a_{i} = σ(z_{i}), σ = {name}", a[i]
-    error = a[-1] - problem.y
-    yield "y", problem.y
-    yield "ŷ - y", error
-    yield "L = (1/P) Σ_points (ŷ - y)²", problem.loss()
-    above, source, out = 2 / len(error) * error, "(2/P) (ŷ - y)", "ŷ"
-    updated = [weight.clone() for weight in problem.weights]
-    for i, weight, name in reversed(layers):
-        slope = ACTIVATIONS[name].slope(a[i]).to(above.dtype)
-        yield f"σ'({out}) = {SLOPES[name].format(out)}", slope
-        delta = above * slope
-        yield f"δ_{i} = {source} ⊙ σ'({out})", delta
-        gradient = updated[i - 1].grad = append_ones(a[i - 1]).T @ delta
-        yield f"∂L/∂W_{i} = Σ_points [a_{i - 1}; 1] δ_{i}ᵀ", gradient
-        above, source, out = delta @ weight[:-1].T, f"(W_{i} δ_{i})", f"a_{i - 1}"
-        if i > 1:
-            yield f"W_{i} δ_{i} (bias row left out)", above
-    method = optimizer(updated)
-    method.step()
-    eta = method.param_groups[0]["lr"]
-    for i, weight, _ in layers:
-        after = updated[i - 1]
-        assert after.grad is not None
-        descent = torch.allclose(after, weight - eta * after.grad, rtol=1e-12, atol=0)
-        yield f"W_{i} ← " + (f"W_{i} - η ∂L/∂W_{i}, η = {eta}" if descent else type(method).__name__), after
-    yield "L after the update", problem._replace(weights=updated).loss()
 
 
 class Comparison(NamedTuple):
@@ -181,17 +105,6 @@ def differences(problem: Problem) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
             rows.append((*slopes, smooth))
         slope, twice, smooth_ones = torch.tensor(rows, dtype=weight.dtype).T.reshape(3, *weight.shape)
         yield slope, twice, smooth_ones > 0
-
-
-def show(heading: str, value: Tensor) -> str:
-    """Return `value` under its heading: a number, or a table of which at most ROWS by COLUMNS are shown."""
-    if not value.ndim:
-        return f"{heading} = {value:.6f}\n"
-    shown, (rows, columns) = value[:ROWS, :COLUMNS], value.shape
-    if rows > ROWS or columns > COLUMNS:
-        heading += f" ({len(shown)} of {rows} rows, {shown.shape[1]} of {columns} columns shown)"
-    form = ".0f" if torch.equal(shown, shown.round()) else ".6f" if 0.01 <= shown.abs().max() < 1000 else ".4e"
-    return "\n".join([heading, *("".join(f"{number:12{form}}" for number in row) for row in shown.tolist()), ""])
 
 
 def tabulate(heading: str, layer: Comparison) -> str:

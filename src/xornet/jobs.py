@@ -83,15 +83,20 @@ def read_jobs(sweep: Path) -> list[Job]:
 
 def read_job(folder: Path) -> Job:
     """Return one job."""
-    given = folder / ".hydra" / "overrides.yaml"
-    lines = OmegaConf.to_container(OmegaConf.load(given)) if given.exists() else []
-    overrides = dict(str(line).lstrip("+~").partition("=")[::2] for line in lines or [])
+    overrides = read_overrides(folder)
     error = folder / "error.txt"
     cause = error.read_text().strip() if error.exists() else None
     try:
         return Job(folder, overrides, read_metrics(folder), cause)
     except ValueError as damage:
         return Job(folder, overrides, None, cause or str(damage))
+
+
+def read_overrides(folder: Path) -> dict[str, str]:
+    """Return what a run was given on the command line, value by key."""
+    given = folder / ".hydra" / "overrides.yaml"
+    lines = OmegaConf.to_container(OmegaConf.load(given)) if given.exists() else []
+    return dict(str(line).lstrip("+~").partition("=")[::2] for line in lines or [])
 
 
 def read_metrics(folder: Path) -> dict[str, Any] | None:

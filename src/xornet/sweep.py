@@ -86,7 +86,7 @@ def compose_once(loader: ConfigLoader) -> None:
             config = composed[job] = compose(master_config, sweep_overrides)
         return config
 
-    loader.load_sweep_config = load  # type: ignore[method-assign]
+    loader.load_sweep_config = load  # type: ignore[method-assign] # Hydra has no setting for it
 
 
 @contextmanager

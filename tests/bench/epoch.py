@@ -18,13 +18,13 @@ POINTS, TARGETS = [[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]], [[0.0], [1.0
 
 def ours(networks: int, compiles: bool) -> Callable[[int], object]:
     """The epochs of XORModule, with everything that is noted of each, but without Lightning."""
-    import torch  # noqa: PLC0415
-    from torch.optim import SGD  # noqa: PLC0415
+    import torch
+    from torch.optim import SGD
 
-    from xornet.history import History  # noqa: PLC0415
-    from xornet.network import Ensemble  # noqa: PLC0415
-    from xornet.steps import Steps  # noqa: PLC0415
-    from xornet.threads import set_threads  # noqa: PLC0415
+    from xornet.history import History
+    from xornet.network import Ensemble
+    from xornet.steps import Steps
+    from xornet.threads import set_threads
 
     set_threads(networks)
     ensemble, history = Ensemble(networks=networks), History(networks, 0.5)
@@ -48,12 +48,12 @@ def ours(networks: int, compiles: bool) -> Callable[[int], object]:
 
 def vmap(networks: int) -> Callable[[int], object]:
     """PyTorch's own recipe for ensembles: stack_module_state, functional_call, vmap(grad)."""
-    import torch  # noqa: PLC0415
-    from torch.func import functional_call, grad, stack_module_state  # noqa: PLC0415
-    from torch.func import vmap as vectorize  # noqa: PLC0415
+    import torch
+    from torch.func import functional_call, grad, stack_module_state
+    from torch.func import vmap as vectorize
 
-    from xornet.network import XORNet  # noqa: PLC0415
-    from xornet.threads import set_threads  # noqa: PLC0415
+    from xornet.network import XORNet
+    from xornet.threads import set_threads
 
     set_threads(networks)
     x, y = torch.tensor(POINTS), torch.tensor(TARGETS)
@@ -78,8 +78,8 @@ def vmap(networks: int) -> Callable[[int], object]:
 
 def jax(networks: int) -> Callable[[int], object]:
     """JAX: vmap of the gradient, lax.scan over the epochs, compiled as a whole; nothing noted of an epoch."""
-    import jax  # noqa: PLC0415
-    import jax.numpy as jnp  # noqa: PLC0415
+    import jax
+    import jax.numpy as jnp
 
     x, y = jnp.array(POINTS), jnp.array(TARGETS)
 

@@ -7,12 +7,12 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
-from omegaconf import OmegaConf
 from torch.utils.tensorboard.summary import hparams
 
 from xornet import checks
 from xornet.epochs import run_length
 from xornet.history import CURVE_POINTS
+from xornet.jobs import read_overrides
 from xornet.module import SAMPLE, XORModule
 from xornet.results import evaluate, per_network
 from xornet.tensorboard import add_graph, writers
@@ -152,8 +152,5 @@ def hyperparameters(module: XORModule, trainer: Trainer) -> dict[str, Any]:
     ours = {key if key in ("seed", "networks") else f"model.{key}": value for key, value in module.hparams.items()}
     ours["data.bits"] = ours.pop("model.bits")
     theirs = {f"optimizer.{key}": value for key, value in module.optimizer.keywords.items()}
-    given = Path(trainer.default_root_dir, ".hydra", "overrides.yaml")
-    lines = OmegaConf.to_container(OmegaConf.load(given)) if given.exists() else []
-    overridden = dict(str(line).lstrip("+~").partition("=")[::2] for line in lines or [])
     known = {"optimizer": module.optimizer.func.__name__, "trainer.max_epochs": trainer.max_epochs}
-    return overridden | ours | theirs | known
+    return read_overrides(Path(trainer.default_root_dir)) | ours | theirs | known

@@ -168,8 +168,8 @@ def draw_map(panel: Axes, across: Axis, up: Axis, ends: Ends) -> None:
     image = panel.imshow(cells, origin="lower", aspect="auto", norm=norm, cmap=MAP if ends.many else MAP.reversed())
     for (i, j), value in np.ndenumerate(cells):
         text = "–" if np.isnan(value) else f"{value:.0%}" if ends.many else f"{value:.2g}"
-        shade = 0.0 if np.isnan(value) else float(norm(value))
-        dark = not np.isnan(value) and (shade < 0.6 if ends.many else shade > 0.4)
+        height = 0.0 if np.isnan(value) else float(norm(value))
+        dark = not np.isnan(value) and (height < 0.6 if ends.many else height > 0.4)
         panel.text(j, i, text, ha="center", va="center", color="white" if dark else "black", fontsize="small")
     panel.set(xlabel=across.key, ylabel=up.key, title="Networks Solved" if ends.many else "Loss Reached")
     panel.set_xticks(range(len(across.order)), across.order)
