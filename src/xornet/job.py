@@ -83,7 +83,7 @@ def hydra_files(mode: RunMode | None, folder: str | None) -> str | None:
 def job_name(number: int, overrides: str) -> str:
     """Return the directory of a job: `0_optimizer.lr=0.01`, `1_model.hidden=4-4`.
 
-    Every character stays that neither a file system, a shell nor a further Hydra override minds.
+    Every character stays that neither a file system nor a shell minds; Hydra minds the `=`, which takes quotes there.
     """
     plain = re.sub(r"[^\w.=+-]+", "-", re.sub(r"[\[\]{}()'\"]", "", overrides))
     return f"{number}_{plain}".encode()[:LONGEST_NAME].decode(errors="ignore").rstrip("-_")

@@ -50,7 +50,7 @@ class Sweep(Callback):
     """Hydra's callback: names the jobs after what is swept, and has `summed_up` know that a sweep runs."""
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Begin."""
+        """Leave what is not swept out of the jobs' names, note the sweep, and have signals exit between jobs."""
         given = [f"{key}={value}" for key, value in (config.hydra.sweeper.get("params") or {}).items()]
         parsed = OverridesParser.create().parse_overrides([*given, *config.hydra.overrides.task])
         varies = {override.key_or_group: override.is_sweep_override() for override in parsed}

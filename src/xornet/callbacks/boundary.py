@@ -14,7 +14,7 @@ from xornet.module import XORModule
 from xornet.network import append_ones, predict
 from xornet.plots import Image, boundary, gif, png
 
-LOOKS = 100  # of a run, evenly spaced, while nothing moves; every move doubles their density
+LOOKS = 100  # of a run, evenly spaced, while nothing moves; more where something does
 MOVED = 0.05  # a frame for every such change of a prediction against the others
 
 
