@@ -8,7 +8,7 @@ import torch
 from conftest import fit
 
 from xornet.optimizer import NOT_ELEMENTWISE, check_optimizer
-from xornet.results import describe, evaluate, wilson, write_networks
+from xornet.results import describe, evaluate, objective, wilson, write_networks
 
 
 def test_the_statistics_of_an_ensemble_are_those_of_its_networks(tmp_path: Path) -> None:
@@ -111,3 +111,9 @@ def test_an_elementwise_optimizer_steps_each_network_as_it_would_step_one(tmp_pa
         _, alone = fit(tmp_path, 60, optimizer=optimizer, seed=8 + i, trainer={"precision": "64-true"})
         for ours, theirs in zip(together.network(i).parameters(), alone.network(0).parameters(), strict=True):
             torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-10)
+
+
+def test_a_sweep_minimises_the_loss_of_one_network_and_the_share_unsolved_of_many() -> None:
+    assert objective({"loss": 0.2, "solved": True}) == 0.2
+    assert objective({"loss": 0.2, "solved": 0.75}) == 0.25
+    assert objective({"loss": 0.2, "solved": 0.0}) == 1.0

@@ -4,8 +4,8 @@ import math
 from functools import partial
 from pathlib import Path
 
-import torch
 from lightning.pytorch import Callback, Trainer
+from torch import Tensor
 
 from xornet import checks, rundir
 from xornet.callbacks.pictures import boundary_pictures, grid, log_image, make_film, save
@@ -48,18 +48,19 @@ class DecisionBoundary(Callback):
     def on_train_start(self, trainer: Trainer, module: XORModule) -> None:
         """Draw the networks as they start."""
         if self.film:
-            self.show(trainer, module, trainer.current_epoch)
+            self.show(trainer, module, trainer.current_epoch, self.predictions(module))
 
     def on_train_epoch_end(self, trainer: Trainer, module: XORModule) -> None:
         """Draw, if it has moved; look again sooner if it moves, later if not. The end is drawn anyway."""
         epoch = trainer.current_epoch + 1
         if epoch % self.every_n_epochs or epoch == trainer.max_epochs:
             return
-        change = self.predictions(module) - self.shown
+        now = self.predictions(module)
+        change = now - self.shown
         moved = (change - change.mean()).abs().max().item() / self.threshold()  # a plane that only rises moves no line
         rests = epoch - self.shown_epoch >= self.longest * LOOKS / 5
         if len(self.frames) < self.images - 1 and (moved >= 1 or rests):
-            self.show(trainer, module, epoch)
+            self.show(trainer, module, epoch, now)
         # Halves of the longest interval: they end blocks where other callbacks, which look as often, end them anyway.
         self.halvings += math.ceil(math.log2(moved)) if moved > 1.5 else -1 if moved < 0.5 else 0
         early = math.ceil(math.log2(max(1, 8 * self.longest / epoch)))  # moves are short then
@@ -72,7 +73,7 @@ class DecisionBoundary(Callback):
         for name, file in save(boundary_pictures(module, self.film), folder).items():
             log_image(file, trainer, name.removesuffix(".png"), trainer.current_epoch)
         if self.film:
-            self.frames.append(self.draw(module, trainer.current_epoch))
+            self.frames.append(self.draw(module, trainer.current_epoch, self.predictions(module)))
             rundir.write(Path(folder, "decision_boundary.gif"), partial(Path.write_bytes, data=gif(self.frames)))
 
     def threshold(self) -> float:
@@ -80,19 +81,19 @@ class DecisionBoundary(Callback):
         used = len(self.frames) / (self.images - 1)
         return MOVED * float(2 ** max(0.0, 8 * (used - 0.5)))
 
-    def predictions(self, module: XORModule) -> torch.Tensor:
+    def predictions(self, module: XORModule) -> Tensor:
         """What network 0 predicts on the table, (P, O)."""
         weights = [weight.detach()[..., :1] for weight in module.ensemble.weights]
         return predict(weights, append_ones(module.x), module.ensemble.activation)[..., 0]
 
-    def show(self, trainer: Trainer, module: XORModule, epoch: int) -> None:
+    def show(self, trainer: Trainer, module: XORModule, epoch: int, predictions: Tensor) -> None:
         """Show the present boundary."""
-        self.frames.append(self.draw(module, epoch))
+        self.frames.append(self.draw(module, epoch, predictions))
         log_image(png(self.frames[-1]), trainer, "decision_boundary", epoch)
-        self.shown, self.shown_epoch = self.predictions(module), epoch
+        self.shown, self.shown_epoch = predictions, epoch
 
-    def draw(self, module: XORModule, epoch: int) -> Image:
+    def draw(self, module: XORModule, epoch: int, predictions: Tensor) -> Image:
         """The present boundary, with epoch and loss in its title."""
         assert self.film
-        loss = (self.predictions(module) - module.y).square().mean().item()
+        loss = (predictions - module.y).square().mean().item()
         return self.film.frame(grid(module, 0), f"{boundary.BOUNDARY_TITLE}\nepoch {epoch:,}, loss {loss:.4f}")
