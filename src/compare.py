@@ -6,7 +6,7 @@ from pathlib import Path
 from xornet import errors, rundir
 from xornet.callbacks.pictures import grid, save
 from xornet.data import truth_table
-from xornet.plots import pixels
+from xornet.plots import drawn
 from xornet.plots.comparison import comparison
 from xornet.runs import apart, labels, names, read_run
 from xornet.summary import OUTCOME, align, outcome
@@ -24,7 +24,7 @@ def main() -> None:
     boundaries = [grid(module, 0) if module.hparams["bits"] == 2 else None for module in modules]
     many = any(len(module.ensemble) > 1 for module in modules)
     x, y = (tensor.numpy() for tensor in truth_table(bits=2))
-    picture = pixels(comparison([run.curve for run in runs], boundaries, labels(runs), x, y, many))
+    picture = drawn(comparison([run.curve for run in runs], boundaries, labels(runs), x, y, many))
     folder = rundir.claim("logs/compare/runs")
     save({"comparison.png": picture}, folder)
     print("\n".join(align([heading, *rows])))

@@ -11,8 +11,6 @@ from pathlib import Path
 
 import hydra
 import torch
-from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
 from hydra.utils import instantiate
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Checkpoint
@@ -30,7 +28,7 @@ gc.enable()
 @hydra.main(version_base="1.3", config_path="../conf", config_name="train")
 def main(cfg: DictConfig) -> float:
     """Run `train`, on its own or as a job of a sweep; return what a sweep may minimise."""
-    return job.run(train, cfg) if HydraConfig.get().mode == RunMode.MULTIRUN else train(cfg)
+    return job.run(train, cfg)
 
 
 def train(cfg: DictConfig) -> float:
@@ -48,11 +46,10 @@ def train(cfg: DictConfig) -> float:
     folder, start = trainer.default_root_dir, time.perf_counter()
     Path(folder, "metrics.json").unlink(missing_ok=True)  # an earlier run's: this one has not finished yet
     trainer.fit(module, data, ckpt_path=ckpt_path, weights_only=True)
-    seconds = time.perf_counter() - start
+    seconds, compiling = (round(spent, 3) for spent in (time.perf_counter() - start, module.compile_seconds))
 
     rundir.write(f"{folder}/xornet.pt", lambda path: torch.save(module.network(0).state_dict(), path))
-    times = {"seconds": round(seconds, 3), "compile_seconds": round(module.compile_seconds, 3)}
-    results = write_results(module, trainer.current_epoch, folder, **times)
+    results = write_results(module, trainer.current_epoch, folder, seconds=seconds, compile_seconds=compiling)
     logging.getLogger(__name__).info("results in %s", folder)
     return objective(results)
 

@@ -10,10 +10,11 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 from oracle import X, Y
 
+from xornet import plots
 from xornet.checkpoint import REMEDY
 from xornet.jobs import Job, read_job
 from xornet.network import XORNet
-from xornet.plots import Array, comparison, pixels
+from xornet.plots import Array, comparison
 from xornet.plots.boundary import boundary_grid
 from xornet.runs import apart, labels, read_run
 from xornet.summary import loss_words
@@ -167,7 +168,7 @@ def test_labels_neither_overlap_nor_leave_the_picture(runs: int, label: str) -> 
     z = boundary_grid(lambda points: (points[:, :1] + 0.5) / 2)
     curves = [(np.arange(0, 20000, 20.0), np.geomspace(0.25, 0.01, 1000))] * runs
     figure = comparison.comparison(curves, [z] * runs, [label] * runs, X.numpy(), Y.numpy())
-    height, width, _ = pixels(figure).shape
+    width, height = plots.drawn(figure).size
     losses, *panels, _ = figure.axes
     legend = losses.get_legend()
     assert legend is not None

@@ -9,6 +9,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from oracle import X, train_sheet
 
 from xornet.checkpoint import LastCheckpoint
+from xornet.descent import Descent
 from xornet.history import Block, History
 from xornet.module import XORModule
 from xornet.results import evaluate
@@ -96,7 +97,9 @@ def test_an_endless_run_remembers_no_more_than_a_long_one() -> None:
     history = History(networks=1, tolerance=0.5)
     for start in range(0, 12000, 100):
         errors = torch.full((100, 4, 1, 1), float(start))
-        history.record(Block(start, 100, errors[-start % history.every :: history.every], errors[-1]))
+        at = history.remembered(start, 100)
+        remembered = errors[at.start - start :: at.step]
+        history.record(Block(start, 100, at, remembered, errors[-1], Descent([], 1)))
     epochs = history.curve["epochs"]
     assert 500 <= len(epochs) <= 1000
     assert epochs.tolist() == list(range(0, 12000, history.every))

@@ -4,8 +4,12 @@ from pathlib import Path
 import events
 import torch
 from conftest import Command, fit
+from lightning.pytorch import Callback, Trainer
 
+from xornet.callbacks.boundary import DecisionBoundary
 from xornet.callbacks.pictures import examples
+from xornet.checkpoint import LastCheckpoint
+from xornet.module import XORModule
 from xornet.results import per_network
 
 
@@ -52,3 +56,20 @@ def test_frames_never_exceed_their_number_and_always_show_both_ends(command: Com
     assert len(steps) == 5  # there would be more: the table is learnt
     assert run.metrics["solved"] is True
     assert (steps[0], steps[-1]) == (0, 1000)
+
+
+def test_the_film_of_a_resumed_run_is_the_uninterrupted_runs(tmp_path: Path) -> None:
+    class Stop(Callback):
+        every_n_epochs = 150
+
+        def on_train_epoch_end(self, trainer: Trainer, pl_module: XORModule) -> None:
+            trainer.should_stop = trainer.current_epoch + 1 == 150
+
+    def film(name: str, *callbacks: Callback, ckpt_path: Path | None = None) -> bytes:
+        drawing = [DecisionBoundary(), LastCheckpoint(str(tmp_path / name)), *callbacks]
+        fit(tmp_path / name, 400, drawing, ckpt_path, optimizer=partial(torch.optim.Adam, lr=0.05), seed=1)
+        return (tmp_path / name / "decision_boundary.gif").read_bytes()
+
+    straight = film("straight")
+    assert film("stopped", Stop()) != straight
+    assert film("resumed", ckpt_path=tmp_path / "stopped" / "last.ckpt") == straight

@@ -15,6 +15,7 @@ from test_train import signal_after
 
 from xornet.job import LONGEST_NAME, job_name
 from xornet.jobs import Job
+from xornet.summary import best
 
 SHORT = ("trainer.max_epochs=600", "callbacks.boundary=null", "callbacks.loss_curve=null")
 
@@ -173,6 +174,17 @@ def test_an_ensemble_is_compared_by_its_share_solved(command: Command) -> None:
     answer = f"Solved most often, then soonest: {share:.1f}% ({low:.1f}% to {high:.1f}%), at epoch "
     assert run.out.splitlines()[-2].startswith(answer)
     assert run.out.splitlines()[-2].endswith("with optimizer.lr=2 model.hidden=[4]")
+
+
+def test_of_ensembles_that_all_solve_the_table_the_one_that_does_so_sooner_is_the_answer(tmp_path: Path) -> None:
+    always = {"loss": 0.1, "solved": 1.0, "solved_interval": (0.9, 1.0)}
+    jobs = [
+        Job(tmp_path / f"{number}_lr={number}", {"lr": str(number)}, always | {"solved_epoch": epoch}, None)
+        for number, epoch in enumerate((300.0, 200.0, 400.0))
+    ]
+    assert best(jobs, ["lr"]) == (
+        "Solved most often, then soonest: 100.0% (90.0% to 100.0%), at epoch 200 in the median, with lr=1"
+    )
 
 
 def test_hparams_of_a_sweep_carry_the_keys_of_the_configuration(command: Command) -> None:

@@ -11,6 +11,7 @@ from torch.fx import GraphModule
 from torch.optim import Optimizer
 
 from xornet.backprop import backpropagate
+from xornet.descent import Descent
 from xornet.history import Block, History
 from xornet.optimizer import bare_step
 
@@ -62,7 +63,7 @@ class Compiled:
         optimizer: Optimizer,
         history: History,
     ) -> None:
-        self.history = history
+        self.weights, self.history = weights, history
         self.seconds, self.began = 0.0, time.perf_counter()  # spent on compiling
         self.error = x.new_empty(*y.shape, weights[0].shape[-1])
         self.epoch = torch.zeros((), dtype=torch.int32, device=x.device)
@@ -110,16 +111,20 @@ class Compiled:
     def run(self, start: int, length: int, is_over: Callable[[], bool]) -> Block:
         """Run `length` epochs, fewer where `is_over` ends them; return what they were."""
         remembered: list[Tensor] = []
+        descent = Descent(self.weights, self.history.every)
         self.epoch.fill_(start)
         for epoch in range(start, start + length):
+            is_last = epoch + 1 == start + length or is_over()
+            descent.note(epoch, is_last)
             if epoch == start:
                 self.run_epoch()
             else:
                 self.replay()
             if epoch % self.history.every == 0:
                 remembered.append(self.error.clone())
-            if is_over():
+            if is_last:
                 break
         errors = torch.stack(remembered) if remembered else self.error.new_empty(0, *self.error.shape)
         self.began = time.perf_counter()
-        return Block(start, epoch + 1 - start, errors, self.error.clone())
+        length = epoch + 1 - start
+        return Block(start, length, self.history.remembered(start, length), errors, self.error.clone(), descent)

@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from xornet.descent import Descent
+
 CURVE_POINTS = 1000
 QUANTILES = (0.1, 0.5, 0.9)
 SINGLES = 5  # networks whose own curves are remembered, the first ones
@@ -21,15 +23,19 @@ class Block:
     Args:
         start: the first epoch.
         length: how many.
-        errors: ŷ - y before the update of each epoch that the history remembers, (S, P, O, N).
+        epochs: those that the history remembers, S of them.
+        errors: ŷ - y before the update of each of these, (S, P, O, N).
         last: the same of the last epoch, (P, O, N).
+        descent: where the weights have been.
 
     """
 
     start: int
     length: int
+    epochs: range
     errors: Tensor
     last: Tensor
+    descent: Descent
 
     @cached_property
     def loss(self) -> float:
@@ -64,6 +70,10 @@ class History:
         """Choose n for a run of `epochs`."""
         self.every = math.ceil(epochs / CURVE_POINTS)
 
+    def remembered(self, start: int, length: int) -> range:
+        """The epochs to remember of a block."""
+        return range(start + -start % self.every, start + length, self.every)
+
     def to(self, device: torch.device) -> None:
         """Keep what is noted of each network where the networks are."""
         self.solved_epoch, self.lost_epoch = self.solved_epoch.to(device), self.lost_epoch.to(device)
@@ -88,9 +98,8 @@ class History:
         losses = mean_square(block.errors).cpu().numpy()
         quantile = np.nanquantile if np.isnan(losses).any() else np.quantile  # the latter is faster
         learnt = block.errors.abs() < self.tolerance
-        first = block.start + -block.start % self.every
         new = {
-            "epochs": torch.arange(first, block.start + block.length, self.every),
+            "epochs": torch.tensor(block.epochs),
             "losses": torch.from_numpy(quantile(losses, QUANTILES, axis=1).T).double(),
             "singles": torch.from_numpy(losses[:, :SINGLES]).double(),
             "accuracy": learnt.double().mean((1, 2, 3)),

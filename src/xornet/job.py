@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 def run(train: Callable[[DictConfig], float], cfg: DictConfig) -> float:
-    """Run `train` as a job of a sweep, if it has not finished already; go on where it was stopped.
+    """Run `train`; as a job of a sweep, if it has not finished already, and from where it was stopped.
 
     A job that fails leaves its cause in `error.txt`, and the next one begins.
 
@@ -30,6 +30,8 @@ def run(train: Callable[[DictConfig], float], cfg: DictConfig) -> float:
         what `train` does; inf for a job that failed: worse than any other.
 
     """
+    if HydraConfig.get().mode != RunMode.MULTIRUN:
+        return train(cfg)
     folder = Path(HydraConfig.get().runtime.output_dir)
     try:
         (folder / "error.txt").unlink(missing_ok=True)

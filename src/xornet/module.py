@@ -14,6 +14,7 @@ from xornet import checks
 from xornet.backprop import backpropagate
 from xornet.checkpoint import check_same_run
 from xornet.compiled import check_compile, compiling_pays
+from xornet.descent import SAMPLE
 from xornet.epochs import block_length, count_epochs, run_length
 from xornet.history import Block, History
 from xornet.network import Ensemble, XORNet, layer_names
@@ -21,7 +22,6 @@ from xornet.optimizer import check_optimizer, describe_optimizer
 from xornet.steps import GRADIENTS, Steps
 from xornet.threads import set_threads
 
-SAMPLE = 500  # networks, the first ones, stand for a large ensemble where every one would cost more than it shows
 LONGEST_BLOCK = 0.5  # seconds, before signals, max_time and the progress bar get their turn
 
 

@@ -5,7 +5,6 @@ every epoch (see history.py) and hand back the errors of those that the curve re
 """
 
 import logging
-import math
 from collections.abc import Callable, Sequence
 
 import torch
@@ -16,6 +15,7 @@ from torch.optim import Optimizer
 from xornet.autograd import Autograd
 from xornet.backprop import Backprop
 from xornet.compiled import Compiled
+from xornet.descent import Descent
 from xornet.epochs import LARGEST_BLOCK
 from xornet.history import Block, History
 from xornet.optimizer import bare_step
@@ -55,9 +55,7 @@ class Steps:
         gradient: str,
         compiles: bool,
     ) -> None:
-        self.eager = Eager(
-            GRADIENTS[gradient](weights, x, y, activation), optimizer, history, (*y.shape, weights[0].shape[-1])
-        )
+        self.eager = Eager(GRADIENTS[gradient](weights, x, y, activation), weights, optimizer, history)
         self.compiled = Compiled(weights, x, y, activation, optimizer, history) if compiles else None
 
     def run(self, start: int, length: int, is_over: Callable[[], bool]) -> Block:
@@ -80,31 +78,34 @@ class Eager:
 
     Args:
         gradient: Backprop or Autograd.
+        weights: one (I + 1, H, N) parameter a layer.
         optimizer: steps the networks' weights.
         history: is told every epoch's errors.
-        shape: of the errors of one epoch, (P, O, N).
 
     """
 
     def __init__(
-        self, gradient: Backprop | Autograd, optimizer: Optimizer, history: History, shape: tuple[int, ...]
+        self, gradient: Backprop | Autograd, weights: Sequence[Tensor], optimizer: Optimizer, history: History
     ) -> None:
-        self.gradient, self.history = gradient, history
+        self.gradient, self.weights, self.history = gradient, weights, history
         self.step = torch.no_grad()(bare_step(optimizer))
-        length = min(LARGEST_BLOCK, max(1, BLOCK_VALUES // math.prod(shape)))
-        self.errors = gradient.x.new_empty(length, *shape)
+        points, (_, outputs, networks) = len(gradient.x), weights[-1].shape
+        length = min(LARGEST_BLOCK, max(1, BLOCK_VALUES // (points * outputs * networks)))
+        self.errors = gradient.x.new_empty(length, points, outputs, networks)
 
     def run(self, start: int, length: int, is_over: Callable[[], bool]) -> Block:
         """Run `length` epochs, fewer where the buffer or `is_over` ends them; return what they were."""
-        done = 0
-        for error in self.errors[:length]:
+        descent, end = Descent(self.weights, self.history.every), start + min(length, len(self.errors))
+        for epoch, error in enumerate(self.errors[:length], start):
+            is_last = epoch + 1 == end or is_over()
+            descent.note(epoch, is_last)
             self.gradient.forward(error)  # forward pass, error
             self.gradient.backward(error)  # backpropagation
             self.step()  # update weights
-            done += 1
-            if is_over():
+            if is_last:
                 break
-        errors = self.errors[:done]
+        errors = self.errors[: epoch + 1 - start]
         self.history.note(errors, start)
-        remembered = errors[-start % self.history.every :: self.history.every]
-        return Block(start, done, remembered.clone(), errors[-1].clone())
+        epochs = self.history.remembered(start, len(errors))
+        remembered = errors[epochs.start - start :: epochs.step].clone()
+        return Block(start, len(errors), epochs, remembered, errors[-1].clone(), descent)

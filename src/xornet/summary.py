@@ -12,7 +12,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from xornet import rundir
 from xornet.jobs import Job, read_jobs
-from xornet.plots import pixels, png
+from xornet.plots import drawn, png
 from xornet.plots.sweep import Axis, Ends, sweep_picture
 from xornet.results import objective
 from xornet.tensorboard import add_png
@@ -47,7 +47,7 @@ def write(folder: Path, keys: Sequence[str], start: float = 0) -> list[str]:
         draw(folder, [job for job in jobs if job.metrics or job.curve], keys, cells)
     except Exception as error:  # a picture must not hide which jobs failed
         log.warning("no sweep.png: %s", " ".join(str(error).split()))
-    print(f"Summary: {folder}/sweep.csv, sweep.png")
+    print(f"Summary: {folder}/sweep.csv" + ", sweep.png" * (folder / "sweep.png").exists())
     if any(job.status == "stopped" for job in jobs):
         print(f"To go on, give the same command with hydra.sweep.dir={folder}")
     failed = [job for job in jobs if job.cause and (job.failed_at is None or job.failed_at >= start)]
@@ -65,7 +65,7 @@ def draw(folder: Path, jobs: list[Job], keys: Sequence[str], cells: list[list[st
         if jobs:
             swept = axes(jobs, keys)
             labels = swept[0].values if len(keys) == 1 else [shown(job_label(job, keys)) for job in jobs]
-            picture = png(pixels(sweep_picture([job.curve for job in jobs], labels, swept, ends(jobs))))
+            picture = png(drawn(sweep_picture([job.curve for job in jobs], labels, swept, ends(jobs))))
             rundir.write(folder / "sweep.png", partial(Path.write_bytes, data=picture))
             add_png(writer, "sweep", picture)
 

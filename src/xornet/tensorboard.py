@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -19,6 +20,11 @@ def writers(trainer: Trainer) -> Iterator[SummaryWriter]:
     for logger in trainer.loggers:
         if isinstance(logger, TensorBoardLogger):
             yield logger.experiment
+
+
+def is_continued(trainer: Trainer) -> bool:
+    """Whether an earlier part of this run has logged into its directory."""
+    return bool(trainer.ckpt_path) and len(list(Path(trainer.default_root_dir).glob("events.out.tfevents.*"))) > 1
 
 
 def add_png(writer: SummaryWriter, tag: str, file: bytes, step: int = 0) -> None:

@@ -3,19 +3,24 @@
 import math
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 from lightning.pytorch import Callback, Trainer
+from PIL.Image import Image
 from torch import Tensor
 
 from xornet import checks, rundir
-from xornet.callbacks.pictures import boundary_pictures, grid, log_image, make_film, save
+from xornet.callbacks.pictures import boundary_pictures, log_image, make_film, save
 from xornet.epochs import run_length
+from xornet.history import Block
 from xornet.module import XORModule
 from xornet.network import append_ones, predict
-from xornet.plots import Image, boundary, gif, png
+from xornet.plots import Array, boundary, gif, png
+from xornet.tensorboard import is_continued
 
-LOOKS = 100  # of a run, evenly spaced, while nothing moves; more where something does
 MOVED = 0.05  # a frame for every such change of a prediction against the others
+RESTS = 5  # frames of a run in which nothing moves
 
 
 class DecisionBoundary(Callback):
@@ -23,49 +28,60 @@ class DecisionBoundary(Callback):
 
     A frame is drawn when a prediction on the table has changed by MOVED against the others since the last one, when a
     fifth of the run has passed without, and at both ends. `decision_boundary.png` and `.gif`; for N > 1 also examples
-    of fast, slow and unsolved networks: `examples.png`.
+    of fast, slow and unsolved networks: `examples.png`. The film of a resumed run begins where the run began.
 
     Args:
         images: how many frames at most; as they run out, a frame takes a larger change.
 
     """
 
+    every_n_epochs = math.inf  # the blocks tell where the weights have been
+
     def __init__(self, images: int = 25) -> None:
         remedy = "use callbacks.boundary=null for none"
         self.images = checks.integer("callbacks.boundary.images", images, 2, 1000, remedy)
+        self.shown: list[tuple[int, list[Tensor]]] = []  # epoch and weights of each frame
+
+    # Not by `state_dict`, of which Lightning warns when a run goes on without this callback.
+    def on_save_checkpoint(self, trainer: Trainer, module: XORModule, checkpoint: dict[str, Any]) -> None:
+        """Keep the frames, as the weights that they show."""
+        checkpoint["decision_boundary"] = self.shown
+
+    def on_load_checkpoint(self, trainer: Trainer, module: XORModule, checkpoint: dict[str, Any]) -> None:
+        """Go on after the frames of a checkpoint."""
+        self.shown = checkpoint.get("decision_boundary", [])
 
     def on_fit_start(self, trainer: Trainer, module: XORModule) -> None:
-        """Begin; only two inputs make a plane to draw on."""
-        self.film: boundary.Film | None = None
+        """Begin, with the frames of the run that goes on; only two inputs make a plane to draw on."""
+        self.film = make_film(module) if module.x.shape[1] == 2 else None
         self.frames: list[Image] = []
-        self.every_n_epochs: float = math.inf
-        if module.x.shape[1] == 2:
-            self.film = make_film(module)
-            self.longest = math.ceil(run_length(trainer) / LOOKS)
-            self.halvings = int(math.log2(self.longest))
-            self.every_n_epochs = max(1, self.longest >> self.halvings)
+        earlier, self.shown = self.shown, []
+        for epoch, weights in earlier:
+            self.show(trainer, module, epoch, weights, is_new=not is_continued(trainer))
 
     def on_train_start(self, trainer: Trainer, module: XORModule) -> None:
         """Draw the networks as they start."""
-        if self.film:
-            self.show(trainer, module, trainer.current_epoch, self.predictions(module))
+        if not self.shown:
+            self.show(trainer, module, trainer.current_epoch, present(module))
 
-    def on_train_epoch_end(self, trainer: Trainer, module: XORModule) -> None:
-        """Draw, if it has moved; look again sooner if it moves, later if not. The end is drawn anyway."""
-        epoch = trainer.current_epoch + 1
-        if epoch % self.every_n_epochs or epoch == trainer.max_epochs:
+    def on_train_batch_end(self, trainer: Trainer, module: XORModule, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Draw where it has moved."""
+        block: Block = outputs["block"]
+        if not self.film or not block.descent.epochs:
             return
-        now = self.predictions(module)
-        change = now - self.shown
-        moved = (change - change.mean()).abs().max().item() / self.threshold()  # a plane that only rises moves no line
-        rests = epoch - self.shown_epoch >= self.longest * LOOKS / 5
-        if len(self.frames) < self.images - 1 and (moved >= 1 or rests):
-            self.show(trainer, module, epoch, now)
-        # Halves of the longest interval: they end blocks where other callbacks, which look as often, end them anyway.
-        self.halvings += math.ceil(math.log2(moved)) if moved > 1.5 else -1 if moved < 0.5 else 0
-        early = math.ceil(math.log2(max(1, 8 * self.longest / epoch)))  # moves are short then
-        self.halvings = min(max(self.halvings, early, 0), int(math.log2(self.longest)))
-        self.every_n_epochs = max(1, self.longest >> self.halvings)
+        weights = block.descent.stacked()
+        errors = block.errors[:, :, 0, 0].cpu().numpy()
+        for k, epoch in enumerate(block.descent.epochs):
+            if self.is_due(epoch, errors[block.epochs.index(epoch)], run_length(trainer)):
+                self.show(trainer, module, epoch, [weight[..., k : k + 1].clone() for weight in weights])
+
+    def is_due(self, epoch: int, errors: Array, epochs: int) -> bool:
+        """Whether a frame is to be drawn: the first half of them at a change of MOVED, the others at more and more."""
+        used = len(self.frames) / (self.images - 1)
+        threshold = MOVED * 2 ** max(0.0, 8 * (used - 0.5))
+        change = errors - self.errors
+        moved = abs(change - change.mean()).max() >= threshold  # a plane that only rises moves no line
+        return used < 1 and (moved or epoch - self.shown[-1][0] >= epochs / RESTS)
 
     def on_fit_end(self, trainer: Trainer, module: XORModule) -> None:
         """Draw the end, and the film."""
@@ -73,27 +89,35 @@ class DecisionBoundary(Callback):
         for name, file in save(boundary_pictures(module, self.film), folder).items():
             log_image(file, trainer, name.removesuffix(".png"), trainer.current_epoch)
         if self.film:
-            self.frames.append(self.draw(module, trainer.current_epoch, self.predictions(module)))
+            self.frames.append(self.draw(module, trainer.current_epoch, present(module)))
             rundir.write(Path(folder, "decision_boundary.gif"), partial(Path.write_bytes, data=gif(self.frames)))
 
-    def threshold(self) -> float:
-        """The change that makes a frame: MOVED for the first half of the frames, then more and more."""
-        used = len(self.frames) / (self.images - 1)
-        return MOVED * float(2 ** max(0.0, 8 * (used - 0.5)))
+    def show(self, trainer: Trainer, module: XORModule, epoch: int, weights: list[Tensor], is_new: bool = True) -> None:
+        """Show the boundary that these weights make at `epoch`; in TensorBoard, if it is new there."""
+        if not self.film:
+            return
+        self.shown.append((epoch, weights))
+        self.errors = table_errors(module, weights)
+        self.frames.append(self.draw(module, epoch, weights))
+        if is_new:
+            log_image(png(self.frames[-1]), trainer, "decision_boundary", epoch)
 
-    def predictions(self, module: XORModule) -> Tensor:
-        """What network 0 predicts on the table, (P, O)."""
-        weights = [weight.detach()[..., :1] for weight in module.ensemble.weights]
-        return predict(weights, append_ones(module.x), module.ensemble.activation)[..., 0]
-
-    def show(self, trainer: Trainer, module: XORModule, epoch: int, predictions: Tensor) -> None:
-        """Show the present boundary."""
-        self.frames.append(self.draw(module, epoch, predictions))
-        log_image(png(self.frames[-1]), trainer, "decision_boundary", epoch)
-        self.shown, self.shown_epoch = predictions, epoch
-
-    def draw(self, module: XORModule, epoch: int, predictions: Tensor) -> Image:
-        """The present boundary, with epoch and loss in its title."""
+    def draw(self, module: XORModule, epoch: int, weights: list[Tensor]) -> Image:
+        """The boundary that these weights make, with epoch and loss in its title."""
         assert self.film
-        loss = (predictions - module.y).square().mean().item()
-        return self.film.frame(grid(module, 0), f"{boundary.BOUNDARY_TITLE}\nepoch {epoch:,}, loss {loss:.4f}")
+        on_cpu = [weight.cpu().float() for weight in weights]
+        z = boundary.boundary_grid(lambda x: predict(on_cpu, append_ones(x), module.ensemble.activation)[..., 0])
+        return self.film.frame(z, f"epoch {epoch:,}, loss {np.square(table_errors(module, weights)).mean():.4f}")
+
+
+def present(module: XORModule) -> list[Tensor]:
+    """Network 0's weights now, one (I + 1, H, 1) tensor a layer."""
+    return [weight.detach()[..., :1].clone() for weight in module.ensemble.weights]
+
+
+def table_errors(module: XORModule, weights: list[Tensor]) -> Array:
+    """Return ŷ - y (P,) of one network's weights."""
+    like = module.ensemble.weights[0]
+    weights = [weight.to(like) for weight in weights]  # of a checkpoint, from another device
+    predictions = predict(weights, append_ones(module.x), module.ensemble.activation)[..., 0]
+    return (predictions - module.y)[:, 0].cpu().numpy()

@@ -10,12 +10,13 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch.utils.tensorboard.summary import hparams
 
 from xornet import checks
+from xornet.descent import SAMPLE
 from xornet.epochs import run_length
 from xornet.history import CURVE_POINTS
 from xornet.jobs import read_overrides
-from xornet.module import SAMPLE, XORModule
+from xornet.module import XORModule
 from xornet.results import evaluate, per_network
-from xornet.tensorboard import add_graph, writers
+from xornet.tensorboard import add_graph, is_continued, writers
 
 
 class Curves(Callback):
@@ -32,7 +33,7 @@ class Curves(Callback):
 
     def on_train_start(self, trainer: Trainer, module: XORModule) -> None:
         """Pass over what an earlier run in this directory has logged already."""
-        if trainer.current_epoch and len(list(Path(trainer.default_root_dir).glob("events.out.tfevents.*"))) > 1:
+        if is_continued(trainer):
             self.logged = trainer.current_epoch - 1
 
     def on_train_batch_end(self, trainer: Trainer, module: XORModule, outputs: Any, batch: Any, batch_idx: int) -> None:

@@ -1,15 +1,17 @@
 """The sheet's two pictures, into the run directory and into TensorBoard."""
 
 from collections.abc import Iterable, Iterator
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 
+import numpy as np
 from lightning.pytorch import Callback, Trainer
 from matplotlib.figure import Figure
+from PIL.Image import Image
 
 from xornet import rundir
 from xornet.module import XORModule
-from xornet.plots import Array, Image, boundary, curves, pixels, png
+from xornet.plots import Array, boundary, curves, drawn, png
 from xornet.results import per_network
 from xornet.tensorboard import add_png, writers
 
@@ -22,28 +24,24 @@ class LossCurve(Callback):
 
     def on_fit_end(self, trainer: Trainer, module: XORModule) -> None:
         """Draw."""
-        files = save(curve_pictures(module), trainer.default_root_dir)
+        figures = curve_figures(module)
+        files = save({name: drawn(figure) for name, figure in figures.items()}, trainer.default_root_dir)
         if files and any(writers(trainer)):
-            logarithmic = png(pixels(curves.loss_curve(*loss_arguments(module), yscale="log")))
             log_image(files["loss_curve.png"], trainer, "loss_curve", trainer.current_epoch)
+            figures["loss_curve.png"].axes[0].set_yscale("log")  # where late progress shows
+            logarithmic = png(drawn(figures["loss_curve.png"]))
             log_image(logarithmic, trainer, "loss_curve_log", trainer.current_epoch)
 
 
-def loss_arguments(module: XORModule) -> tuple[Array, Array, Array]:
-    """What a loss curve is drawn from."""
-    epochs, losses, singles = (module.history.curve[name].numpy() for name in ("epochs", "losses", "singles"))
-    return epochs, losses, singles
-
-
-def curve_pictures(module: XORModule) -> dict[str, Image]:
-    """The pictures of a run's curves, by file name: none if it has no curve."""
+def curve_figures(module: XORModule) -> dict[str, Figure]:
+    """The figures of a run's curves, by file name: none if it has no curve."""
     curve = {name: values.numpy() for name, values in module.history.curve.items()}
     if not curve:
         return {}
-    pictures = {"loss_curve.png": pixels(curves.loss_curve(*loss_arguments(module)))}
+    figures = {"loss_curve.png": curves.loss_curve(curve["epochs"], curve["losses"], curve["singles"])}
     if len(module.ensemble) > 1:
-        pictures["solved.png"] = pixels(curves.solved_share(curve["epochs"], curve["solved"]))
-    return pictures
+        figures["solved.png"] = curves.solved_share(curve["epochs"], curve["solved"])
+    return figures
 
 
 def boundary_pictures(module: XORModule, film: boundary.Film | None = None) -> dict[str, Image]:
@@ -53,13 +51,20 @@ def boundary_pictures(module: XORModule, film: boundary.Film | None = None) -> d
     film = film or make_film(module)
     pictures = {"decision_boundary.png": film.frame(grid(module, 0), boundary.BOUNDARY_TITLE)}
     if len(module.ensemble) > 1:
-        pictures["examples.png"] = pixels(boundaries(module, examples(module)))
+        pictures["examples.png"] = drawn(boundaries(module, examples(module)))
     return pictures
 
 
 def make_film(module: XORModule) -> boundary.Film:
-    """What draws one boundary after another."""
-    return boundary.Film(module.x.cpu().numpy(), module.y.cpu().numpy())
+    """What draws one boundary after another: made once for the jobs of a sweep."""
+    return film(*(tuple(map(tuple, table.tolist())) for table in (module.x, module.y)))
+
+
+@lru_cache(1)
+def film(*table: tuple[tuple[float, ...], ...]) -> boundary.Film:
+    """A film of one truth table, x and y."""
+    x, y = map(np.array, table)
+    return boundary.Film(x, y)
 
 
 def boundaries(module: XORModule, networks: Iterable[tuple[int, str]]) -> Figure:

@@ -5,14 +5,13 @@ from matplotlib.figure import Figure
 from xornet.plots import Array
 
 
-def loss_curve(epochs: Array, losses: Array, singles: Array, yscale: str = "linear") -> Figure:
+def loss_curve(epochs: Array, losses: Array, singles: Array) -> Figure:
     """The sheet's first picture: loss against epoch; the median and, where networks differ, the band and single ones.
 
     Args:
         epochs: (S,)
         losses: (S, 3), the 10%, 50% and 90% quantiles over the networks; all equal for one network.
         singles: (S, M), the losses of a few networks, drawn thinly through the band.
-        yscale: linear, or log, where late progress shows.
 
     """
     figure = Figure(figsize=(6.4, 4.8))
@@ -24,7 +23,7 @@ def loss_curve(epochs: Array, losses: Array, singles: Array, yscale: str = "line
         thin = axes.plot(epochs, singles, color="0.35", linewidth=0.6)
         thin[0].set_label("single networks")
         axes.legend()
-    axes.set(xlabel="Epochs", ylabel="Loss", title="Training Loss Curve", yscale=yscale)
+    axes.set(xlabel="Epochs", ylabel="Loss", title="Training Loss Curve")
     return figure
 
 

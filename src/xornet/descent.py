@@ -1,0 +1,41 @@
+"""Where gradient descent has been: the weights at some epochs of a block."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from xornet.epochs import LARGEST_BLOCK
+
+SAMPLE = 500  # networks, the first ones, stand for a large ensemble where every one would cost more than it shows
+LARGEST = 2**22  # numbers that a descent may hold for a block of 1,000 epochs (16 MiB in float32)
+
+
+class Descent:
+    """Network 0's weights at every n-th epoch, before its update, and those of SAMPLE networks at the last epoch.
+
+    Args:
+        weights: one (I + 1, H, N) tensor a layer.
+        every: n, unless the networks are so large that n must be a multiple of it.
+
+    """
+
+    def __init__(self, weights: Sequence[Tensor], every: int) -> None:
+        self.weights = [weight.detach() for weight in weights]
+        most = max(1, LARGEST // max(1, sum(weight[..., 0].numel() for weight in weights)))
+        self.every = every * -(-LARGEST_BLOCK // (every * most))
+        self.epochs: list[int] = []
+        self.moments: list[list[Tensor]] = []
+        self.last: list[Tensor] = []
+
+    def note(self, epoch: int, is_last: bool) -> None:
+        """Note the weights, before the update of `epoch`, if it is time."""
+        if epoch % self.every == 0:
+            self.epochs.append(epoch)
+            self.moments.append([weight[..., 0].clone() for weight in self.weights])
+        if is_last:
+            self.last = [weight[..., :SAMPLE].clone() for weight in self.weights]
+
+    def stacked(self) -> list[Tensor]:
+        """Network 0 at each of `epochs`, as if they were networks: one (I + 1, H, N) tensor a layer."""
+        return [torch.stack(layer, -1) for layer in zip(*self.moments, strict=True)]
