@@ -7,7 +7,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from xornet import conf, errors
-from xornet.callbacks.pictures import boundary_pictures, curve_figures, save
+from xornet.callbacks.pictures import boundary_pictures, curve_figures, save, unit_pictures
 from xornet.plots import drawn
 from xornet.results import describe, write_results
 from xornet.runs import load
@@ -21,7 +21,7 @@ def main(cfg: DictConfig) -> None:
     module, epochs = load(cfg.ckpt_path)
     folder = HydraConfig.get().runtime.output_dir
     curves = {name: drawn(figure) for name, figure in curve_figures(module).items()}
-    save(curves | boundary_pictures(module), folder)
+    save(curves | boundary_pictures(module) | unit_pictures(module), folder)
     results = write_results(module, epochs, folder)
     for point, target, predictions in zip(module.x, module.y, module.predictions(), strict=True):
         bits = " ".join(str(int(bit)) for bit in point)

@@ -50,7 +50,7 @@ def test_an_ensemble_leaves_its_own_pictures_and_a_single_network_does_not(comma
 
 def test_frames_never_exceed_their_number_and_always_show_both_ends(command: Command) -> None:
     run = command("optimizer=adam", "optimizer.lr=0.1", "trainer.max_epochs=1000", "callbacks.boundary.images=5")
-    images = events.read(run.folder).Images("decision_boundary")
+    images = events.read(run.folder).Images("train_pictures/decision_boundary")
     assert {(image.width, image.height) for image in images} == {(640, 480)}
     steps = [image.step for image in images]
     assert len(steps) == 5  # there would be more: the table is learnt

@@ -61,6 +61,7 @@ def check_files(run: Run) -> None:
         "loss_curve.png",
         "decision_boundary.png",
         "decision_boundary.gif",
+        "hidden_units.png",
         "checkpoints/last.ckpt",
         "xornet.pt",
         "hparams.yaml",
@@ -73,7 +74,7 @@ def check_files(run: Run) -> None:
     with PIL.Image.open(film) as frames:
         assert frames.info["loop"] == 0  # for ever
         shown = len(list(PIL.ImageSequence.Iterator(frames)))
-    assert shown == len(events.read(run.folder).Images("decision_boundary"))
+    assert shown == len(events.read(run.folder).Images("train_pictures/decision_boundary"))
 
     sheet = SheetNet()  # the weights serve without this project
     sheet.load_state_dict(torch.load(run.folder / "xornet.pt", weights_only=True))
@@ -93,14 +94,14 @@ def check_curves(run: Run) -> None:
     assert set(log.Tags()["scalars"]) == {
         "train/loss",
         "train/accuracy",
-        *(f"predictions/{point}" for point in ("00", "01", "10", "11")),
-        *(f"gradients/{layer}" for layer in ("hidden", "output")),
-        *(f"final/{metric}" for metric in ("loss", "accuracy", "solved", "solved_epoch")),
+        *(f"train/prediction_{point}" for point in ("00", "01", "10", "11")),
+        *(f"update/{what}/{layer}" for what in ("gradient_norm", "ratio") for layer in ("hidden", "output")),
+        *(f"trained/{metric}" for metric in ("loss", "accuracy", "solved", "solved_epoch")),
     }
     accuracy = events.scalar(run.folder, "train/accuracy")
     solved = run.metrics["solved_epoch"]
     assert all((value == 1) == (epoch >= solved) for epoch, value in accuracy.items())
-    assert events.scalar(run.folder, "predictions/01")[19980] == pytest.approx(run.metrics["predictions"][1], abs=1e-3)
+    assert events.scalar(run.folder, "train/prediction_01")[19980] == pytest.approx(run.metrics["predictions"][1], abs=1e-3)
     # the first and the last gradient, by autograd on the network as it started and as it ended
     torch.manual_seed(452582093)
     start, end = SheetNet(), SheetNet()
@@ -109,21 +110,23 @@ def check_curves(run: Run) -> None:
         torch.nn.MSELoss()(sheet(X), Y).backward()
         for layer in ("hidden", "output"):
             gradient = torch.cat([p.grad.flatten() for p in getattr(sheet, layer).parameters()])
-            norms = events.scalar(run.folder, f"gradients/{layer}")
+            norms = events.scalar(run.folder, f"update/gradient_norm/{layer}")
             assert list(norms) == list(range(0, 20001, 200))
             assert norms[epoch] == pytest.approx(gradient.norm().item(), rel=1e-4)
 
-    frames = [image.step for image in log.Images("decision_boundary")]
+    frames = [image.step for image in log.Images("train_pictures/decision_boundary")]
     assert (frames[0], frames[-1]) == (0, 20000)
     assert 10 < len(frames) <= 25
     leaving = [epoch for epoch in frames if 5000 <= epoch < 10000]  # the plateau
     assert len(leaving) > len(frames) / 3  # in a quarter of the time
     assert max(b - a for a, b in pairwise(frames)) <= 4200
-    for tag in ("loss_curve", "loss_curve_log"):
-        assert [image.step for image in log.Images(tag)] == [20000]
-    assert {f"weights/{layer}" for layer in ("hidden", "output")} == set(log.Tags()["histograms"])
+    for tag in ("loss_curve", "loss_curve_log", "hidden_units"):
+        assert [image.step for image in log.Images(f"train_pictures/{tag}")] == [20000]
+    groups = ("weights", "weights_gradients")
+    assert {f"{group}/{layer}" for group in groups for layer in ("hidden", "output")} == set(log.Tags()["histograms"])
     assert log.Tags()["graph"] is True
-    text = log.Tensors("config/text_summary")[0].tensor_proto.string_val[0].decode()
+    text = log.Tensors("run/text_summary")[-1].tensor_proto.string_val[0].decode()
+    assert text.startswith("### Can gradient descent teach a 2-4-1 sigmoid network XOR?\n\n- Solved at epoch ")
     assert "lr: 0.1" in text
     assert "max_epochs: 20000" in text
     hparams = log.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
@@ -232,7 +235,7 @@ def test_counters_checkpoint_and_axis_agree_at_odd_lengths(command: Command, epo
     loss = events.scalar(run.folder, "train/loss")
     every = 2 if epochs > 1000 else 1
     assert list(loss) == list(range(0, epochs, every))
-    images = [image.step for image in events.read(run.folder).Images("decision_boundary")]
+    images = [image.step for image in events.read(run.folder).Images("train_pictures/decision_boundary")]
     assert images[0] == 0
     assert images[-1] == epochs
     assert len(images) <= 25
@@ -282,8 +285,8 @@ def test_experiment_population_asks_a_thousand_networks(command: Command) -> Non
     assert len((run.folder / "networks.csv").read_text().splitlines()) == 1001
     log = events.read(run.folder)
     assert {"train/loss", "train/loss_q10", "train/loss_q90", "train/solved"} <= set(log.Tags()["scalars"])
-    assert {"networks/loss", "networks/solved_epoch"} <= set(log.Tags()["histograms"])
-    solved = events.scalar(run.folder, "final/solved")
+    assert {"trained/losses", "trained/solved_epochs"} <= set(log.Tags()["histograms"])
+    solved = events.scalar(run.folder, "trained/solved")
     assert list(solved.values()) == pytest.approx([run.metrics["solved"]])
 
 

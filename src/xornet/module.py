@@ -14,7 +14,6 @@ from xornet import checks
 from xornet.backprop import backpropagate
 from xornet.checkpoint import check_same_run
 from xornet.compiled import check_compile, compiling_pays
-from xornet.descent import SAMPLE
 from xornet.epochs import block_length, count_epochs, run_length
 from xornet.history import Block, History
 from xornet.network import Ensemble, XORNet, layer_names
@@ -154,13 +153,10 @@ class XORModule(LightningModule):
         return self.ensemble.network(i)
 
     @torch.no_grad()
-    def gradient_norms(self) -> dict[str, float]:
-        """The norm of ∂L/∂W of each layer at the present weights, averaged over (SAMPLE of) the networks."""
-        weights = [weight[..., :SAMPLE] for weight in self.ensemble.weights]
-        _, gradients = backpropagate(weights, self.x, self.y, self.ensemble.activation)
-        norms = [gradient.flatten(0, 1).norm(dim=0) for gradient in gradients]
-        means = [norm[norm.isfinite()].mean().item() for norm in norms]  # not of networks that are lost
-        return dict(zip(self.layers, means, strict=True))
+    def gradients(self, networks: int) -> list[Tensor]:
+        """∂L/∂W of each layer at the present weights, of at most the first `networks` networks."""
+        weights = [weight[..., :networks] for weight in self.ensemble.weights]
+        return backpropagate(weights, self.x, self.y, self.ensemble.activation)[1]
 
     @torch.no_grad()
     def predictions(self) -> Tensor:

@@ -118,12 +118,17 @@ def append_ones(a: Tensor) -> Tensor:
 
 def predict(weights: Sequence[Tensor], x: Tensor, activation: str) -> Tensor:
     """Predictions (P, O, N) of the stacked `weights` at [x; 1] (P, I + 1)."""
+    return torch.sigmoid(last_sum(weights, x, activation))
+
+
+def last_sum(weights: Sequence[Tensor], x: Tensor, activation: str) -> Tensor:
+    """Z (P, H, N) of the last of the stacked `weights` at [x; 1] (P, I + 1)."""
     first, *rest = weights
     # The first layer's inputs are the same for all networks: one plain matrix product.
     z = (x @ first.flatten(1)).view(len(x), *first.shape[1:])
     for weight in rest:
         z = multiply(append_ones(ACTIVATIONS[activation].sigma(z)), weight)
-    return torch.sigmoid(z)
+    return z
 
 
 def multiply(a: Tensor, b: Tensor) -> Tensor:

@@ -79,7 +79,9 @@ def wilson(successes: int, trials: int) -> tuple[float, float]:
 
 
 def describe(results: dict[str, Any], networks: int, epochs: int) -> str:
-    """Return what `evaluate` found of an ensemble, in words that claim no more than was measured."""
+    """Return what `evaluate` found, in words that claim no more than was measured."""
+    if networks == 1:
+        return describe_one(results, epochs)
     low, high = results["solved_interval"]
     solved = round(results["solved"] * networks)
     share = f"{solved / networks:.1%} (95% interval {low:.1%} to {high:.1%})"
@@ -96,6 +98,15 @@ def describe(results: dict[str, Any], networks: int, epochs: int) -> str:
         where = "seed={seed} at epoch {epoch:,}".format(**results["first_lost"])
         lines.append(f"Lost to nan: {results['lost']:,} of them, first {where}")
     return "\n".join(lines)
+
+
+def describe_one(results: dict[str, Any], epochs: int) -> str:
+    """Return what `evaluate` found of one network."""
+    when = results["solved_epoch"]
+    ever = f"Not solved within {epochs:,} epochs" if when is None else f"Solved at epoch {when:,}"
+    unlearnt = ", but not after the last epoch" if when is not None and not results["solved"] else ""
+    end = f"Loss after {epochs:,} epochs: {results['loss']:.4f}, {results['accuracy']:.0%} of the points learnt"
+    return f"{ever}{unlearnt}\n{end}"
 
 
 def describe_now(module: XORModule) -> str:

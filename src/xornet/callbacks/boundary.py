@@ -87,7 +87,7 @@ class DecisionBoundary(Callback):
         """Draw the end, and the film."""
         folder = trainer.default_root_dir
         for name, file in save(boundary_pictures(module, self.film), folder).items():
-            log_image(file, trainer, name.removesuffix(".png"), trainer.current_epoch)
+            log_image(file, trainer, name, trainer.current_epoch)
         if self.film:
             self.frames.append(self.draw(module, trainer.current_epoch, present(module)))
             rundir.write(Path(folder, "decision_boundary.gif"), partial(Path.write_bytes, data=gif(self.frames)))

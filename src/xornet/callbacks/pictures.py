@@ -10,8 +10,10 @@ from matplotlib.figure import Figure
 from PIL.Image import Image
 
 from xornet import rundir
+from xornet.backprop import ACTIVATIONS
 from xornet.module import XORModule
-from xornet.plots import Array, boundary, curves, drawn, png
+from xornet.network import append_ones, last_sum
+from xornet.plots import Array, boundary, curves, drawn, png, units
 from xornet.results import per_network
 from xornet.tensorboard import add_png, writers
 
@@ -42,6 +44,38 @@ def curve_figures(module: XORModule) -> dict[str, Figure]:
     if len(module.ensemble) > 1:
         figures["solved.png"] = curves.solved_share(curve["epochs"], curve["solved"])
     return figures
+
+
+class HiddenUnits(Callback):
+    """Draws what each hidden unit of network 0 does when a run ends: `hidden_units.png`."""
+
+    def on_fit_end(self, trainer: Trainer, module: XORModule) -> None:
+        """Draw."""
+        for name, file in save(unit_pictures(module), trainer.default_root_dir).items():
+            log_image(file, trainer, name, trainer.current_epoch)
+
+
+def unit_pictures(module: XORModule) -> dict[str, Image]:
+    """The picture of network 0's hidden units, by file name: none if the inputs are not two."""
+    if module.x.shape[1] != 2:
+        return {}
+    x, y = module.x.cpu().numpy(), module.y.cpu().numpy()
+    layers = [weight.detach()[..., :1].cpu() for weight in module.ensemble.weights]
+    lines = layers[0][..., 0].T.numpy()
+    if len(layers) == 1:
+        return {"hidden_units.png": drawn(units.no_line(lines[0], x, y))}
+    onward = layers[1][:-1, :, 0]  # (H, O), or (H, H') where there is another hidden layer
+    signed = len(layers) == 2
+    z = last_sum(layers[:-1], append_ones(module.x.cpu()), module.ensemble.activation)
+    space = ACTIVATIONS[module.ensemble.activation].sigma(z)[..., 0]
+    known = units.Units(
+        lines,
+        (onward[:, 0] if signed else onward.norm(dim=1)).numpy(),
+        space.numpy(),
+        layers[-1][:, 0, 0].numpy(),
+        signed,
+    )
+    return {"hidden_units.png": drawn(units.hidden_units(known, x, y))}
 
 
 def boundary_pictures(module: XORModule, film: boundary.Film | None = None) -> dict[str, Image]:
@@ -103,7 +137,7 @@ def save(pictures: dict[str, Image], folder: str | Path) -> dict[str, bytes]:
     return files
 
 
-def log_image(file: bytes, trainer: Trainer, tag: str, epoch: int) -> None:
+def log_image(file: bytes, trainer: Trainer, name: str, epoch: int) -> None:
     """Write a PNG file into TensorBoard, if it is a logger of this run."""
     for writer in writers(trainer):
-        add_png(writer, tag, file, epoch)
+        add_png(writer, f"train_pictures/{name.removesuffix('.png')}", file, epoch)

@@ -1,0 +1,77 @@
+"""The loss surface around the path that gradient descent has taken."""
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from lightning.pytorch import Callback, Trainer
+from torch import Tensor
+
+from xornet.callbacks.pictures import log_image, save
+from xornet.history import CURVE_POINTS, Block
+from xornet.module import XORModule
+from xornet.network import append_ones, predict
+from xornet.plots import Array, drawn, surface
+
+GRID = 61  # points along each direction
+LARGEST = 2**22  # numbers of a path; a larger network's has fewer epochs
+
+
+class LossSurface(Callback):
+    """Draws network 0's loss over the plane of its path when a run ends, and the path on it: `loss_surface.png`.
+
+    The plane is that of the two leading principal directions of the path, the weights as they are (no normalisation of
+    filters): plateau and valley have the extent that descent has found them to have.
+    """
+
+    every_n_epochs = math.inf  # the blocks tell where the weights have been
+
+    def __init__(self) -> None:
+        self.path: dict[int, Tensor] = {}  # the weights (K,) before the update of an epoch
+
+    def on_save_checkpoint(self, trainer: Trainer, module: XORModule, checkpoint: dict[str, Any]) -> None:
+        """Keep the path."""
+        checkpoint["loss_surface"] = self.path
+
+    def on_load_checkpoint(self, trainer: Trainer, module: XORModule, checkpoint: dict[str, Any]) -> None:
+        """Go on with the path of a checkpoint."""
+        self.path = checkpoint.get("loss_surface", {})
+
+    def on_train_batch_end(self, trainer: Trainer, module: XORModule, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Note where the weights have been."""
+        block: Block = outputs["block"]
+        for epoch, layers in zip(block.descent.epochs, block.descent.moments, strict=True):
+            self.path[epoch] = torch.cat([layer.flatten() for layer in layers]).cpu()
+        most = max(2, min(CURVE_POINTS, LARGEST // max(1, sum(weight.numel() for weight in layers_of(module)))))
+        while len(self.path) > most:  # every second one is enough
+            self.path = dict(list(self.path.items())[::2])
+
+    def on_fit_end(self, trainer: Trainer, module: XORModule) -> None:
+        """Draw."""
+        here = torch.cat([layer.flatten() for layer in layers_of(module)]).cpu()
+        path = {**self.path, trainer.current_epoch: here}
+        weights = torch.stack(list(path.values())).double().numpy()
+        if len(path) < 3 or not np.ptp(weights, axis=0).any():
+            return  # no path, no plane
+        plane = surface.plane(weights)
+        first, second = plane.ticks(GRID)
+        losses = np.stack([row_losses(module, plane, first, place) for place in second])
+        figure = surface.loss_surface(plane, np.array(list(path), dtype=float), first, second, losses)
+        for name, file in save({"loss_surface.png": drawn(figure)}, trainer.default_root_dir).items():
+            log_image(file, trainer, name, trainer.current_epoch)
+
+
+def layers_of(module: XORModule) -> list[Tensor]:
+    """Network 0's weights now, one (I + 1, H) tensor a layer."""
+    return [weight.detach()[..., 0] for weight in module.ensemble.weights]
+
+
+def row_losses(module: XORModule, plane: surface.Plane, first: Array, second: float) -> Array:
+    """The loss (G,) of the networks at `first` along one direction and `second` along the other."""
+    flat = plane.centre + first[:, None] * plane.directions[0] + second * plane.directions[1]  # (G, K)
+    layers = layers_of(module)
+    parts = torch.from_numpy(flat.T).to(module.x).split([layer.numel() for layer in layers])
+    stacked = [part.reshape(*layer.shape, len(first)) for part, layer in zip(parts, layers, strict=True)]
+    predictions = predict(stacked, append_ones(module.x), module.ensemble.activation)
+    return (predictions - module.y[:, :, None]).square().mean((0, 1)).double().cpu().numpy()
