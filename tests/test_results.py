@@ -84,6 +84,17 @@ def test_an_ensemble_is_described_in_words_that_claim_no_more_than_was_measured(
     ]
 
 
+def test_the_verdict_on_one_network_claims_no_more_than_was_measured() -> None:
+    solved = {"solved": True, "solved_epoch": 6412, "loss": 0.00217, "accuracy": 1.0}
+    end = "\nLoss after 20,000 epochs: "
+    assert describe(solved, 1, 20000) == f"Solved at epoch 6,412{end}0.0022, 100% of the points learnt"
+    forgot = solved | {"solved": False, "loss": 0.2, "accuracy": 0.75}
+    lost = f"Solved at epoch 6,412, but not after the last epoch{end}0.2000, 75% of the points learnt"
+    assert describe(forgot, 1, 20000) == lost
+    never = forgot | {"solved_epoch": None, "accuracy": 0.5}
+    assert describe(never, 1, 20000) == f"Not solved within 20,000 epochs{end}0.2000, 50% of the points learnt"
+
+
 def test_the_gradient_norm_of_an_ensemble_is_the_mean_over_its_networks(tmp_path: Path) -> None:
     _, module = fit(tmp_path, 5, networks=4, seed=3)
     norms = []

@@ -101,7 +101,9 @@ def check_curves(run: Run) -> None:
     accuracy = events.scalar(run.folder, "train/accuracy")
     solved = run.metrics["solved_epoch"]
     assert all((value == 1) == (epoch >= solved) for epoch, value in accuracy.items())
-    assert events.scalar(run.folder, "train/prediction_01")[19980] == pytest.approx(run.metrics["predictions"][1], abs=1e-3)
+    assert events.scalar(run.folder, "train/prediction_01")[19980] == pytest.approx(
+        run.metrics["predictions"][1], abs=1e-3
+    )
     # the first and the last gradient, by autograd on the network as it started and as it ended
     torch.manual_seed(452582093)
     start, end = SheetNet(), SheetNet()

@@ -56,7 +56,7 @@ class Card(Callback):
         parts = [
             f"### {self.question}" if self.question else "",
             "\n".join(f"- {line}" for line in verdict.splitlines()),
-            "\n".join(["| | |", "|---|---|", *rows]),
+            "\n".join(["| key | value |", "|---|---|", *rows]),
             f"```yaml\n{composed.read_text()}```" if composed.exists() else "",
         ]
         return "\n\n".join(part for part in parts if part)

@@ -60,22 +60,25 @@ def unit_pictures(module: XORModule) -> dict[str, Image]:
     if module.x.shape[1] != 2:
         return {}
     x, y = module.x.cpu().numpy(), module.y.cpu().numpy()
-    layers = [weight.detach()[..., :1].cpu() for weight in module.ensemble.weights]
-    lines = layers[0][..., 0].T.numpy()
-    if len(layers) == 1:
-        return {"hidden_units.png": drawn(units.no_line(lines[0], x, y))}
+    if module.layers == ["output"]:
+        line = module.ensemble.weights[0].detach()[:, 0, 0].cpu().numpy()
+        return {"hidden_units.png": drawn(units.no_line(line, x, y))}
+    return {"hidden_units.png": drawn(units.hidden_units(units_of(module), x, y))}
+
+
+def units_of(module: XORModule) -> units.Units:
+    """Network 0's hidden units."""
+    layers = [weight.detach()[..., :1].cpu().double() for weight in module.ensemble.weights]
     onward = layers[1][:-1, :, 0]  # (H, O), or (H, H') where there is another hidden layer
     signed = len(layers) == 2
-    z = last_sum(layers[:-1], append_ones(module.x.cpu()), module.ensemble.activation)
-    space = ACTIVATIONS[module.ensemble.activation].sigma(z)[..., 0]
-    known = units.Units(
-        lines,
-        (onward[:, 0] if signed else onward.norm(dim=1)).numpy(),
-        space.numpy(),
-        layers[-1][:, 0, 0].numpy(),
-        signed,
+    z = last_sum(layers[:-1], append_ones(module.x.cpu().double()), module.ensemble.activation)
+    return units.Units(
+        lines=layers[0][..., 0].T.numpy(),
+        weights=(onward[:, 0] if signed else onward.norm(dim=1)).numpy(),
+        space=ACTIVATIONS[module.ensemble.activation].sigma(z)[..., 0].numpy(),
+        output=layers[-1][:, 0, 0].numpy(),
+        signed=signed,
     )
-    return {"hidden_units.png": drawn(units.hidden_units(known, x, y))}
 
 
 def boundary_pictures(module: XORModule, film: boundary.Film | None = None) -> dict[str, Image]:

@@ -1,0 +1,91 @@
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import Command, fit
+from lightning.pytorch import Callback, Trainer
+from oracle import X, Y
+
+from xornet.callbacks.surface import LossSurface, row_losses
+from xornet.checkpoint import LastCheckpoint
+from xornet.module import XORModule
+from xornet.plots.surface import MARKS, loss_surface, marks, plane
+
+ADAM = partial(torch.optim.Adam, lr=0.05)
+
+
+def test_the_plane_of_a_flat_path_holds_all_of_it() -> None:
+    angle = np.linspace(0, 3, 50)
+    bent = (
+        np.c_[5 * np.cos(angle), 2 * np.sin(angle)] @ np.linalg.qr(np.random.default_rng(0).normal(size=(17, 2)))[0].T
+    )
+    found = plane(bent + 1)
+    np.testing.assert_allclose(found.path @ found.directions + found.centre, bent + 1, atol=1e-12)
+    assert found.shares.sum() == pytest.approx(1)
+    first, second = found.ticks(11)
+    for ticks, place in ((first, found.path[:, 0]), (second, found.path[:, 1])):
+        assert ticks[0] < place.min() < place.max() < ticks[-1]
+    assert np.ptp(first) == pytest.approx(np.ptp(second))  # a step is as long in both directions
+
+
+def test_the_losses_are_those_of_the_networks_that_stand_there(tmp_path: Path) -> None:
+    seen = LossSurface()
+    _, module = fit(tmp_path, 60, [seen], optimizer=ADAM, seed=1)
+    weights = torch.stack(list(seen.path.values())).double().numpy()
+    found = plane(weights)
+    first = np.array([-1.0, 0.0, 2.0])
+    losses = row_losses(module, found, first, 0.5)
+    for along, loss in zip(first, losses, strict=True):
+        flat = torch.from_numpy(found.centre + along * found.directions[0] + 0.5 * found.directions[1]).float()
+        net = module.network(0)
+        hidden, output = flat[:12].reshape(3, 4), flat[12:].reshape(5, 1)
+        state = {
+            "hidden.weight": hidden[:-1].T,
+            "hidden.bias": hidden[-1],
+            "output.weight": output[:-1].T,
+            "output.bias": output[-1],
+        }
+        net.load_state_dict(state)
+        assert loss == pytest.approx(torch.nn.MSELoss()(net(X), Y).item(), rel=1e-5)
+
+
+def test_the_marks_are_the_ends_of_the_path_and_places_about_as_far_apart() -> None:
+    path = np.c_[np.linspace(0, 10, 1001) ** 2, np.zeros(1001)]
+    chosen = marks(path, np.arange(1001.0))
+    assert len(chosen) == MARKS
+    assert [chosen[0][1], chosen[-1][1]] == [0, 1000]
+    steps = np.diff([place[0] for place, _ in chosen])
+    assert steps.min() > 0.8 * steps.max()
+    assert [epoch for _, epoch in marks(np.ones((5, 2)).cumsum(0)[[0, 1, 1, 1, 1]], np.arange(5.0))] == [0, 4]
+
+
+def test_a_surface_is_drawn_when_asked_for_and_its_axes_say_what_they_show(command: Command) -> None:
+    run = command("callbacks=loss_surface", "trainer.max_epochs=50")
+    assert (run.folder / "loss_surface.png").read_bytes().startswith(b"\x89PNG")
+    without = command("trainer.max_epochs=50")
+    assert not (without.folder / "loss_surface.png").exists()
+    path = np.random.default_rng(0).normal(size=(20, 5)).cumsum(0)
+    found = plane(path)
+    ticks = np.linspace(-9, 9, 7)
+    axes, bar = loss_surface(found, np.arange(20.0), ticks, ticks, np.exp(np.add.outer(ticks, ticks) / 9)).axes
+    assert axes.get_xlabel() == f"along the first principal direction ({found.shares[0]:.1%} of the path's variance)"
+    assert bar.get_ylabel() == "loss"
+
+
+def test_the_surface_of_a_resumed_run_is_the_uninterrupted_runs(tmp_path: Path) -> None:
+    class Stop(Callback):
+        every_n_epochs = 150
+
+        def on_train_epoch_end(self, trainer: Trainer, pl_module: XORModule) -> None:
+            trainer.should_stop = trainer.current_epoch + 1 == 150
+
+    def picture(name: str, *callbacks: Callback, ckpt_path: Path | None = None) -> bytes:
+        drawing = [LossSurface(), LastCheckpoint(str(tmp_path / name)), *callbacks]
+        fit(tmp_path / name, 400, drawing, ckpt_path, optimizer=ADAM, seed=1)
+        return (tmp_path / name / "loss_surface.png").read_bytes()
+
+    straight = picture("straight")
+    assert picture("stopped", Stop()) != straight
+    assert picture("resumed", ckpt_path=tmp_path / "stopped" / "last.ckpt") == straight
