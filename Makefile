@@ -4,7 +4,7 @@ BIN := .venv/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test test-all lint types bench tensorboard clean
+.PHONY: help setup train test test-all lint types bench figures tensorboard clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -37,6 +37,21 @@ bench: setup ## Measure the speed claims of the README (an hour)
 	$(BIN)/python tests/bench/against_sheet.py $(ARGS)
 	$(BIN)/python tests/bench/ensembles.py $(ARGS)
 	$(BIN)/python tests/bench/sweeps.py $(ARGS)
+
+figures: setup ## Remake the pictures of docs/, but for cost.png, which make bench draws (5 minutes)
+	rm -rf logs/figures
+	for name in lab linear population; do \
+		$(BIN)/python src/train.py experiment=$$name callbacks=loss_surface hydra.run.dir=logs/figures/$$name || exit 1; \
+	done
+	for name in lr_sweep lr_by_width; do \
+		$(BIN)/python src/train.py experiment=$$name hydra.sweep.dir=logs/figures/$$name || exit 1; \
+	done
+	cp logs/figures/lab/*.png logs/figures/lab/*.gif docs
+	cp logs/figures/linear/hidden_units.png docs/linear.png
+	cp logs/figures/population/loss_curve.png docs/population.png
+	cp logs/figures/population/examples.png docs
+	cp logs/figures/lr_sweep/sweep.png docs/lr_sweep.png
+	cp logs/figures/lr_by_width/sweep.png docs/lr_by_width.png
 
 tensorboard: setup ## Serve logs/ on http://127.0.0.1:6006
 	$(BIN)/tensorboard --logdir logs --host 127.0.0.1 --samples_per_plugin images=1000,scalars=10000 $(ARGS)

@@ -19,7 +19,7 @@ from xornet.network import append_ones, predict
 from xornet.plots import Array, boundary, gif, png
 from xornet.tensorboard import is_continued
 
-MOVED = 0.05  # a frame for every such change of a prediction against the others
+MOVED = 0.06  # a frame for every such change of a prediction against the others
 RESTS = 5  # frames of a run in which nothing moves
 
 
