@@ -7,7 +7,7 @@ from conftest import Command, fit
 from matplotlib.axes import Axes
 from oracle import X, Y
 
-from xornet.callbacks.pictures import units_of
+from xornet.callbacks.pictures import unit_pictures, units_of
 from xornet.plots.units import LOWERS, RAISES, Units, hidden_units, names, no_line, plane
 
 POINTS, TARGETS = X.numpy(), Y.numpy()
@@ -86,3 +86,12 @@ def test_only_two_inputs_have_a_picture_of_their_units(command: Command) -> None
     assert (two.folder / "hidden_units.png").read_bytes().startswith(b"\x89PNG")
     assert not (three.folder / "hidden_units.png").exists()
     assert three.status == 0
+
+
+def test_a_network_that_is_lost_has_no_picture_and_one_with_huge_weights_has(tmp_path: Path) -> None:
+    _, module = fit(tmp_path, 5, networks=2)
+    with torch.no_grad():
+        module.ensemble.weights[0][..., 0] = 1e30
+        assert list(unit_pictures(module)) == ["hidden_units.png"]
+        module.ensemble.weights[0][..., 0] = torch.nan
+        assert unit_pictures(module) == {}

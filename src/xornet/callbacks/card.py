@@ -10,7 +10,7 @@ from torch.utils.tensorboard.summary import hparams
 from xornet.jobs import read_overrides
 from xornet.module import XORModule
 from xornet.results import describe, evaluate
-from xornet.tensorboard import add_graph, writers
+from xornet.tensorboard import add_graph, is_continued, writers
 
 
 class Card(Callback):
@@ -26,7 +26,7 @@ class Card(Callback):
 
     def on_fit_start(self, trainer: Trainer, module: XORModule) -> None:
         """Write the graph, and the card without its verdict."""
-        for writer in writers(trainer):
+        for writer in () if is_continued(trainer) else writers(trainer):
             add_graph(writer, module.hparams["bits"], tuple(module.hparams["hidden"]), module.hparams["activation"])
             writer.add_text("run", self.card(trainer, module), 0)
 

@@ -57,8 +57,8 @@ class HiddenUnits(Callback):
 
 
 def unit_pictures(module: XORModule) -> dict[str, Image]:
-    """The picture of network 0's hidden units, by file name: none if the inputs are not two."""
-    if module.x.shape[1] != 2:
+    """The picture of network 0's hidden units, by file name: none if the inputs are not two, or it is lost to nan."""
+    if module.x.shape[1] != 2 or not all(weight[..., 0].isfinite().all() for weight in module.ensemble.weights):
         return {}
     x, y = module.x.cpu().numpy(), module.y.cpu().numpy()
     if module.layers == ["output"]:

@@ -52,11 +52,11 @@ class LossSurface(Callback):
         here = torch.cat([layer.flatten() for layer in layers_of(module)]).cpu()
         path = {**self.path, trainer.current_epoch: here}
         weights = torch.stack(list(path.values())).double().numpy()
-        if len(path) < 3 or not np.ptp(weights, axis=0).any():
+        if len(path) < 3 or not np.isfinite(weights).all() or not np.ptp(weights, axis=0).any():
             return  # no path, no plane
         plane = surface.plane(weights)
         first, second = plane.ticks(GRID)
-        losses = np.stack([row_losses(module, plane, first, place) for place in second])
+        losses = np.stack([row_losses(module, plane, first, place) for place in second]).clip(min=1e-12)  # for its log
         figure = surface.loss_surface(plane, np.array(list(path), dtype=float), first, second, losses)
         for name, file in save({"loss_surface.png": drawn(figure)}, trainer.default_root_dir).items():
             log_image(file, trainer, name, trainer.current_epoch)

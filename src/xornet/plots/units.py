@@ -63,7 +63,7 @@ def no_line(line: Array, x: Array, y: Array) -> Figure:
     left, right = figure.subplots(1, 2, gridspec_kw={"left": 0.07, "right": 0.97, "wspace": 0.62, "bottom": 0.12})
     draw_plane(left, x, y)
     draw_line(left, line, "black", 1.5)
-    predictions = 1 / (1 + np.exp(-(x @ line[:2] + line[2])))
+    predictions = sigmoid(x @ line[:2] + line[2])
     left.set_title(f"Its Line: Predictions {predictions.min():.2f} to {predictions.max():.2f}")
     draw_plane(right, x, y)
     for target, colour in ((1, RAISES), (0, LOWERS)):
@@ -104,7 +104,7 @@ def draw_line(axes: Axes, line: Array, colour: str, width: float, label: str | N
 def draw_lines(axes: Axes, units: Units, x: Array, y: Array) -> None:
     """Draw the line of every unit, which is where it is half on; the arrow points to where it is on."""
     draw_plane(axes, x, y)
-    widths = 0.7 + 4 * abs(units.weights) / abs(units.weights).max()
+    widths = 0.7 + 4 * abs(units.weights) / max(abs(units.weights).max(), 1e-30)
     for number, (line, weight, width) in enumerate(zip(units.lines, units.weights, widths, strict=True), 1):
         colour = (RAISES if weight > 0 else LOWERS) if units.signed else NEITHER
         amount = f"{weight:+.1f}".replace("-", "−") if units.signed else f"{weight:.1f}"
@@ -127,7 +127,7 @@ def draw_space(axes: Axes, units: Units, x: Array, y: Array) -> None:
     low, high = low - margin, high + margin
     across, up = (np.linspace(*ends, 200) for ends in zip(low, high, strict=True))
     grid = np.stack(np.meshgrid(across, up), -1) @ directions + centre  # (200, 200, H')
-    z = 1 / (1 + np.exp(-(grid @ units.output[:-1] + units.output[-1])))
+    z = sigmoid(grid @ units.output[:-1] + units.output[-1])
     extent = (low[0], high[0], low[1], high[1])
     axes.imshow(z, cmap=BANDS, vmin=0, vmax=1, origin="lower", extent=extent, aspect="auto")
     if z.min() < 0.5 < z.max():
@@ -139,6 +139,11 @@ def draw_space(axes: Axes, units: Units, x: Array, y: Array) -> None:
         axes.annotate(name, tuple(place), (0, 9), textcoords="offset points", ha="center", va="bottom")
     axes.set(xlabel=labels[0], ylabel=labels[1], title="The Points in Hidden Space")
     axes.locator_params(nbins=5)
+
+
+def sigmoid(z: Array) -> Array:
+    """σ(z), by a function that does not overflow."""
+    return 0.5 + 0.5 * np.tanh(z / 2)
 
 
 def plane(space: Array) -> tuple[Array, Array, Array, list[str]]:
