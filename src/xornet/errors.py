@@ -3,6 +3,7 @@
 import os
 import re
 import sys
+import threading
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -10,6 +11,8 @@ from contextlib import contextmanager
 from hydra.errors import HydraException, InstantiationException
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
+
+from xornet import signals
 
 # What upstream says: what a person here can do about it.
 REMEDIES = {
@@ -27,22 +30,32 @@ EXPECTED = (ValueError, TypeError, OSError, ImportError, MisconfigurationExcepti
 def one_line(overrides: Sequence[str], disk: str = DISK) -> Iterator[None]:
     """Print an error as one line and exit with 1; with HYDRA_FULL_ERROR=1 in the environment, leave it alone.
 
+    SIGINT and SIGTERM exit with 130 and 143, without a word.
+
     Args:
         overrides: the command line's `key=value` arguments.
         disk: the remedy where something cannot be written.
 
     """
-    if os.environ.get("HYDRA_FULL_ERROR") == "1":
-        yield
-        return
+    is_full = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # or Hydra would print the error in its own way, and exit
+    before, threading.excepthook = threading.excepthook, in_thread
     try:
-        yield
-    except KeyboardInterrupt:
-        sys.exit(130)
+        with signals.exit_status():
+            yield
     except Exception as error:
+        if is_full:
+            raise
         print(f"error: {report(error, overrides, disk)}", file=sys.stderr)
         sys.exit(1)
+    finally:
+        threading.excepthook = before
+
+
+def in_thread(args: threading.ExceptHookArgs) -> None:
+    """Pass over what TensorBoard's thread cannot write: the next one to log something gets the error."""
+    if not issubclass(args.exc_type, OSError):
+        threading.__excepthook__(args)
 
 
 def report(error: Exception, overrides: Sequence[str], disk: str = DISK) -> str:
