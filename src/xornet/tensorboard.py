@@ -26,7 +26,9 @@ class EventLogger(TensorBoardLogger):
         try:
             super().log_metrics(metrics, step)
         except ValueError as error:
-            raise error.__cause__ if isinstance(error.__cause__, OSError) else error
+            if isinstance(error.__cause__, OSError):
+                raise error.__cause__ from None
+            raise
 
     def save(self) -> None:
         """Write what is pending, and `hparams.yaml` unless it is there."""

@@ -90,18 +90,18 @@ class Gradients(Callback):
         """Space the looks."""
         self.every_n_epochs = max(self.every, math.ceil(run_length(trainer) / CURVE_POINTS))
 
-    def on_train_start(self, trainer: Trainer, module: XORModule) -> None:
-        """Look at the networks as they start, if it is time: not where a run was stopped by a signal."""
-        if trainer.current_epoch % self.every_n_epochs == 0:
-            self.look(trainer, module, trainer.current_epoch)
+    def on_train_batch_start(self, trainer: Trainer, module: XORModule, batch: Any, batch_idx: int) -> None:
+        """Look, if it is time: after a checkpoint of the same epoch, so that a run that goes on from it looks again."""
+        self.look(trainer, module, trainer.current_epoch)
 
-    def on_train_epoch_end(self, trainer: Trainer, module: XORModule) -> None:
-        """Look, if it is time."""
-        if (trainer.current_epoch + 1) % self.every_n_epochs == 0:
-            self.look(trainer, module, trainer.current_epoch + 1)
+    def on_fit_end(self, trainer: Trainer, module: XORModule) -> None:
+        """Look at what the networks have become."""
+        self.look(trainer, module, trainer.current_epoch)
 
     def look(self, trainer: Trainer, module: XORModule, epoch: int) -> None:
-        """Log the state before the update of `epoch`."""
+        """Log the state before the update of `epoch`, if it is time."""
+        if epoch % self.every_n_epochs:
+            return
         norms = {f"gradients/{layer}": norm for layer, norm in module.gradient_norms().items()}
         for logger in trainer.loggers:
             logger.log_metrics(norms, epoch)
