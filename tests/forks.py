@@ -3,7 +3,6 @@
 import multiprocessing
 import os
 import runpy
-import signal
 import sys
 from collections.abc import Callable
 from multiprocessing import forkserver
@@ -58,11 +57,14 @@ def command(script: str, overrides: tuple[str, ...], output: Path, before: Calla
     runpy.run_path(str(SRC / script), run_name="__main__")
 
 
-def ended(process: BaseProcess, when: Callable[[], bool] = lambda: False, by: int = signal.SIGKILL) -> int:
-    """Wait for a process, sending it one signal `when` something is so; return its exit status, -9 if killed."""
+def ended(
+    process: BaseProcess, when: Callable[[], bool] = lambda: False, then: Callable[[], object] | None = None
+) -> int:
+    """Wait for a process, doing one thing `when` something is so: killing it; return its exit status, -9 if killed."""
+    is_done = False
     while process.exitcode is None:
-        if when() and process.pid:
-            os.kill(process.pid, by)
-            process.join()
+        if not is_done and when():
+            (then or process.kill)()
+            is_done = True
         process.join(0.001)
     return process.exitcode

@@ -1,5 +1,6 @@
 """Errors that a person who typed a command can act on: one last line with the key, the value and the remedy."""
 
+import logging
 import os
 import re
 import sys
@@ -40,6 +41,7 @@ def one_line(overrides: Sequence[str], disk: str = DISK) -> Iterator[None]:
     is_full = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # or Hydra would print the error in its own way, and exit
     before, threading.excepthook = threading.excepthook, in_thread
+    logging.raiseExceptions = False  # what train.log cannot take has been on the console
     try:
         with signals.exit_status():
             yield
@@ -50,6 +52,7 @@ def one_line(overrides: Sequence[str], disk: str = DISK) -> Iterator[None]:
         sys.exit(1)
     finally:
         threading.excepthook = before
+        logging.raiseExceptions = True
 
 
 def in_thread(args: threading.ExceptHookArgs) -> None:
@@ -66,8 +69,9 @@ def report(error: Exception, overrides: Sequence[str], disk: str = DISK) -> str:
 
 
 def root_cause(error: BaseException) -> BaseException:
-    """The error that Hydra or OmegaConf wrapped, if they did."""
-    return (isinstance(error, THEIRS) and error.__cause__) or error
+    """The error that Hydra, OmegaConf or the configuration of logging wrapped, if they did."""
+    is_wrapped = isinstance(error, THEIRS) or str(error).startswith("Unable to configure handler")
+    return (is_wrapped and error.__cause__) or error
 
 
 def explain(error: BaseException, overrides: Sequence[str], disk: str = DISK) -> str:

@@ -49,7 +49,7 @@ def write(path: str | Path, save: Callable[[Path], object]) -> None:
             os.fsync(file.fileno())
         partial.replace(path)
     except OSError as error:
-        raise OSError(f"cannot write {path}: {error}") from error
+        raise OSError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
         with suppress(OSError):  # of a directory that is gone, or turned into a file
             partial.unlink()
