@@ -1,5 +1,9 @@
 """Work a run's first step by hand and check its gradient: python src/check_gradients.py [key=value ...]."""
 
+from xornet import signals
+
+signals.exit_at_once()  # while it imports
+
 import sys
 
 import hydra

@@ -1,5 +1,9 @@
 """Compare runs: python src/compare.py <run> <run> ..., the directories of runs or of jobs of a sweep."""
 
+from xornet import signals
+
+signals.exit_at_once()  # while it imports
+
 import argparse
 from pathlib import Path
 

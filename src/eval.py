@@ -1,5 +1,9 @@
 """Evaluate a checkpoint: python src/eval.py ckpt_path=logs/train/runs/<run>/checkpoints/last.ckpt."""
 
+from xornet import signals
+
+signals.exit_at_once()  # while it imports
+
 import sys
 
 import hydra

@@ -1,7 +1,9 @@
 """Checkpoints: written whole or not at all, read without running any code of theirs."""
 
+import io
 import pickle
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +50,16 @@ def check_same_run(checkpoint: dict[str, Any], ours: dict[str, Any], state: dict
         raise ValueError("ckpt_path holds weights that do not fit its own configuration; use another checkpoint")
 
 
+def save(state: dict[str, Any], path: str | Path) -> None:
+    """Write tensors and plain values as a file that `torch.load` reads.
+
+    Made in memory: of a full disk, PyTorch's own writer knows no more than `unexpected pos`.
+    """
+    file = io.BytesIO()
+    torch.save(state, file)
+    rundir.write(path, lambda partial: partial.write_bytes(file.getbuffer()))
+
+
 class CheckpointFile(TorchCheckpointIO):
     """Lightning's reader and writer of checkpoint files.
 
@@ -57,7 +69,9 @@ class CheckpointFile(TorchCheckpointIO):
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
         """Write `checkpoint`; a file under the name `path` is always whole."""
-        rundir.write(path, lambda file: torch.save(checkpoint, file))
+        with suppress(OSError):  # which `write` reports
+            Path(path).parent.mkdir(exist_ok=True)
+        save(checkpoint, path)
 
     def load_checkpoint(
         self, path: str | Path, map_location: Any = "cpu", weights_only: bool | None = True
@@ -96,6 +110,10 @@ class LastCheckpoint(Checkpoint):
         remedy = "use e.g. callbacks.checkpoint.every_n_epochs=1000"
         self.every_n_epochs = checks.integer("callbacks.checkpoint.every_n_epochs", every_n_epochs, 1, 10**9, remedy)
         self.path = Path(dirpath) / "last.ckpt"
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Make the directory."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save every n epochs."""

@@ -65,6 +65,7 @@ class Compiled:
     ) -> None:
         self.weights, self.history = weights, history
         self.seconds, self.began = 0.0, time.perf_counter()  # spent on compiling
+        self.is_compiling = False
         self.error = x.new_empty(*y.shape, weights[0].shape[-1])
         self.epoch = torch.zeros((), dtype=torch.int32, device=x.device)
         step = bare_step(optimizer)
@@ -93,6 +94,7 @@ class Compiled:
         graph = inspect.unwrap(kernels)
 
         def first(*tensors: Any) -> Any:
+            self.is_compiling = False
             code = graph.current_callable
 
             def remember(inputs: list[Any]) -> Any:
@@ -117,6 +119,7 @@ class Compiled:
             is_last = epoch + 1 == start + length or is_over()
             descent.note(epoch, is_last)
             if epoch == start:
+                self.is_compiling = self.seconds == 0
                 self.run_epoch()
             else:
                 self.replay()

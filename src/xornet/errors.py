@@ -1,8 +1,10 @@
 """Errors that a person who typed a command can act on: one last line with the key, the value and the remedy."""
 
+import logging
 import os
 import re
 import sys
+import threading
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -10,6 +12,8 @@ from contextlib import contextmanager
 from hydra.errors import HydraException, InstantiationException
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
+
+from xornet import signals
 
 # What upstream says: what a person here can do about it.
 REMEDIES = {
@@ -27,22 +31,34 @@ EXPECTED = (ValueError, TypeError, OSError, ImportError, MisconfigurationExcepti
 def one_line(overrides: Sequence[str], disk: str = DISK) -> Iterator[None]:
     """Print an error as one line and exit with 1; with HYDRA_FULL_ERROR=1 in the environment, leave it alone.
 
+    SIGINT and SIGTERM exit with 130 and 143, without a word.
+
     Args:
         overrides: the command line's `key=value` arguments.
         disk: the remedy where something cannot be written.
 
     """
-    if os.environ.get("HYDRA_FULL_ERROR") == "1":
-        yield
-        return
+    is_full = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # or Hydra would print the error in its own way, and exit
+    before, threading.excepthook = threading.excepthook, in_thread
+    logging.raiseExceptions = False  # what train.log cannot take has been on the console
     try:
-        yield
-    except KeyboardInterrupt:
-        sys.exit(130)
+        with signals.exit_status():
+            yield
     except Exception as error:
+        if is_full:
+            raise
         print(f"error: {report(error, overrides, disk)}", file=sys.stderr)
         sys.exit(1)
+    finally:
+        threading.excepthook = before
+        logging.raiseExceptions = True
+
+
+def in_thread(args: threading.ExceptHookArgs) -> None:
+    """Pass over what TensorBoard's thread cannot write: the next one to log something gets the error."""
+    if not issubclass(args.exc_type, OSError):
+        threading.__excepthook__(args)
 
 
 def report(error: Exception, overrides: Sequence[str], disk: str = DISK) -> str:
@@ -53,8 +69,9 @@ def report(error: Exception, overrides: Sequence[str], disk: str = DISK) -> str:
 
 
 def root_cause(error: BaseException) -> BaseException:
-    """The error that Hydra or OmegaConf wrapped, if they did."""
-    return (isinstance(error, THEIRS) and error.__cause__) or error
+    """The error that Hydra, OmegaConf or the configuration of logging wrapped, if they did."""
+    is_wrapped = isinstance(error, THEIRS) or str(error).startswith("Unable to configure handler")
+    return (is_wrapped and error.__cause__) or error
 
 
 def explain(error: BaseException, overrides: Sequence[str], disk: str = DISK) -> str:

@@ -133,6 +133,11 @@ class XORModule(LightningModule):
         self.log_dict({"train/loss": block.loss, "train/solved": solved}, on_step=False, on_epoch=True, logger=False)
         return {"block": block}
 
+    @property
+    def is_compiling(self) -> bool:
+        """Whether the next epoch is being compiled: the networks stand between two epochs."""
+        return bool(self.steps and self.steps.compiled and self.steps.compiled.is_compiling)
+
     def check_finite(self, block: Block) -> None:
         """Refuse to go on, and so to save a checkpoint, when no network is left with finite weights and loss.
 

@@ -1,8 +1,10 @@
 """The run directory: found, claimed for one run, and written so that a file under its final name is whole."""
 
+import glob
 import itertools
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -29,6 +31,9 @@ def claim(parent: str) -> str:
 def write(path: str | Path, save: Callable[[Path], object]) -> None:
     """Let `save` write a neighbour of `path`, then rename it to `path`: readers see the old file or the new one, whole.
 
+    Neighbours that killed processes have left go. The directory must exist: where somebody has removed a run's, a new
+    one would hold a part of it.
+
     Raises:
         OSError: naming `path`; nothing of this attempt is left.
 
@@ -36,12 +41,26 @@ def write(path: str | Path, save: Callable[[Path], object]) -> None:
     path = Path(path)
     partial = path.with_name(f".{os.getpid()}.{path.name}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        for left in path.parent.glob(f".*.{glob.escape(path.name)}"):
+            if not is_running(left.name.split(".")[1]):
+                left.unlink(missing_ok=True)
         save(partial)
         with partial.open("rb") as file:
             os.fsync(file.fileno())
         partial.replace(path)
-    except (OSError, RuntimeError) as error:  # torch.save says RuntimeError when the disk is full
-        raise OSError(f"cannot write {path}: {error}") from error
+    except OSError as error:
+        raise OSError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # of a directory that is gone, or turned into a file
+            partial.unlink()
+
+
+def is_running(pid: str) -> bool:
+    """Whether a process of this number runs, on this machine."""
+    try:
+        os.kill(int(pid), 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except (ValueError, PermissionError):  # no number, so no neighbour of ours; or another user's process
+        return True
+    return True

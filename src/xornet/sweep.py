@@ -4,14 +4,12 @@ Hydra composes and launches the jobs, here or in other processes, so everything 
 stands in the sweep's directory.
 """
 
-import signal
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
@@ -22,7 +20,6 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from xornet import conf, summary
-from xornet.callbacks.stopping import SIGNALS
 
 conf.register()  # here, for the processes of every launcher, which import this module
 
@@ -50,7 +47,7 @@ class Sweep(Callback):
     """Hydra's callback: names the jobs after what is swept, and has `summed_up` know that a sweep runs."""
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Leave what is not swept out of the jobs' names, note the sweep, and have signals exit between jobs."""
+        """Leave what is not swept out of the jobs' names, and note the sweep."""
         given = [f"{key}={value}" for key, value in (config.hydra.sweeper.get("params") or {}).items()]
         parsed = OverridesParser.create().parse_overrides([*given, *config.hydra.overrides.task])
         varies = {override.key_or_group: override.is_sweep_override() for override in parsed}
@@ -63,12 +60,6 @@ class Sweep(Callback):
         plain = (config.hydra.sweeper._target_, config.hydra.launcher._target_)
         if all("hydra._internal" in target for target in plain):  # others compose differently, or elsewhere
             compose_once(GlobalHydra.instance().config_loader())
-
-        def stop(signum: int, frame: FrameType | None) -> None:  # between two jobs; in a job StopOnSignal has its own
-            sys.exit(128 + signum)
-
-        for number in SIGNALS:
-            signal.signal(number, stop)  # until the end of `summed_up`
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
         """Forget the job's configuration, which Hydra would keep until the sweep ends."""
@@ -92,7 +83,6 @@ def compose_once(loader: ConfigLoader) -> None:
 @contextmanager
 def summed_up() -> Iterator[None]:
     """Sum a sweep up when it ends, in whichever way; exit with 1 if a job failed."""
-    before = {number: signal.getsignal(number) for number in SIGNALS}
     failed: list[str] = []
     try:
         yield
@@ -102,7 +92,5 @@ def summed_up() -> Iterator[None]:
         if failed:
             print("\n".join(failed), file=sys.stderr)
         running.clear()
-        for number, handler in before.items():
-            signal.signal(number, handler)
     if failed:
         sys.exit(1)

@@ -1,18 +1,86 @@
-"""TensorBoard's writers, for what Lightning's logger has no word for."""
+"""TensorBoard's event files: whole steps, each once, however often a run is killed and goes on; pictures and graphs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch import Trainer
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.core.saving import save_hparams_to_yaml
 from lightning.pytorch.loggers import TensorBoardLogger
+from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import Summary
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard._pytorch_graph import graph
 
+from xornet import rundir
 from xornet.network import XORNet
+
+
+class EventLogger(TensorBoardLogger):
+    """Lightning's TensorBoardLogger, with `hparams.yaml` whole or absent, and what cannot be written told as it is."""
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Log scalars; Lightning would call a full disk a value that cannot be logged."""
+        try:
+            super().log_metrics(metrics, step)
+        except ValueError as error:
+            if isinstance(error.__cause__, OSError):
+                raise error.__cause__ from None
+            raise
+
+    def save(self) -> None:
+        """Write what is pending, and `hparams.yaml` unless it is there."""
+        path = Path(self.log_dir, self.NAME_HPARAMS_FILE)
+        if not path.exists():
+            rundir.write(path, lambda partial: save_hparams_to_yaml(partial, self.hparams))
+        super().save()
+
+    def finalize(self, status: str) -> None:
+        """Close the event file; where a run has failed, what cannot be written any more is not the cause."""
+        try:
+            super().finalize(status)
+        except OSError:
+            if status != "failed":
+                raise
+
+
+class Continuity(Callback):
+    """Has the event files of a run hold each step once, if it was killed and goes on.
+
+    Before a checkpoint is written, all that was logged is on disk. A run that begins, or goes on from a checkpoint, in
+    a directory where steps were logged beyond it, tells TensorBoard to forget those.
+    """
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin anew, unless a checkpoint has been loaded."""
+        if not trainer.ckpt_path:
+            forget(trainer, 0)
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        forget(trainer, checkpoint["global_step"] if is_continued(trainer) else 0)
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Let nothing be in the checkpoint that is not on disk."""
+        for writer in writers(trainer):
+            writer.flush()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Name the directory in an error of the writer, which knows no name, and leave no empty file of it."""
+        if isinstance(exception, OSError) and exception.errno and not exception.filename:
+            exception.filename = trainer.default_root_dir
+        for path in Path(trainer.default_root_dir).glob("events.out.tfevents.*"):
+            if path.stat().st_size == 0:
+                path.unlink()
+
+
+def forget(trainer: Trainer, step: int) -> None:
+    """Have TensorBoard forget what earlier event files of this directory hold of `step` and later ones."""
+    for writer in writers(trainer):
+        assert writer.file_writer is not None
+        writer.file_writer.add_event(Event(session_log=SessionLog(status=SessionLog.START)), step)
 
 
 def writers(trainer: Trainer) -> Iterator[SummaryWriter]:
@@ -23,8 +91,10 @@ def writers(trainer: Trainer) -> Iterator[SummaryWriter]:
 
 
 def is_continued(trainer: Trainer) -> bool:
-    """Whether an earlier part of this run has logged into its directory."""
-    return bool(trainer.ckpt_path) and len(list(Path(trainer.default_root_dir).glob("events.out.tfevents.*"))) > 1
+    """Whether this run goes on from a checkpoint of its own directory, into which an earlier part has logged."""
+    folder = Path(trainer.default_root_dir).resolve()
+    is_own = bool(trainer.ckpt_path) and folder in Path(str(trainer.ckpt_path)).resolve().parents
+    return is_own and len(list(folder.glob("events.out.tfevents.*"))) > 1
 
 
 def add_png(writer: SummaryWriter, tag: str, file: bytes, step: int = 0) -> None:

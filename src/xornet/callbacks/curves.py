@@ -23,10 +23,10 @@ class Curves(Callback):
     def __init__(self) -> None:
         self.logged = -1  # the last epoch logged
 
-    def on_train_start(self, trainer: Trainer, module: XORModule) -> None:
-        """Pass over what an earlier run in this directory has logged already."""
+    def on_load_checkpoint(self, trainer: Trainer, module: XORModule, checkpoint: dict[str, Any]) -> None:
+        """Pass over what an earlier part of this run has logged already."""
         if is_continued(trainer):
-            self.logged = trainer.current_epoch - 1
+            self.logged = checkpoint["global_step"] - 1
 
     def on_train_batch_end(self, trainer: Trainer, module: XORModule, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Log the new rows of the curve."""

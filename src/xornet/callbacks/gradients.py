@@ -36,21 +36,26 @@ class Gradients(Callback):
         """Space the looks."""
         self.every_n_epochs = max(self.every, math.ceil(run_length(trainer) / CURVE_POINTS))
 
-    def on_train_start(self, trainer: Trainer, module: XORModule) -> None:
-        """Look at the networks as they start."""
+    def on_train_batch_start(self, trainer: Trainer, module: XORModule, batch: Any, batch_idx: int) -> None:
+        """Look, if it is time: after a checkpoint of the same epoch, so that a run that goes on from it looks again."""
         self.look(trainer, module, trainer.current_epoch)
 
     def on_train_batch_end(self, trainer: Trainer, module: XORModule, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Look, if it is time, at the last update and at the gradient of the next."""
+        """Look, if it is time, at the last update."""
         block: Block = outputs["block"]
         if (end := block.start + block.length) % self.every_n_epochs == 0:
             before, now = block.descent.last, sample(module)
             ratios = [mean(norm(b - a) / norm(a)) for a, b in zip(before, now, strict=True)]
             log(trainer, module, "update/ratio", ratios, end - 1)
-            self.look(trainer, module, end)
+
+    def on_fit_end(self, trainer: Trainer, module: XORModule) -> None:
+        """Look at what the networks have become."""
+        self.look(trainer, module, trainer.current_epoch)
 
     def look(self, trainer: Trainer, module: XORModule, epoch: int) -> None:
-        """Log the state before the update of `epoch`."""
+        """Log the state before the update of `epoch`, if it is time."""
+        if epoch % self.every_n_epochs:
+            return
         weights, gradients = sample(module), module.gradients(SAMPLE)
         log(trainer, module, "update/gradient_norm", [mean(norm(gradient)) for gradient in gradients], epoch)
         if epoch % (self.every_n_epochs * self.histograms_every) == 0:

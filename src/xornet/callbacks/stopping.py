@@ -10,8 +10,9 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping as LightningEarlyStopping
 
 from xornet import checks
-
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+from xornet.checkpoint import LastCheckpoint
+from xornet.module import XORModule
+from xornet.signals import SIGNALS
 
 
 class EarlyStopping(LightningEarlyStopping):
@@ -39,39 +40,49 @@ class EarlyStopping(LightningEarlyStopping):
 class StopOnSignal(Callback):
     """Ctrl-C and SIGTERM: finish the block, let the checkpoint be written, exit with 130 or 143; a second one kills.
 
-    Lightning would raise from wherever the block happens to be, which leaves networks between two epochs.
+    Lightning would raise from wherever the block happens to be, which leaves networks between two epochs. Compiling is
+    no epoch, and takes seconds: there the run ends where it is.
     """
 
     def __init__(self) -> None:
         self.received: int | None = None
         self.before: dict[signal.Signals, Any] = {}
 
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_train_start(self, trainer: Trainer, pl_module: XORModule) -> None:
         """Replace Lightning's handlers, which it puts back when training ends."""
-        self.handle(trainer)
+        self.handle(trainer, pl_module)
 
-    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_exception(self, trainer: Trainer, pl_module: XORModule, exception: BaseException) -> None:
+        """Keep the last completed block of a run that was stopped while it compiled."""
+        if self.received is not None and pl_module.is_compiling:
+            callback = trainer.checkpoint_callback
+            if isinstance(callback, LastCheckpoint):
+                trainer.save_checkpoint(callback.path)
+            self.leave(trainer)
+
+    def on_fit_end(self, trainer: Trainer, pl_module: XORModule) -> None:
         """Exit, before pictures are drawn and metrics.json says that the run finished."""
         self.leave(trainer)
         self.before = {number: signal.getsignal(number) for number in SIGNALS}
-        self.handle(trainer)
+        self.handle(trainer, pl_module)
 
-    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+    def teardown(self, trainer: Trainer, pl_module: XORModule, stage: str) -> None:
         """Put the handlers back; exit for a signal that came while pictures were drawn."""
         for number, handler in self.before.items():
             signal.signal(number, handler)
         self.leave(trainer)
 
-    def handle(self, trainer: Trainer) -> None:
+    def handle(self, trainer: Trainer, module: XORModule) -> None:
         """Take SIGINT and SIGTERM."""
 
         def stop(signum: int, frame: FrameType | None) -> None:
             if self.received is not None:
-                signal.signal(signum, signal.SIG_DFL)
-                os.kill(os.getpid(), signum)
+                os._exit(128 + signum)
             self.received = signum
             trainer.fit_loop.min_epochs = trainer.fit_loop.epoch_loop.min_steps = None
             trainer.should_stop = True
+            if module.is_compiling:
+                raise SystemExit(128 + signum)
 
         for number in SIGNALS:
             signal.signal(number, stop)
