@@ -1,25 +1,18 @@
 """TensorBoard's files: torn anywhere, what was logged before stays; a run that goes on leaves every step once."""
 
 import json
-import re
-import shlex
 import shutil
 import struct
-import subprocess
-import sys
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import events
 from conftest import Command
 from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
-
-from xornet.rundir import PROJECT
 
 RUN = [
     "trainer.max_epochs=60",
@@ -83,7 +76,7 @@ def test_a_run_that_goes_on_after_a_kill_shows_each_step_once(command: Command, 
     assert all(straight[kind] for kind in KINDS)
     assert logged(folder) == straight
     multiplexer = EventMultiplexer().AddRunsFromDirectory(str(folder)).Reload()  # as tensorboard --load_fast=false
-    with tensorboard(folder) as (_, address):
+    with events.serving(folder) as (_, address):
         for kind in KINDS:
             for tag, steps in straight[kind].items():
                 assert [event.step for event in multiplexer.Tensors(".", tag)] == steps, tag
@@ -100,27 +93,11 @@ def logged(folder: Path) -> dict[str, dict[str, list[int]]]:
 
 
 def test_tensorboard_listens_to_this_machine_alone(tmp_path: Path) -> None:
-    with tensorboard(tmp_path) as (pid, address):
+    with events.serving(tmp_path) as (pid, address):
         assert address.startswith("http://127.0.0.1:")
         hosts = listening(pid)
     assert "0100007F" in hosts
     assert set(hosts) <= {"0100007F", "0" * 24 + "01000000"}
-
-
-@contextmanager
-def tensorboard(folder: Path) -> Iterator[tuple[int, str]]:
-    """Run TensorBoard as the Makefile does, on a port of its own choice; its process and its address."""
-    recipe = next(line for line in (PROJECT / "Makefile").read_text().splitlines() if "/tensorboard --logdir" in line)
-    _, *options = shlex.split(recipe.replace("$(ARGS)", "--port 0"))
-    options[options.index("--logdir") + 1] = str(folder)
-    server = [sys.executable, "-m", "tensorboard.main", *options]
-    with subprocess.Popen(server, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stderr is not None
-            found = (re.search(r"at (http://\S+/) \(Press", line) for line in process.stderr)
-            yield process.pid, next(match[1] for match in found if match)
-        finally:
-            process.terminate()
 
 
 def shown(address: str, tag: str, expected: list[int]) -> list[int]:
@@ -139,6 +116,9 @@ def shown(address: str, tag: str, expected: list[int]) -> list[int]:
 def listening(pid: int) -> list[str]:
     """The addresses, in hexadecimal, at which a process and those that it started listen."""
     family = [pid, *(int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
-    sockets = {str(link.readlink()) for member in family for link in Path(f"/proc/{member}/fd").iterdir()}
+    sockets = set()
+    for link in (link for member in family for link in Path(f"/proc/{member}/fd").iterdir()):
+        with suppress(FileNotFoundError):  # closed meanwhile
+            sockets.add(str(link.readlink()))
     rows = [line.split() for name in ("tcp", "tcp6") for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]]
     return [row[1].partition(":")[0] for row in rows if row[3] == "0A" and f"socket:[{row[9]}]" in sockets]

@@ -2,38 +2,19 @@
 
 import io
 import json
-import re
 import shutil
 import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
+import events
 import numpy as np
 import PIL.Image
 import pytest
 from conftest import Command, Run
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-
-
-@contextmanager
-def serving(folder: Path) -> Iterator[str]:
-    """Serve a folder of runs as `make tensorboard` does; yield the server's address."""
-    command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(folder), "--host", "127.0.0.1", "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as server:
-        try:
-            assert server.stderr
-            address = next(
-                found[0] for line in server.stderr if (found := re.search(r"http://127\.0\.0\.1:\d+/", line))
-            )
-            yield address
-        finally:
-            server.kill()
 
 
 def get(url: str, body: dict[str, Any] | None = None) -> bytes:
@@ -60,7 +41,7 @@ def run(command: Command) -> Run:
 
 def test_a_reader_of_tensorboard_finds_the_run_its_curves_pictures_card_and_hyperparameters(run: Run) -> None:
     name = run.folder.name
-    with serving(run.folder.parent) as address:
+    with events.serving(run.folder.parent) as (_, address):
         data = f"{address}data"
         assert json.loads(get(f"{data}/runs")) == [name]
         scalars = json.loads(get(f"{data}/plugin/scalars/tags"))[name]
