@@ -39,8 +39,9 @@ def train(cfg: DictConfig) -> float:
     if "callbacks" in cfg.trainer:
         raise ValueError("trainer.callbacks is taken; use +callbacks.<name>._target_=<class> to add a callback")
     callbacks = [instantiate(callback, _convert_="all") for callback in cfg.callbacks.values() if callback]
-    cfg.trainer.setdefault("enable_checkpointing", any(isinstance(callback, Checkpoint) for callback in callbacks))
-    trainer: Trainer = instantiate(cfg.trainer, _convert_="all", callbacks=[StopOnSignal(), *callbacks])
+    keeps = cfg.trainer.get("enable_checkpointing", any(isinstance(callback, Checkpoint) for callback in callbacks))
+    more = {"callbacks": [StopOnSignal(), *callbacks], "enable_checkpointing": keeps}
+    trainer: Trainer = instantiate(cfg.trainer, _convert_="all", **more)
     check_trainer(trainer)
 
     folder, start = trainer.default_root_dir, time.perf_counter()
