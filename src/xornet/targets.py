@@ -56,7 +56,18 @@ def check(cfg: DictConfig) -> None:
     """
     container: Any = OmegaConf.to_container(cfg, resolve=False)
     check_node("", container)
-    job = container.get("hydra", {}).get("job", {})
+    called = {key: container[key] for key in ("data", "model", "optimizer", "trainer") if key in container}
+    callbacks = container.get("callbacks", {})
+    named = callbacks.items() if isinstance(callbacks, dict) else [("<name>", callbacks)]
+    called |= {f"callbacks.{name}": node for name, node in named if node or node is callbacks}
+    for key, node in called.items():
+        is_elsewhere = isinstance(node, str) and "${" in node
+        if not is_elsewhere and not (isinstance(node, dict) and "_target_" in node):
+            raise ValueError(f"{key}={node} names no class; use {key}._target_=<class>")
+    hydras = container.get("hydra", {})
+    if not isinstance(hydras.get("verbose", ""), bool | str | list):  # Hydra asserts it
+        raise ValueError(f"hydra.verbose={hydras['verbose']} is no switch; use true, false or the names of loggers")
+    job = hydras.get("job", {})
     for name in job.get("env_set", {}):
         if name not in (*ENVIRONMENT, *job.get("env_copy", [])):
             raise ValueError(
