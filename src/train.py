@@ -37,13 +37,11 @@ def main(cfg: DictConfig) -> float:
 def train(cfg: DictConfig) -> float:
     """Train as `cfg` says; return the final loss, of an ensemble the share unsolved."""
     ckpt_path = checkpoint.find(cfg.ckpt_path)
-    data = instantiate(cfg.data)
-    module = instantiate(cfg.model, _convert_="all")
-    if "callbacks" in cfg.trainer:
-        raise ValueError("trainer.callbacks is taken; use +callbacks.<name>._target_=<class> to add a callback")
-    callbacks = [instantiate(callback, _convert_="all") for callback in cfg.callbacks.values() if callback]
-    cfg.trainer.setdefault("enable_checkpointing", any(isinstance(callback, Checkpoint) for callback in callbacks))
-    trainer: Trainer = instantiate(cfg.trainer, _convert_="all", callbacks=[StopOnSignal(), Continuity(), *callbacks])
+    data, module = instantiate(cfg.data), instantiate(cfg.model, _convert_="all")
+    named = [instantiate(callback, _convert_="all") for callback in cfg.callbacks.values() if callback]
+    keeps = cfg.trainer.get("enable_checkpointing", any(isinstance(callback, Checkpoint) for callback in named))
+    callbacks = [StopOnSignal(), Continuity(), *named]
+    trainer: Trainer = instantiate(cfg.trainer, _convert_="all", callbacks=callbacks, enable_checkpointing=keeps)
     check_trainer(trainer)
 
     folder, start = trainer.default_root_dir, time.perf_counter()

@@ -11,7 +11,7 @@ from matplotlib.transforms import Bbox
 from oracle import X, Y
 
 from xornet import plots
-from xornet.checkpoint import REMEDY
+from xornet.contents import REMEDY
 from xornet.jobs import Job, read_job
 from xornet.network import XORNet
 from xornet.plots import Array, comparison

@@ -52,6 +52,11 @@ BAD = {
     "data.bits=two": "use data.bits=2",
     "callbacks.table.every=0": "use e.g. callbacks.table.every=1000",
     "callbacks.boundary.images=1": "use callbacks.boundary=null",
+    "callbacks.table=5": "use callbacks.table._target_=<class>",
+    "callbacks.table._target_=null": "must be the dotted name of a class",
+    "optimizer=open": "use optimizer._target_=<class>",
+    "hydra.verbose=0": "use true, false or the names of loggers",
+    "hydra.verbose=0.5": "use true, false or the names of loggers",
     "ckpt_path=nowhere.ckpt": "does not exist; use the checkpoints/last.ckpt",
     "ckpt_path=last": "does not exist; use the checkpoints/last.ckpt",
 }

@@ -3,11 +3,12 @@
 from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
-from xornet import job, rundir
+from xornet import guard, job, rundir
 
 
 def register() -> None:
     """Tell Hydra: resolvers, and the options `open`, in which any argument of a class can be set without a `+`."""
+    guard.install()
     OmegaConf.register_new_resolver("claim", rundir.claim, use_cache=True, replace=True)
     OmegaConf.register_new_resolver("job_name", job.job_name, replace=True)
     OmegaConf.register_new_resolver("hydra_files", job.hydra_files, replace=True)

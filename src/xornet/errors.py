@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from hydra.errors import HydraException, InstantiationException
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
+from yaml import YAMLError
 
 from xornet import signals
 
@@ -20,11 +21,20 @@ REMEDIES = {
     "No supported gpu backend found": "this machine has no usable GPU; use trainer.accelerator=cpu",
     " Config search path:": "; use one of these",
     "mismatched input '=' expecting <EOF>": "a value that contains = needs quotes of its own: \"key='value'\"",
+    r"You restored a checkpoint with current_epoch=(\d+)": r"ckpt_path is at epoch \1; use a larger trainer.max_epochs",
     r"Missing mandatory value: (\w+)": r"\1 is missing; use \1=<value>",
 }
 DISK = "use hydra.run.dir=<a writable directory with free space>"
 THEIRS = (HydraException, OmegaConfBaseException)
-EXPECTED = (ValueError, TypeError, OSError, ImportError, MisconfigurationException, *THEIRS)  # no bugs of ours
+EXPECTED = (
+    ValueError,
+    TypeError,
+    OSError,
+    ImportError,
+    MisconfigurationException,
+    YAMLError,
+    *THEIRS,
+)  # no bugs of ours
 
 
 @contextmanager

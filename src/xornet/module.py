@@ -17,7 +17,8 @@ from xornet.compiled import check_compile, compiling_pays
 from xornet.epochs import block_length, count_epochs, run_length
 from xornet.history import Block, History
 from xornet.network import Ensemble, XORNet, layer_names
-from xornet.optimizer import check_optimizer, describe_optimizer
+from xornet.optimizer import check_optimizer, describe_optimizer, fresh_state
+from xornet.resumption import check_resumable
 from xornet.steps import GRADIENTS, Steps
 from xornet.threads import set_threads
 
@@ -195,5 +196,7 @@ class XORModule(LightningModule):
         ours = dict(self.hparams)
         if self.optimizer is not None:
             ours["optimizer"] = describe_optimizer(self.optimizer)
-        check_same_run(checkpoint, ours, self.state_dict())
+        check_same_run(checkpoint, ours)
+        if self.optimizer is not None:
+            check_resumable(checkpoint, self.trainer, fresh_state(self.optimizer, len(self.layers)))
         self.history.load_state_dict(checkpoint["history"])

@@ -57,3 +57,13 @@ def bare_step(optimizer: Optimizer) -> Callable[[], object]:
 def describe_optimizer(optimizer: "partial[Any]") -> dict[str, Any]:
     """The class and the arguments of `optimizer`, as plain values."""
     return {"_target_": f"{optimizer.func.__module__}.{optimizer.func.__name__}", **optimizer.keywords}
+
+
+def fresh_state(optimizer: "partial[Any]", layers: int) -> dict[str, Any]:
+    """What an optimizer's `state_dict` is after its first step, on a parameter of shape (1,) for each layer."""
+    parameters = [torch.zeros(1, requires_grad=True) for _ in range(layers)]
+    made: Optimizer = optimizer(parameters)
+    for parameter in parameters:
+        parameter.grad = torch.zeros(1)
+    made.step()
+    return made.state_dict()

@@ -13,7 +13,7 @@ from xornet.checkpoint import CheckpointFile
 from xornet.data import truth_table
 from xornet.jobs import Job, differing, flatten
 from xornet.module import XORModule
-from xornet.results import evaluate
+from xornet.results import evaluate, per_network
 from xornet.summary import job_label
 
 REMEDY = "use the directory of a run, or of one job of a sweep"
@@ -23,14 +23,16 @@ UNSET = "unset"  # what a run says of a key that only others have
 def load(ckpt_path: str) -> tuple[XORModule, int]:
     """Return the networks of a checkpoint, with the truth table that they were trained on, and their epochs."""
     checkpoint = CheckpointFile().load_checkpoint(ckpt_path)
+    dtype = checkpoint["state_dict"]["ensemble.weights.0"].dtype  # the run's trainer.precision
     try:
-        dtype = checkpoint["state_dict"]["ensemble.weights.0"].dtype  # the run's trainer.precision
         module = XORModule(**checkpoint["hyper_parameters"]).to(dtype)
         module.on_load_checkpoint(checkpoint)
-        module.load_state_dict(checkpoint["state_dict"])
-    except (TypeError, KeyError, AttributeError) as error:
-        raise ValueError(f"ckpt_path={ckpt_path} does not fit together; use another checkpoint") from error
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"ckpt_path={ckpt_path} cannot be used: {error}; use another checkpoint") from error
+    module.load_state_dict(checkpoint["state_dict"])
     module.set_table(*(tensor.to(dtype) for tensor in truth_table(module.hparams["bits"])))
+    if not per_network(module)[1].isfinite().any():
+        raise ValueError(f"ckpt_path={ckpt_path} holds no network with a finite loss; use another checkpoint")
     module.note(checkpoint["global_step"])
     return module, checkpoint["global_step"]
 

@@ -1,0 +1,135 @@
+"""What a configuration may have called: the one list of it, and the check against it (guard.py has Hydra make it).
+
+A configuration can come from elsewhere, as an experiment file or as a run's `.hydra/config.yaml`, and Hydra imports and
+calls what it names. Importing is running code, so a name must begin with one of PACKAGES before it is followed; and a
+package lets through what it has imported itself (`torch.hub.os.system`), so what it leads to must be a class, of the
+kind that fits its place, defined in one of PACKAGES.
+"""
+
+import inspect
+import re
+from typing import Any
+
+from hydra._internal.utils import _locate
+from hydra.experimental.callback import Callback as HydraCallback
+from hydra.plugins.launcher import Launcher
+from hydra.plugins.sweeper import Sweeper
+from lightning.fabric.loggers.logger import Logger
+from lightning.fabric.plugins import ClusterEnvironment
+from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
+from lightning.pytorch.accelerators import Accelerator
+from lightning.pytorch.plugins import CheckpointIO, LayerSync, Precision
+from lightning.pytorch.profilers import Profiler
+from lightning.pytorch.strategies import Strategy
+from omegaconf import DictConfig, OmegaConf
+from torch.optim import Optimizer
+
+PACKAGES = ("xornet", "torch.optim", "lightning.pytorch", "lightning.fabric")  # add one of yours here
+HYDRAS = ("xornet", "hydra.experimental", "hydra._internal.core_plugins", "hydra_plugins", "optuna.samplers")
+# The kind of each place; anywhere else stands a part of the Trainer or of a callback.
+PLACES: dict[str, type] = {
+    r"(model\.)?optimizer": Optimizer,
+    r"data": LightningDataModule,
+    r"model": LightningModule,
+    r"callbacks\.[^.\[]+": Callback,
+    r"(trainer\.)?logger": Logger,
+    r"trainer": Trainer,
+    r"hydra\.callbacks\.[^.\[]+": HydraCallback,
+    r"hydra\.launcher": Launcher,
+    r"hydra\.sweeper": Sweeper,
+    r"hydra\.sweeper\.sampler": object,  # Optuna's, which may not be installed
+}
+PARTS = (Accelerator, Callback, CheckpointIO, ClusterEnvironment, LayerSync, Logger, Precision, Profiler, Strategy)
+LOGGING = ("logging.StreamHandler", "logging.FileHandler", "logging.NullHandler", "colorlog.ColoredFormatter")
+STREAMS = ("ext://sys.stdout", "ext://sys.stderr")
+ENVIRONMENT = ("CUDA_VISIBLE_DEVICES", "MKL_NUM_THREADS", "OMP_NUM_THREADS")  # others name programs and libraries
+RESERVED = ("_args_", "_partial_", "_recursive_", "_convert_")
+REMEDY = "use one, or add its package to PACKAGES in src/xornet/targets.py"
+
+
+def check(cfg: DictConfig) -> None:
+    """Refuse a composed configuration that names what must not be called.
+
+    Raises:
+        ValueError: naming the key, the value and the remedy.
+
+    """
+    container: Any = OmegaConf.to_container(cfg, resolve=False)
+    check_node("", container)
+    called = {key: container[key] for key in ("data", "model", "optimizer", "trainer") if key in container}
+    callbacks = container.get("callbacks", {})
+    named = callbacks.items() if isinstance(callbacks, dict) else [("<name>", callbacks)]
+    called |= {f"callbacks.{name}": node for name, node in named if node or node is callbacks}
+    for key, node in called.items():
+        is_elsewhere = isinstance(node, str) and "${" in node
+        if not is_elsewhere and not (isinstance(node, dict) and "_target_" in node):
+            raise ValueError(f"{key}={node} names no class; use {key}._target_=<class>")
+    if "callbacks" in (called.get("trainer") or {}):
+        raise ValueError("trainer.callbacks is taken; use +callbacks.<name>._target_=<class> to add a callback")
+    hydras = container.get("hydra", {})
+    if not isinstance(hydras.get("verbose", ""), bool | str | list):  # Hydra asserts it
+        raise ValueError(f"hydra.verbose={hydras['verbose']} is no switch; use true, false or the names of loggers")
+    job = hydras.get("job", {})
+    for name in job.get("env_set", {}):
+        if name not in (*ENVIRONMENT, *job.get("env_copy", [])):
+            raise ValueError(
+                f"hydra.job.env_set.{name} is not allowed; use one of {', '.join(ENVIRONMENT)}, or the shell"
+            )
+
+
+def check_node(key: str, node: Any) -> None:
+    """Check every `_target_` below `key`, and what else Hydra takes to itself."""
+    if isinstance(node, list):
+        for i, item in enumerate(node):
+            check_node(f"{key}[{i}]", item)
+    elif isinstance(node, dict):
+        for name, value in node.items():
+            inner = f"{key}.{name}" if key else str(name)
+            if name == "_target_":
+                check_target(key, value)
+            elif name in RESERVED and not (is_hydras(key) or (name == "_partial_" and place(key) is Optimizer)):
+                raise ValueError(f"{inner}={value} is not allowed; use arguments by their names alone")
+            check_node(inner, value)
+
+
+def check_target(key: str, target: object) -> None:
+    """Refuse a `_target_` that is not the name of a class of the right kind and origin."""
+    kind, packages = place(key), HYDRAS if is_hydras(key) else PACKAGES
+    said = f"{key}._target_={target}".lstrip(".")
+    origin = ", ".join(packages)
+    if not isinstance(target, str) or not re.fullmatch(r"[^\W\d]\w*(\.[^\W\d]\w*)+", target):
+        raise ValueError(f"{said} must be the dotted name of a class, written out; {REMEDY}")
+    if not is_within(target, packages):
+        raise ValueError(f"{said} is outside {origin}; {REMEDY}")
+    try:
+        found = _locate(target)  # as Hydra will
+    except ImportError as error:
+        raise ValueError(f"{said} names nothing: {error}") from error
+    if not inspect.isclass(found) or not is_within(found.__module__, packages) or not issubclass(found, kind or PARTS):
+        raise ValueError(f"{said} is no {kind.__name__ if kind else 'part of a run'} of {origin}; {REMEDY}")
+
+
+def is_hydras(key: str) -> bool:
+    """Whether a place is in Hydra's own part of the configuration."""
+    return key.startswith("hydra.")
+
+
+def place(key: str) -> type | None:
+    """The kind of class that a place in the configuration takes, None where it is that of a part."""
+    return next((kind for pattern, kind in PLACES.items() if re.fullmatch(pattern, key)), None)
+
+
+def is_within(name: str, packages: tuple[str, ...]) -> bool:
+    """Whether a dotted name is in one of the packages."""
+    return any(f"{name}.".startswith(f"{package}.") for package in packages)
+
+
+def check_logging(node: Any) -> None:
+    """Refuse a logging configuration that names what must not be called or looked up."""
+    for name, value in node.items() if isinstance(node, dict) else enumerate(node):
+        if name in ("()", "class", "factory") and value not in LOGGING:
+            raise ValueError(f"logging {name}={value} is not allowed; use one of {', '.join(LOGGING)}")
+        if isinstance(value, str) and re.match(r"(ext|cfg)://", value) and value not in STREAMS:
+            raise ValueError(f"logging {name}={value} is not allowed; use one of {', '.join(STREAMS)}")
+        if isinstance(value, dict | list | tuple):
+            check_logging(value)

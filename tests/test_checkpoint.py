@@ -1,0 +1,310 @@
+import copy
+import os
+import pickle
+import random
+import re
+import shutil
+import zipfile
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch
+import pytest
+import torch
+from conftest import Command, fit
+from lightning.pytorch.callbacks import ModelCheckpoint
+
+from xornet import runs
+from xornet.callbacks.boundary import DecisionBoundary
+from xornet.callbacks.stopping import EarlyStopping
+from xornet.checkpoint import CheckpointFile, LastCheckpoint
+
+
+class Call:
+    """Calls a function when it is unpickled."""
+
+    def __init__(self, function: Callable[..., object], *args: object) -> None:
+        self.called = function, args
+
+    def __reduce__(self) -> Any:
+        return self.called
+
+
+def payloads(mark: Path) -> dict[str, object]:
+    """Objects that make the directory `mark` when they are unpickled."""
+    code = f"__import__('os').makedirs({str(mark)!r}, exist_ok=True)"
+    mkdir = partial(os.makedirs, str(mark), exist_ok=True)
+    return {
+        "os.mkdir": Call(os.mkdir, str(mark)),
+        "os.system": Call(os.system, f"mkdir -p '{mark}'"),
+        "eval": Call(eval, code),
+        "exec": Call(exec, code),
+        "a partial": Call(partial.__call__, mkdir),
+        "a method": Call(Path.mkdir, mark),
+        "an argument": Call(torch.Size, Call(eval, f"[{code} or 1]")),
+    }
+
+
+@pytest.mark.parametrize("name", payloads(Path()))
+def test_each_payload_would_run_if_it_were_unpickled(tmp_path: Path, name: str) -> None:
+    mark = tmp_path / "executed"
+    stored = pickle.dumps(payloads(mark)[name])
+    pickle.loads(stored)
+    assert mark.is_dir()
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The checkpoint of a run with a film and a callback that keeps a state."""
+    folder = tmp_path_factory.mktemp("good")
+    resume(folder, None, epochs=20)
+    return folder / "last.ckpt"
+
+
+def resume(folder: Path, path: Path | None, epochs: int = 25) -> None:
+    """Train a run of its own, or go on with that of `good`."""
+    folder.mkdir(exist_ok=True)
+    stopping = EarlyStopping(every_n_epochs=5, stopping_threshold=0.0)
+    callbacks = [LastCheckpoint(str(folder)), DecisionBoundary(), stopping]
+    fit(folder, epochs, callbacks, path, partial(torch.optim.Adam, lr=0.1), networks=3)
+
+
+def test_no_code_in_a_checkpoint_is_run(tmp_path: Path, good: Path) -> None:
+    mark, bad = tmp_path / "executed", tmp_path / "bad.ckpt"
+    checkpoint = torch.load(good, weights_only=True)
+    tried = 0
+    for payload in payloads(mark).values():
+        holding: list[object] = [payload, [payload], {"state_dict": payload}]
+        for part in (
+            "state_dict",
+            "hyper_parameters",
+            "callbacks",
+            "loops",
+            "history",
+            "optimizer",
+            "decision_boundary",
+        ):
+            holding.append({**checkpoint, part: payload})
+            holding.append(
+                {**checkpoint, part: {**dict(checkpoint[part]), "x": [payload]} if part[0] != "d" else [payload]}
+            )
+        formats: dict[str, Callable[[Any, Path], object]] = {
+            "zip": torch.save,
+            "spliced": lambda content, path: replace_pickle(good, path, pickle.dumps(content, protocol=2)),
+            "as before 1.6": partial(torch.save, _use_new_zipfile_serialization=False),
+            "protocol 4": partial(torch.save, pickle_protocol=4),
+            "bare": lambda content, path: path.write_bytes(pickle.dumps(content)),
+            "bare, in text": lambda content, path: path.write_bytes(pickle.dumps(content, protocol=0)),
+        }
+        for number, write in enumerate(formats.values()):
+            for content in holding if number < 2 else holding[:4]:
+                write(content, bad)
+                with pytest.raises(ValueError, match=f"^ckpt_path={bad} .*; use the checkpoints/last.ckpt of a run"):
+                    CheckpointFile().load_checkpoint(bad)
+                tried += 1
+    assert tried == 7 * (2 * 17 + 4 * 4)
+    assert not mark.exists()
+
+
+def replace_pickle(source: Path, target: Path, pickled: bytes) -> None:
+    """Copy a checkpoint with another pickle in its place, every check sum right."""
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
+        for file in old.infolist():
+            new.writestr(file.filename, pickled if file.filename.endswith("data.pkl") else old.read(file))
+
+
+def attempt(use: Callable[[Any], Any], path: Path) -> tuple[str, Any]:
+    """Return why a checkpoint was refused, and what came of it if it was not."""
+    try:
+        return "", use(str(path))
+    except ValueError as error:
+        return str(error), None
+
+
+def equal(a: Any, b: Any) -> bool:
+    """Whether two checkpoints hold the same, to the bit."""
+    if isinstance(a, torch.Tensor):
+        return isinstance(b, torch.Tensor) and a.dtype == b.dtype and torch.equal(a, b)
+    if isinstance(a, dict):
+        return isinstance(b, dict) and list(a) == list(b) and all(equal(a[key], b[key]) for key in a)
+    if isinstance(a, list | tuple):
+        return isinstance(b, list | tuple) and len(a) == len(b) and all(map(equal, a, b))
+    return bool(a == b)
+
+
+def test_a_flipped_bit_is_found_wherever_it_matters(tmp_path: Path, good: Path) -> None:
+    whole, bad = good.read_bytes(), tmp_path / "bad.ckpt"
+    checkpoint = CheckpointFile().load_checkpoint(good)
+    chance, found = random.Random(0), 0
+    for _ in range(300):
+        flipped = bytearray(whole)
+        flipped[chance.randrange(len(whole))] ^= 1 << chance.randrange(8)
+        bad.write_bytes(flipped)
+        refusal, loaded = attempt(CheckpointFile().load_checkpoint, bad)
+        if refusal:
+            assert refusal.startswith(f"ckpt_path={bad} ")
+            found += 1
+        else:
+            assert equal(loaded, checkpoint)  # the bit was in a gap or a date
+    assert found > 100
+
+
+def test_a_truncated_file_is_refused_wherever_it_ends(tmp_path: Path, good: Path) -> None:
+    whole, bad = good.read_bytes(), tmp_path / "bad.ckpt"
+    for length in (*range(0, len(whole), len(whole) // 40), len(whole) - 1):
+        bad.write_bytes(whole[:length])
+        with pytest.raises(ValueError, match=f"^ckpt_path={bad} cannot be read as a checkpoint; use"):
+            CheckpointFile().load_checkpoint(bad)
+
+
+def test_an_archive_that_would_unpack_to_more_than_it_is_is_refused(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.ckpt"
+    with zipfile.ZipFile(bad, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("x/data.pkl", bytes(10**8))
+    assert bad.stat().st_size < 10**6
+    with pytest.raises(ValueError, match="cannot be read as a checkpoint"):
+        CheckpointFile().load_checkpoint(bad)
+
+
+RUBBISH: tuple[object, ...] = (
+    None, -1, 2**70, 0.5, float("nan"), "x", [], {}, [1], {"a": 1}, torch.zeros(()), torch.zeros(2, 2).to_sparse(),
+    torch.zeros(3, device="meta"), 10**9, True,
+)  # fmt: skip
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Yield the path to everything in a checkpoint, of lists to the first item."""
+    yield path
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from places(inner, (*path, key))
+    elif isinstance(value, list | tuple) and value:
+        yield from places(value[0], (*path, 0))
+
+
+def put(value: Any, path: tuple[Any, ...], new: object) -> Any:
+    """Copy `value` with something else at `path`."""
+    if not path:
+        return new
+    copied = list(value) if isinstance(value, tuple) else copy.copy(value)
+    copied[path[0]] = put(value[path[0]], path[1:], new)
+    return copied
+
+
+@pytest.mark.parametrize("step", [7, pytest.param(1, marks=pytest.mark.slow)])
+def test_rubbish_anywhere_in_a_checkpoint_is_refused_by_name_or_harmless(tmp_path: Path, good: Path, step: int) -> None:
+    checkpoint, bad = torch.load(good, weights_only=True), tmp_path / "bad.ckpt"
+    refused = {"to look at": 0, "to go on with": 0}
+    everywhere = list(places(checkpoint))[::step]
+    for number, path in enumerate(everywhere):
+        torch.save(put(checkpoint, path, RUBBISH[number % len(RUBBISH)]), bad)
+        uses: dict[str, Callable[[Any], Any]] = {
+            "to look at": runs.load,
+            "to go on with": partial(resume, tmp_path / "run"),
+        }
+        for purpose, use in uses.items():
+            refusal, _ = attempt(use, bad)
+            assert "ckpt_path" in (refusal or "ckpt_path"), (path, refusal)
+            refused[purpose] += bool(refusal)
+    assert len(everywhere) > 150 / step
+    assert refused["to look at"] > 0.1 * len(everywhere)
+    assert refused["to go on with"] > 0.6 * len(everywhere)
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "named"),
+    [
+        (("hyper_parameters", "networks"), 10**9, "state_dict"),
+        (("hyper_parameters", "networks"), 10**12, "networks"),
+        (("hyper_parameters", "hidden"), "x", "hidden"),
+        (("hyper_parameters", "activation"), ["x"] * 2, "activation"),
+        (("state_dict", "ensemble.weights.0"), torch.zeros(3, 5, 3), "weights"),
+        (("state_dict", "ensemble.weights.0"), torch.zeros(1).expand(3, 4, 3), "weights"),
+        (("state_dict", "ensemble.weights.0"), torch.full((3, 4, 3), float("nan")), "finite loss"),
+        (("history", "curve", "epochs"), torch.zeros(20, dtype=torch.int64), "epochs"),
+        (("history", "curve", "losses"), torch.zeros(19, 3).double(), "losses"),
+        (("history", "solved_epoch"), torch.zeros(4, dtype=torch.int32), "solved_epoch"),
+        (("decision_boundary",), [(0, [torch.zeros(2)])], "decision_boundary"),
+        (("decision_boundary",), "rubbish", "decision_boundary"),
+        (("global_step",), 2**40, "global_step"),
+    ],
+)
+def test_what_is_wrong_in_a_checkpoint_is_named(
+    tmp_path: Path, good: Path, place: tuple[str, ...], value: object, named: str
+) -> None:
+    torch.save(put(torch.load(good, weights_only=True), place, value), tmp_path / "bad.ckpt")
+    with pytest.raises(ValueError, match=f"^ckpt_path={tmp_path}/bad.ckpt .*{named}"):
+        runs.load(f"{tmp_path}/bad.ckpt")
+
+
+@pytest.mark.filterwarnings("ignore:Checkpoint directory .* exists")
+@pytest.mark.parametrize("name", [name for name in dir(torch.optim) if name[0].isupper()])
+def test_the_checkpoints_of_every_optimizer_pass(tmp_path: Path, name: str) -> None:
+    optimizer = partial(getattr(torch.optim, name), lr=0.01)
+    if name in ("Optimizer", "LBFGS", "Muon", "Adafactor", "SparseAdam"):
+        pytest.skip("not elementwise")
+    for epochs, path in ((10, None), (20, tmp_path / "last.ckpt")):
+        best = ModelCheckpoint(tmp_path, monitor="train/loss", every_n_epochs=5)
+        fit(tmp_path, epochs, [LastCheckpoint(str(tmp_path)), best], path, optimizer)
+    assert torch.load(tmp_path / "last.ckpt", weights_only=True)["global_step"] == 20
+
+
+def test_a_bad_checkpoint_is_one_line_of_every_command(command: Command, tmp_path: Path) -> None:
+    plain = ["trainer.max_epochs=30", "callbacks.boundary=null", "callbacks.loss_curve=null"]
+    trained, other = command(*plain), command(*plain, "networks=2")
+    last, mark = trained.folder / "checkpoints" / "last.ckpt", tmp_path / "executed"
+    whole, content = last.read_bytes(), torch.load(last, weights_only=True)
+    foreign = lightning.pytorch.Trainer(logger=False, accelerator="cpu", barebones=True)
+    foreign.strategy.connect(lightning.pytorch.LightningModule())
+    code = {**content, "callbacks": {"x": Call(os.mkdir, str(mark))}}
+    bad: dict[str, Callable[[], object]] = {
+        "code": lambda: torch.save(code, last),
+        "code as before 1.6": lambda: torch.save(code, last, _use_new_zipfile_serialization=False),
+        "truncated": lambda: last.write_bytes(whole[:-200]),
+        "text": lambda: last.write_text("hello"),
+        "foreign": lambda: foreign.save_checkpoint(last, weights_only=True),
+        "other shapes": lambda: shutil.copy(other.folder / "checkpoints" / "last.ckpt", last),
+        "no progress": lambda: torch.save({**content, "loops": {}, "callbacks": []}, last),
+    }
+    for name, write in bad.items():
+        write()
+        scripts = {"train.py": [f"ckpt_path={last}", "trainer.max_epochs=40"]}
+        if name not in (
+            "other shapes",
+            "no progress",
+        ):  # which can be looked at
+            scripts |= {"eval.py": [f"ckpt_path={last}"], "compare.py": [str(trained.folder), str(other.folder)]}
+        for script, given in scripts.items():
+            run = command(*given, script=script)
+            assert run.status == 1, name
+            assert f"ckpt_path={last}" in run.last_line, name
+            assert re.search("; (use|resume with) ", run.last_line), name
+            assert "Traceback" not in run.err, run.err
+    assert not mark.exists()
+
+
+def test_a_job_with_a_damaged_checkpoint_fails_by_name_and_the_others_go_on(command: Command) -> None:
+    sweep = ["-m", "seed=1,2", "trainer.max_epochs=20", "callbacks.boundary=null", "callbacks.loss_curve=null"]
+    run = command(*sweep)
+    jobs = sorted(run.folder.glob("[01]_*"))
+    for job in jobs:
+        (job / "metrics.json").unlink()
+    last = jobs[0] / "checkpoints" / "last.ckpt"
+    last.write_bytes(last.read_bytes()[:-200])
+    again = command(*sweep, f"hydra.sweep.dir={run.folder}")
+    assert again.status == 1
+    assert "Traceback" not in again.err
+    assert (jobs[0] / "error.txt").read_text().startswith(f"ckpt_path={last} cannot be read as a checkpoint; use the")
+    assert "1 of 2 jobs failed" in again.err
+    assert (jobs[1] / "metrics.json").exists()
+
+
+def test_a_damaged_configuration_of_a_run_is_one_line(command: Command) -> None:
+    folders = [command("trainer.max_epochs=3", f"seed={seed}").folder for seed in (1, 2)]
+    (folders[0] / ".hydra" / "config.yaml").write_text("seed: [1\noptimizer: }")
+    run = command(*map(str, folders), script="compare.py")
+    assert run.status == 1
+    assert f"{folders[0]}/.hydra/config.yaml" in run.last_line
+    assert "Traceback" not in run.err
