@@ -39,15 +39,13 @@ def test_a_run_killed_at_any_moment_goes_on_to_the_same_bits(tmp_path: Path, net
     seconds = time.monotonic() - start
     straight = ends(tmp_path / "straight")
     draw = random.Random(kills + networks)
-    moments = [seconds * (k + draw.random()) / kills for k in range(kills)]  # as many in each part of a run
-    draw.shuffle(moments)
     stages = dict.fromkeys(STAGES, 0)
     folder, finished, again = tmp_path / "0", 0, 0
     for part in itertools.count(1):
         start = time.time()
         killed = sum(stages.values())
         # a fifth of them in the hundredth of a second between two files at the end, which chance would not find
-        is_time = partial(aimed, folder, start) if killed % 5 == 4 else partial(late, start + moments[killed % kills])
+        is_time = partial(aimed, folder, start) if killed % 5 == 4 else partial(late, start + draw.uniform(0, seconds))
         is_let_go = again == 3 or killed == kills
         status = forks.ended(begin(folder, run, part), never if is_let_go else is_time)
         check_whole(folder, networks)
@@ -63,8 +61,8 @@ def test_a_run_killed_at_any_moment_goes_on_to_the_same_bits(tmp_path: Path, net
             break
         folder, again = tmp_path / str(finished), 0
     print(f"N = {networks}, killed {stages}, to the same bits {finished} of {finished}")
-    assert stages["training"] > 0
     assert stages["writing results"] > 0
+    assert kills < 50 or min(stages.values()) > 0
 
 
 def begin(folder: Path, run: list[str], part: int) -> BaseProcess:
