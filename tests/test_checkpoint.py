@@ -20,6 +20,10 @@ from xornet import runs
 from xornet.callbacks.boundary import DecisionBoundary
 from xornet.callbacks.stopping import EarlyStopping
 from xornet.checkpoint import CheckpointFile, LastCheckpoint
+from xornet.optimizer import NOT_ELEMENTWISE
+
+
+ELEMENTWISE = sorted({name for name in dir(torch.optim) if name[0].isupper()} - {"Optimizer", *NOT_ELEMENTWISE})
 
 
 class Call:
@@ -240,11 +244,9 @@ def test_what_is_wrong_in_a_checkpoint_is_named(
 
 
 @pytest.mark.filterwarnings("ignore:Checkpoint directory .* exists")
-@pytest.mark.parametrize("name", [name for name in dir(torch.optim) if name[0].isupper()])
+@pytest.mark.parametrize("name", ELEMENTWISE)
 def test_the_checkpoints_of_every_optimizer_pass(tmp_path: Path, name: str) -> None:
     optimizer = partial(getattr(torch.optim, name), lr=0.01)
-    if name in ("Optimizer", "LBFGS", "Muon", "Adafactor", "SparseAdam"):
-        pytest.skip("not elementwise")
     for epochs, path in ((10, None), (20, tmp_path / "last.ckpt")):
         best = ModelCheckpoint(tmp_path, monitor="train/loss", every_n_epochs=5)
         fit(tmp_path, epochs, [LastCheckpoint(str(tmp_path)), best], path, optimizer)

@@ -34,6 +34,7 @@ BAD = {
     "trainer.devices=2": "use networks=N",
     "trainer.precision=bf16-mixed": "use one of 32-true, 64-true",
     "trainer.gradient_clip_val=1": "use a smaller optimizer.lr",
+    "trainer.profiler=1": "use simple, advanced or pytorch",
     "trainer.accumulate_grad_batches=2": "leave it at 1",
     "networks=0": "use networks=1",
     "networks=many": "use networks=1",

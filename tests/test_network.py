@@ -70,3 +70,8 @@ def test_an_extracted_network_has_weights_of_its_own() -> None:
     torch.nn.init.zeros_(network.get_parameter("hidden.weight"))
     assert torch.equal(ensemble.weights[0], before)
     assert all(parameter.requires_grad for parameter in network.parameters())
+
+
+def test_a_number_of_inputs_that_no_table_has_is_refused_at_once() -> None:
+    with pytest.raises(ValueError, match=r"data\.bits must be an integer from 1 to 16, got 1000000000000000000000"):
+        Ensemble(inputs=10**21)

@@ -120,7 +120,7 @@ def test_a_composed_configuration_that_names_other_code_is_refused(module: Path,
 
 
 @pytest.mark.parametrize(
-    "name", [name if name in LATE or i % 8 == 0 else pytest.param(name, marks=SLOW) for i, name in enumerate(ATTACKS)]
+    "name", [name if name in LATE or i % 16 == 0 else pytest.param(name, marks=SLOW) for i, name in enumerate(ATTACKS)]
 )
 def test_an_experiment_file_that_names_other_code_is_refused_before_anything_runs(
     command: Command, module: Path, tmp_path: Path, name: str

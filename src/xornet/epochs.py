@@ -8,6 +8,7 @@ import math
 
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import ModelSummary, ProgressBar, Timer
+from lightning.pytorch.profilers import Profiler
 
 LARGEST_BLOCK = 1000
 ENDLESS = 20000
@@ -97,6 +98,11 @@ def check_trainer(trainer: Trainer) -> None:
             trainer.accumulate_grad_batches,
             trainer.accumulate_grad_batches != 1,
             "an epoch is one batch, the whole table; leave it at 1",
+        ),
+        "profiler": (
+            trainer.profiler,  # type: ignore[attr-defined] # set by Lightning's connector
+            not isinstance(trainer.profiler, Profiler),  # type: ignore[attr-defined]
+            "use simple, advanced or pytorch",
         ),
         "limit_train_batches": (
             trainer.limit_train_batches,

@@ -69,6 +69,7 @@ class Ensemble(nn.Module):
             raise ValueError(f"model.hidden must be a list of layer sizes, got {hidden!r}; use e.g. model.hidden=[4]")
         for units in hidden:
             checks.integer("model.hidden sizes", units, 1, 4096, "use model.hidden=[] for a single layer")
+        checks.integer("data.bits", inputs, 1, 16, "use data.bits=2 for XOR")
         checks.integer("networks", networks, 1, 1_000_000, "use networks=1 for a single network")
         largest = max((fan_in + 1) * units for fan_in, units in layer_shapes(inputs, hidden))
         if 2**inputs * largest * networks > LARGEST_PRODUCT:
