@@ -37,6 +37,7 @@ bench: setup ## Measure the speed claims of the README (an hour)
 	$(BIN)/python tests/bench/against_sheet.py $(ARGS)
 	$(BIN)/python tests/bench/ensembles.py $(ARGS)
 	$(BIN)/python tests/bench/sweeps.py $(ARGS)
+	$(BIN)/python tests/bench/reproducibility.py
 
 figures: setup ## Remake the pictures of docs/, but for cost.png, which make bench draws (5 minutes)
 	rm -rf logs/figures
