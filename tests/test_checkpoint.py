@@ -22,7 +22,6 @@ from xornet.callbacks.stopping import EarlyStopping
 from xornet.checkpoint import CheckpointFile, LastCheckpoint
 from xornet.optimizer import NOT_ELEMENTWISE
 
-
 ELEMENTWISE = sorted({name for name in dir(torch.optim) if name[0].isupper()} - {"Optimizer", *NOT_ELEMENTWISE})
 
 
