@@ -49,7 +49,7 @@ def train(cfg: DictConfig) -> float:
     trainer.fit(module, data, ckpt_path=ckpt_path, weights_only=True)
     seconds, compiling = (round(spent, 3) for spent in (time.perf_counter() - start, module.compile_seconds))
 
-    checkpoint.save(module.network(0).state_dict(), f"{folder}/xornet.pt")
+    checkpoint.save(module.ensemble.network(0).state_dict(), f"{folder}/xornet.pt")
     results = write_results(module, trainer.current_epoch, folder, seconds=seconds, compile_seconds=compiling)
     logging.getLogger(__name__).info("results in %s", folder)
     return objective(results)

@@ -47,7 +47,7 @@ def test_one_network_follows_the_plain_loop_of_the_sheet(tmp_path: Path, gradien
     assert curve["epochs"].tolist() == list(range(0, 2000, 2))
     # float32: the same operations in another order, 2,000 times
     torch.testing.assert_close(curve["losses"][:, 1].float(), torch.tensor(losses[::2]), rtol=0, atol=5e-6)
-    torch.testing.assert_close(module.network(0)(X), sheet(X), rtol=0, atol=5e-5)
+    torch.testing.assert_close(module.ensemble.network(0)(X), sheet(X), rtol=0, atol=5e-5)
 
 
 @pytest.mark.parametrize("optimizer", [SGD, MOMENTUM, ADAM])

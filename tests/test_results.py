@@ -19,7 +19,7 @@ def test_the_statistics_of_an_ensemble_are_those_of_its_networks(tmp_path: Path)
     curves = []
     for i in range(9):
         _, alone = fit(tmp_path, 250, optimizer=adam, seed=1 + i)
-        error = alone.network(0)(alone.x) - alone.y
+        error = alone.ensemble.network(0)(alone.x) - alone.y
         losses.append(error.square().mean().item())
         solved.append(bool((error.abs() < 0.5).all()))
         epochs += [int(alone.history.solved_epoch[0])] if alone.history.solved_epoch[0] >= 0 else []
@@ -42,7 +42,7 @@ def test_the_statistics_of_an_ensemble_are_those_of_its_networks(tmp_path: Path)
     assert [int(row["solved_epoch"]) for row in rows if row["solved_epoch"]] == pytest.approx(epochs, abs=1)
     for i, row in enumerate(rows):
         predictions = [float(row[f"prediction_{point}"]) for point in ("00", "01", "10", "11")]
-        assert predictions == pytest.approx(module.network(i)(module.x)[:, 0].tolist(), abs=1e-6)
+        assert predictions == pytest.approx(module.ensemble.network(i)(module.x)[:, 0].tolist(), abs=1e-6)
 
     curve = module.history.curve
     singles = np.stack([c["losses"][:, 1].numpy() for c in curves])  # (9, S)
@@ -99,7 +99,7 @@ def test_the_gradient_norm_of_an_ensemble_is_the_mean_over_its_networks(tmp_path
     _, module = fit(tmp_path, 5, networks=4, seed=3)
     norms = []
     for i in range(4):
-        network = module.network(i)
+        network = module.ensemble.network(i)
         torch.nn.MSELoss()(network(module.x), module.y).backward()
         gradients = [parameter.grad.flatten() for parameter in network.parameters() if parameter.grad is not None]
         norms.append([torch.cat(gradients[:2]).norm().item(), torch.cat(gradients[2:]).norm().item()])
@@ -122,7 +122,9 @@ def test_an_elementwise_optimizer_steps_each_network_as_it_would_step_one(tmp_pa
     _, together = fit(tmp_path, 60, optimizer=optimizer, networks=3, seed=8, trainer={"precision": "64-true"})
     for i in range(3):
         _, alone = fit(tmp_path, 60, optimizer=optimizer, seed=8 + i, trainer={"precision": "64-true"})
-        for ours, theirs in zip(together.network(i).parameters(), alone.network(0).parameters(), strict=True):
+        for ours, theirs in zip(
+            together.ensemble.network(i).parameters(), alone.ensemble.network(0).parameters(), strict=True
+        ):
             torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-10)
 
 

@@ -39,7 +39,7 @@ def test_the_losses_are_those_of_the_networks_that_stand_there(tmp_path: Path) -
     losses = row_losses(module, found, first, 0.5)
     for along, loss in zip(first, losses, strict=True):
         flat = torch.from_numpy(found.centre + along * found.directions[0] + 0.5 * found.directions[1]).float()
-        net = module.network(0)
+        net = module.ensemble.network(0)
         hidden, output = flat[:12].reshape(3, 4), flat[12:].reshape(5, 1)
         state = {
             "hidden.weight": hidden[:-1].T,

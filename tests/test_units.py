@@ -60,7 +60,7 @@ def test_of_many_units_the_plane_is_that_of_the_two_principal_directions() -> No
 
 def test_the_units_are_those_of_the_network(tmp_path: Path) -> None:
     _, module = fit(tmp_path, 5, hidden=[3, 2], activation="tanh", seed=4)
-    known, net = units_of(module), module.network(0)
+    known, net = units_of(module), module.ensemble.network(0)
     first, second = net.hidden, net.hidden2
     assert isinstance(first, torch.nn.Linear)
     assert isinstance(second, torch.nn.Linear)

@@ -15,35 +15,12 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from xornet import checks, contents, rundir
 
-# Between a run and its resumption: what does not change what the networks become.
-MAY_CHANGE = ("gradient", "compile", "tolerance")
-
 
 def find(ckpt_path: str | None) -> str | None:
     """Return `ckpt_path` if it is None or a file: what Lightning reads as `last`, `best` or `hpc` is no file here."""
     if ckpt_path is not None and not Path(ckpt_path).is_file():
         raise ValueError(f"ckpt_path={ckpt_path} does not exist; use the checkpoints/last.ckpt of a run")
     return ckpt_path
-
-
-def check_same_run(checkpoint: dict[str, Any], ours: dict[str, Any]) -> None:
-    """Refuse a checkpoint of a run that was configured differently.
-
-    Args:
-        checkpoint: from CheckpointFile.
-        ours: the hyperparameters of the run that wants to go on.
-
-    Raises:
-        ValueError: naming the first difference.
-
-    """
-    theirs = {"optimizer": checkpoint["optimizer"], **checkpoint["hyper_parameters"]}
-    for key, value in ours.items():
-        if key not in MAY_CHANGE and theirs.get(key) != value:
-            raise ValueError(
-                f"ckpt_path holds a run with {key}={theirs.get(key)}, but this run has {key}={value}; "
-                "resume with the configuration that the run was started with"
-            )
 
 
 def save(state: dict[str, Any], path: str | Path) -> None:

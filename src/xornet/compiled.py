@@ -1,5 +1,6 @@
 """A whole epoch as one compiled function: `model.compile`."""
 
+import importlib
 import inspect
 import time
 from collections.abc import Callable, Sequence
@@ -27,6 +28,11 @@ OPTIONS = {
 def compiling_pays(networks: int, epochs: int) -> bool:
     """Whether `epochs` epochs of `networks` networks of the sheet's size win the compile time back."""
     return epochs * (SAVED_PER_EPOCH + networks * SAVED_PER_NETWORK) > COMPILE_TIME
+
+
+def is_compiled(compile: bool | str, gradient: str, networks: int, epochs: int) -> bool:
+    """Whether a run is to be compiled: as `compile` says, or if that is auto and it pays."""
+    return bool(compile) if compile != "auto" else gradient == "backprop" and compiling_pays(networks, epochs)
 
 
 def check_compile(compile: object, gradient: str) -> None:
@@ -73,7 +79,8 @@ class Compiled:
         def run_epoch() -> None:
             error, gradients = backpropagate(weights, x, y, activation)
             for weight, gradient in zip(weights, gradients, strict=True):
-                weight.grad.copy_(gradient)  # type: ignore[union-attr] # the first, eager epoch made it
+                assert weight.grad is not None  # the first, eager epoch made it
+                weight.grad.copy_(gradient)
             step()
             self.error.copy_(error)
             history.note(error[None], self.epoch)
@@ -87,9 +94,8 @@ class Compiled:
 
         What PyTorch wraps around each call of that code is a fifth of an epoch of 1,000 networks.
         """
-        from torch._inductor.compile_fx import compile_fx  # noqa: PLC0415 # two seconds, for those who compile
-
-        kernels: Callable[..., Any] = compile_fx(program, list(inputs), config_patches=OPTIONS)  # type: ignore[assignment] # of a graph
+        inductor = importlib.import_module("torch._inductor.compile_fx")  # two seconds, for those who compile
+        kernels: Callable[..., Any] = inductor.compile_fx(program, list(inputs), config_patches=OPTIONS)
         self.seconds += time.perf_counter() - self.began
         graph = inspect.unwrap(kernels)
 

@@ -5,6 +5,7 @@ gradient step here. Nobody may notice: every callback sees the epochs it wants, 
 """
 
 import math
+from typing import Any
 
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import ModelSummary, ProgressBar, Timer
@@ -40,11 +41,16 @@ def run_length(trainer: Trainer) -> int:
     return min(limits, default=ENDLESS)
 
 
+def callbacks_of(trainer: Any) -> list[Callback]:
+    """The callbacks of a Trainer, to which Lightning gives them without declaring them."""
+    callbacks: list[Callback] = trainer.callbacks
+    return callbacks
+
+
 def block_length(trainer: Trainer, largest: int = LARGEST_BLOCK) -> int:
     """Return how many epochs to run before somebody must look: a callback, `max_epochs`, `max_steps` or `largest`."""
     epoch = trainer.current_epoch
-    callbacks: list[Callback] = trainer.callbacks  # type: ignore[attr-defined] # set by Lightning's connector
-    ends = [next_look(callback, epoch) for callback in callbacks]
+    ends = [next_look(callback, epoch) for callback in callbacks_of(trainer)]
     if trainer.max_epochs not in (None, -1):
         ends = [*ends, trainer.max_epochs]
     if trainer.max_steps != -1:
@@ -78,7 +84,7 @@ def check_trainer(trainer: Trainer) -> None:
 
     """
     many = "the table fits one device; use networks=N to train many networks side by side"
-    epochs = trainer.max_epochs
+    epochs, profiler = trainer.max_epochs, vars(trainer)["profiler"]
     refused = {
         "max_epochs": (
             epochs,
@@ -99,11 +105,7 @@ def check_trainer(trainer: Trainer) -> None:
             trainer.accumulate_grad_batches != 1,
             "an epoch is one batch, the whole table; leave it at 1",
         ),
-        "profiler": (
-            trainer.profiler,  # type: ignore[attr-defined] # set by Lightning's connector
-            not isinstance(trainer.profiler, Profiler),  # type: ignore[attr-defined]
-            "use simple, advanced or pytorch",
-        ),
+        "profiler": (profiler, not isinstance(profiler, Profiler), "use simple, advanced or pytorch"),
         "limit_train_batches": (
             trainer.limit_train_batches,
             trainer.limit_train_batches not in (1, 1.0),

@@ -26,15 +26,8 @@ REMEDIES = {
 }
 DISK = "use hydra.run.dir=<a writable directory with free space>"
 THEIRS = (HydraException, OmegaConfBaseException)
-EXPECTED = (
-    ValueError,
-    TypeError,
-    OSError,
-    ImportError,
-    MisconfigurationException,
-    YAMLError,
-    *THEIRS,
-)  # no bugs of ours
+# No bugs of ours.
+EXPECTED = (*THEIRS, ValueError, TypeError, OSError, ImportError, MisconfigurationException, YAMLError)
 
 
 @contextmanager

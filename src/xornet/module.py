@@ -12,13 +12,12 @@ from torch.optim import Optimizer
 
 from xornet import checks
 from xornet.backprop import backpropagate
-from xornet.checkpoint import check_same_run
-from xornet.compiled import check_compile, compiling_pays
+from xornet.compiled import check_compile, is_compiled
 from xornet.epochs import block_length, count_epochs, run_length
 from xornet.history import Block, History
-from xornet.network import Ensemble, XORNet, layer_names
+from xornet.network import Ensemble, layer_names
 from xornet.optimizer import check_optimizer, describe_optimizer, fresh_state
-from xornet.resumption import check_resumable
+from xornet.resumption import check_resumable, check_same_run
 from xornet.steps import GRADIENTS, Steps
 from xornet.threads import set_threads
 
@@ -84,7 +83,7 @@ class XORModule(LightningModule):
 
     def setup(self, stage: str) -> None:
         """Take the truth table from the data module, its one batch, and space what is remembered."""
-        (batch,) = self.trainer.datamodule.train_dataloader()  # type: ignore[attr-defined] # set by fit
+        (batch,) = vars(self.trainer)["datamodule"].train_dataloader()
         self.set_table(*batch)
         self.history.set_length(run_length(self.trainer))
         set_threads(len(self.ensemble))
@@ -106,12 +105,9 @@ class XORModule(LightningModule):
         """The epochs of this run: forward pass, error, backpropagation, weight update (see steps.py)."""
         optimizer = self.optimizers(use_pl_optimizer=False)
         assert isinstance(optimizer, Optimizer)
-        weights, compiles = list(self.ensemble.weights), self.hparams["compile"]
-        if compiles == "auto":
-            compiles = self.hparams["gradient"] == "backprop" and compiling_pays(
-                len(self.ensemble), run_length(self.trainer)
-            )
         gradient = self.hparams["gradient"]
+        compiles = is_compiled(self.hparams["compile"], gradient, len(self.ensemble), run_length(self.trainer))
+        weights = list(self.ensemble.weights)
         return Steps(weights, x, y, self.ensemble.activation, optimizer, self.history, gradient, compiles)
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> dict[str, Block]:
@@ -126,7 +122,7 @@ class XORModule(LightningModule):
                 block_length(self.trainer),
                 lambda: self.trainer.should_stop or time.monotonic() > deadline,
             )
-        self.check_finite(block)
+        self.steps.check_finite(block)
         self.history.record(block)
         count_epochs(self.trainer, block.length)
         # For callbacks that monitor them; the curves in TensorBoard are callbacks.curves'.
@@ -134,35 +130,10 @@ class XORModule(LightningModule):
         self.log_dict({"train/loss": block.loss, "train/solved": solved}, on_step=False, on_epoch=True, logger=False)
         return {"block": block}
 
-    @property
-    def is_compiling(self) -> bool:
-        """Whether the next epoch is being compiled: the networks stand between two epochs."""
-        return bool(self.steps and self.steps.compiled and self.steps.compiled.is_compiling)
-
-    def check_finite(self, block: Block) -> None:
-        """Refuse to go on, and so to save a checkpoint, when no network is left with finite weights and loss.
-
-        Raises:
-            ValueError: naming the epoch.
-
-        """
-        # A sum is finite only if everything in it is.
-        sums = torch.stack([block.last.sum((0, 1)), *(weight.sum((0, 1)) for weight in self.ensemble.weights)])
-        if sums.isfinite().all(0).any():
-            return
-        lost = self.history.lost_epoch
-        epoch = int(lost.max()) if (lost >= 0).all() else block.start + block.length
-        raise ValueError(f"the loss became nan at epoch {epoch}; use a smaller optimizer.lr or model.init")
-
-    def network(self, i: int) -> XORNet:
-        """Return network i as a plain XORNet."""
-        return self.ensemble.network(i)
-
     @torch.no_grad()
     def gradients(self, networks: int) -> list[Tensor]:
         """∂L/∂W of each layer at the present weights, of at most the first `networks` networks."""
-        weights = [weight[..., :networks] for weight in self.ensemble.weights]
-        return backpropagate(weights, self.x, self.y, self.ensemble.activation)[1]
+        return backpropagate(self.ensemble.first(networks), self.x, self.y, self.ensemble.activation)[1]
 
     @torch.no_grad()
     def predictions(self) -> Tensor:
@@ -177,7 +148,7 @@ class XORModule(LightningModule):
     def on_train_end(self) -> None:
         """Note what the last update of all made of the networks."""
         self.note(self.current_epoch)
-        self.compile_seconds = self.steps.compiled.seconds if self.steps and self.steps.compiled else 0.0
+        self.compile_seconds = self.steps.compile_seconds if self.steps else 0.0
         self.steps = None  # its buffers
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

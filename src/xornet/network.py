@@ -91,6 +91,10 @@ class Ensemble(nn.Module):
         """Map x (P, I) to every network's predictions (P, O, N)."""
         return predict(list(self.weights), append_ones(x), self.activation)
 
+    def first(self, networks: int) -> list[Tensor]:
+        """The present weights of the first few networks, one (I + 1, H, `networks`) tensor a layer."""
+        return [weight.detach()[..., :networks] for weight in self.weights]
+
     def network(self, i: int) -> XORNet:
         """Return network i as a plain XORNet with weights of its own."""
         with torch.device("meta"):  # draws nothing from the global generator

@@ -1,4 +1,4 @@
-"""What a checkpoint must hold to be gone on with: the state of each part, built as that part's own at its beginning."""
+"""What a checkpoint must be to be gone on with: of the same run, each state built as that at a beginning."""
 
 import math
 from collections.abc import Sequence
@@ -8,6 +8,30 @@ from lightning.pytorch import Trainer
 from torch import Tensor
 
 from xornet.contents import is_count, is_list, is_tensor, need
+from xornet.epochs import callbacks_of
+
+# Between a run and its resumption: what does not change what the networks become.
+MAY_CHANGE = ("gradient", "compile", "tolerance")
+
+
+def check_same_run(checkpoint: dict[str, Any], ours: dict[str, Any]) -> None:
+    """Refuse a checkpoint of a run that was configured differently.
+
+    Args:
+        checkpoint: one that passed contents.check.
+        ours: the hyperparameters of the run that wants to go on.
+
+    Raises:
+        ValueError: naming the first difference.
+
+    """
+    theirs = {"optimizer": checkpoint["optimizer"], **checkpoint["hyper_parameters"]}
+    for key, value in ours.items():
+        if key not in MAY_CHANGE and theirs.get(key) != value:
+            raise ValueError(
+                f"ckpt_path holds a run with {key}={theirs.get(key)}, but this run has {key}={value}; "
+                "resume with the configuration that the run was started with"
+            )
 
 
 def check_resumable(checkpoint: Any, trainer: Trainer, fresh: dict[str, Any]) -> None:
@@ -27,7 +51,7 @@ def check_resumable(checkpoint: Any, trainer: Trainer, fresh: dict[str, Any]) ->
     check_like(loops.get("fit_loop"), trainer.fit_loop.state_dict(), "loops")
     check_counts(loops["fit_loop"])
     need(isinstance(states, dict) and all(type(key) is str for key in states), "callbacks")
-    for callback in trainer.callbacks:  # type: ignore[attr-defined] # set by Lightning's connector
+    for callback in callbacks_of(trainer):
         if callback.state_key in states:
             check_like(states[callback.state_key], callback.state_dict(), f"callbacks: {callback.state_key}", True)
     need(checkpoint.get("lr_schedulers") == [], "lr_schedulers")

@@ -72,6 +72,31 @@ class Steps:
             self.compiled = None
             return self.eager.run(start, length, is_over)
 
+    @property
+    def compile_seconds(self) -> float:
+        """How long compiling took."""
+        return self.compiled.seconds if self.compiled else 0.0
+
+    @property
+    def is_compiling(self) -> bool:
+        """Whether the next epoch is being compiled: the networks stand between two epochs."""
+        return self.compiled is not None and self.compiled.is_compiling
+
+    def check_finite(self, block: Block) -> None:
+        """Refuse to go on, and so to save a checkpoint, when no network is left with finite weights and loss.
+
+        Raises:
+            ValueError: naming the epoch.
+
+        """
+        # A sum is finite only if everything in it is.
+        sums = torch.stack([block.last.sum((0, 1)), *(weight.sum((0, 1)) for weight in self.eager.weights)])
+        if sums.isfinite().all(0).any():
+            return
+        lost = self.eager.history.lost_epoch
+        epoch = int(lost.max()) if (lost >= 0).all() else block.start + block.length
+        raise ValueError(f"the loss became nan at epoch {epoch}; use a smaller optimizer.lr or model.init")
+
 
 class Eager:
     """Epochs operation by operation, with the errors of a block in one buffer.

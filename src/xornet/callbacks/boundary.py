@@ -12,6 +12,7 @@ from torch import Tensor
 
 from xornet import checks, rundir
 from xornet.callbacks.pictures import boundary_pictures, log_image, make_film, save
+from xornet.contents import MOST_FRAMES
 from xornet.epochs import run_length
 from xornet.history import Block
 from xornet.module import XORModule
@@ -39,7 +40,7 @@ class DecisionBoundary(Callback):
 
     def __init__(self, images: int = 25) -> None:
         remedy = "use callbacks.boundary=null for none"
-        self.images = checks.integer("callbacks.boundary.images", images, 2, 1000, remedy)
+        self.images = checks.integer("callbacks.boundary.images", images, 2, MOST_FRAMES, remedy)
         self.shown: list[tuple[int, list[Tensor]]] = []  # epoch and weights of each frame
 
     # Not by `state_dict`, of which Lightning warns when a run goes on without this callback.
@@ -62,7 +63,8 @@ class DecisionBoundary(Callback):
     def on_train_start(self, trainer: Trainer, module: XORModule) -> None:
         """Draw the networks as they start."""
         if not self.shown:
-            self.show(trainer, module, trainer.current_epoch, present(module))
+            weights = [weight.clone() for weight in module.ensemble.first(1)]
+            self.show(trainer, module, trainer.current_epoch, weights)
 
     def on_train_batch_end(self, trainer: Trainer, module: XORModule, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Draw where it has moved."""
@@ -89,7 +91,7 @@ class DecisionBoundary(Callback):
         for name, file in save(boundary_pictures(module, self.film), folder).items():
             log_image(file, trainer, name, trainer.current_epoch)
         if self.film:
-            self.frames.append(self.draw(module, trainer.current_epoch, present(module)))
+            self.draw(module, trainer.current_epoch, module.ensemble.first(1))
             rundir.write(Path(folder, "decision_boundary.gif"), partial(Path.write_bytes, data=gif(self.frames)))
 
     def show(self, trainer: Trainer, module: XORModule, epoch: int, weights: list[Tensor], is_new: bool = True) -> None:
@@ -97,22 +99,17 @@ class DecisionBoundary(Callback):
         if not self.film:
             return
         self.shown.append((epoch, weights))
-        self.errors = table_errors(module, weights)
-        self.frames.append(self.draw(module, epoch, weights))
+        self.draw(module, epoch, weights)
         if is_new:
             log_image(png(self.frames[-1]), trainer, "decision_boundary", epoch)
 
-    def draw(self, module: XORModule, epoch: int, weights: list[Tensor]) -> Image:
-        """The boundary that these weights make, with epoch and loss in its title."""
+    def draw(self, module: XORModule, epoch: int, weights: list[Tensor]) -> None:
+        """Add the boundary that these weights make to the frames, with epoch and loss in its title."""
         assert self.film
+        self.errors = table_errors(module, weights)
         on_cpu = [weight.cpu().float() for weight in weights]
         z = boundary.boundary_grid(lambda x: predict(on_cpu, append_ones(x), module.ensemble.activation)[..., 0])
-        return self.film.frame(z, f"epoch {epoch:,}, loss {np.square(table_errors(module, weights)).mean():.4f}")
-
-
-def present(module: XORModule) -> list[Tensor]:
-    """Network 0's weights now, one (I + 1, H, 1) tensor a layer."""
-    return [weight.detach()[..., :1].clone() for weight in module.ensemble.weights]
+        self.frames.append(self.film.frame(z, f"epoch {epoch:,}, loss {np.square(self.errors).mean():.4f}"))
 
 
 def table_errors(module: XORModule, weights: list[Tensor]) -> Array:

@@ -44,7 +44,7 @@ class Gradients(Callback):
         """Look, if it is time, at the last update."""
         block: Block = outputs["block"]
         if (end := block.start + block.length) % self.every_n_epochs == 0:
-            before, now = block.descent.last, sample(module)
+            before, now = block.descent.last, module.ensemble.first(SAMPLE)
             ratios = [mean(norm(b - a) / norm(a)) for a, b in zip(before, now, strict=True)]
             log(trainer, module, "update/ratio", ratios, end - 1)
 
@@ -56,7 +56,7 @@ class Gradients(Callback):
         """Log the state before the update of `epoch`, if it is time."""
         if epoch % self.every_n_epochs:
             return
-        weights, gradients = sample(module), module.gradients(SAMPLE)
+        weights, gradients = module.ensemble.first(SAMPLE), module.gradients(SAMPLE)
         log(trainer, module, "update/gradient_norm", [mean(norm(gradient)) for gradient in gradients], epoch)
         if epoch % (self.every_n_epochs * self.histograms_every) == 0:
             for writer in writers(trainer):
@@ -65,11 +65,6 @@ class Gradients(Callback):
                         shown = tensor[tensor.abs() < 1e19]  # TensorBoard's bins end there
                         if len(shown):
                             writer.add_histogram(f"{group}/{layer}", shown, epoch)
-
-
-def sample(module: XORModule) -> list[Tensor]:
-    """The present weights of the networks that are looked at."""
-    return [weight.detach()[..., :SAMPLE] for weight in module.ensemble.weights]
 
 
 def norm(layer: Tensor) -> Tensor:

@@ -58,18 +58,18 @@ class HiddenUnits(Callback):
 
 def unit_pictures(module: XORModule) -> dict[str, Image]:
     """The picture of network 0's hidden units, by file name: none if the inputs are not two, or it is lost to nan."""
-    if module.x.shape[1] != 2 or not all(weight[..., 0].isfinite().all() for weight in module.ensemble.weights):
+    if module.x.shape[1] != 2 or not all(weight.isfinite().all() for weight in module.ensemble.first(1)):
         return {}
     x, y = module.x.cpu().numpy(), module.y.cpu().numpy()
     if module.layers == ["output"]:
-        line = module.ensemble.weights[0].detach()[:, 0, 0].cpu().numpy()
-        return {"hidden_units.png": drawn(units.no_line(line, x, y))}
+        (layer,) = module.ensemble.first(1)
+        return {"hidden_units.png": drawn(units.no_line(layer[:, 0, 0].cpu().numpy(), x, y))}
     return {"hidden_units.png": drawn(units.hidden_units(units_of(module), x, y))}
 
 
 def units_of(module: XORModule) -> units.Units:
     """Network 0's hidden units."""
-    layers = [weight.detach()[..., :1].cpu().double() for weight in module.ensemble.weights]
+    layers = [weight.cpu().double() for weight in module.ensemble.first(1)]
     onward = layers[1][:-1, :, 0]  # (H, O), or (H, H') where there is another hidden layer
     signed = len(layers) == 2
     z = last_sum(layers[:-1], append_ones(module.x.cpu().double()), module.ensemble.activation)
@@ -130,7 +130,7 @@ def examples(module: XORModule) -> Iterator[tuple[int, str]]:
 
 def grid(module: XORModule, i: int) -> Array:
     """The present predictions of network i over the input plane."""
-    return boundary.boundary_grid(module.network(i).cpu().float())
+    return boundary.boundary_grid(module.ensemble.network(i).cpu().float())
 
 
 def save(pictures: dict[str, Image], folder: str | Path) -> dict[str, bytes]:

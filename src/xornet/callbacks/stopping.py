@@ -54,7 +54,7 @@ class StopOnSignal(Callback):
 
     def on_exception(self, trainer: Trainer, pl_module: XORModule, exception: BaseException) -> None:
         """Keep the last completed block of a run that was stopped while it compiled."""
-        if self.received is not None and pl_module.is_compiling:
+        if self.received is not None and pl_module.steps and pl_module.steps.is_compiling:
             callback = trainer.checkpoint_callback
             if isinstance(callback, LastCheckpoint):
                 trainer.save_checkpoint(callback.path)
@@ -81,7 +81,7 @@ class StopOnSignal(Callback):
             self.received = signum
             trainer.fit_loop.min_epochs = trainer.fit_loop.epoch_loop.min_steps = None
             trainer.should_stop = True
-            if module.is_compiling:
+            if module.steps and module.steps.is_compiling:
                 raise SystemExit(128 + signum)
 
         for number in SIGNALS:

@@ -1,6 +1,7 @@
 """The loss surface around the path that gradient descent has taken."""
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -9,13 +10,13 @@ from lightning.pytorch import Callback, Trainer
 from torch import Tensor
 
 from xornet.callbacks.pictures import log_image, save
+from xornet.descent import LARGEST
 from xornet.history import CURVE_POINTS, Block
 from xornet.module import XORModule
 from xornet.network import append_ones, predict
 from xornet.plots import Array, drawn, surface
 
 GRID = 61  # points along each direction
-LARGEST = 2**22  # numbers of a path; a larger network's has fewer epochs
 
 
 class LossSurface(Callback):
@@ -42,15 +43,14 @@ class LossSurface(Callback):
         """Note where the weights have been."""
         block: Block = outputs["block"]
         for epoch, layers in zip(block.descent.epochs, block.descent.moments, strict=True):
-            self.path[epoch] = torch.cat([layer.flatten() for layer in layers]).cpu()
-        most = max(2, min(CURVE_POINTS, LARGEST // max(1, sum(weight.numel() for weight in layers_of(module)))))
+            self.path[epoch] = flat(layers)
+        most = max(2, min(CURVE_POINTS, LARGEST // len(flat(module.ensemble.first(1)))))  # fewer of a large network
         while len(self.path) > most:  # every second one is enough
             self.path = dict(list(self.path.items())[::2])
 
     def on_fit_end(self, trainer: Trainer, module: XORModule) -> None:
         """Draw."""
-        here = torch.cat([layer.flatten() for layer in layers_of(module)]).cpu()
-        path = {**self.path, trainer.current_epoch: here}
+        path = {**self.path, trainer.current_epoch: flat(module.ensemble.first(1))}
         weights = torch.stack(list(path.values())).double().numpy()
         if len(path) < 3 or not np.isfinite(weights).all() or not np.ptp(weights, axis=0).any():
             return  # no path, no plane
@@ -62,16 +62,16 @@ class LossSurface(Callback):
             log_image(file, trainer, name, trainer.current_epoch)
 
 
-def layers_of(module: XORModule) -> list[Tensor]:
-    """Network 0's weights now, one (I + 1, H) tensor a layer."""
-    return [weight.detach()[..., 0] for weight in module.ensemble.weights]
+def flat(layers: Iterable[Tensor]) -> Tensor:
+    """The weights of all layers in one row, (K,)."""
+    return torch.cat([layer.flatten() for layer in layers]).cpu()
 
 
 def row_losses(module: XORModule, plane: surface.Plane, first: Array, second: float) -> Array:
     """The loss (G,) of the networks at `first` along one direction and `second` along the other."""
-    flat = plane.centre + first[:, None] * plane.directions[0] + second * plane.directions[1]  # (G, K)
-    layers = layers_of(module)
-    parts = torch.from_numpy(flat.T).to(module.x).split([layer.numel() for layer in layers])
-    stacked = [part.reshape(*layer.shape, len(first)) for part, layer in zip(parts, layers, strict=True)]
+    weights = plane.centre + first[:, None] * plane.directions[0] + second * plane.directions[1]  # (G, K)
+    shapes = [weight.shape[:2] for weight in module.ensemble.weights]
+    layers = torch.from_numpy(weights.T).to(module.x).split([shape.numel() for shape in shapes])
+    stacked = [layer.reshape(*shape, len(first)) for layer, shape in zip(layers, shapes, strict=True)]
     predictions = predict(stacked, append_ones(module.x), module.ensemble.activation)
     return (predictions - module.y[:, :, None]).square().mean((0, 1)).double().cpu().numpy()

@@ -64,8 +64,19 @@ def decision_boundaries(panels: Sequence[tuple[Array, str]], x: Array, y: Array)
 def draw_boundary(axes: Axes, z: Array, title: str, x: Array, y: Array) -> None:
     """Draw predictions over the grid, and the points of the table."""
     draw_predictions(axes, z, title)
-    axes.scatter(x[:, 0], x[:, 1], c=y[:, 0], edgecolor="black", s=100, cmap="coolwarm", vmin=0, vmax=1, zorder=3)
+    draw_plane(axes, x, y)
+
+
+def draw_plane(axes: Axes, x: Array, y: Array) -> None:
+    """Draw the points of the table, and the axes of the input plane."""
+    draw_points(axes, x, y)
     axes.set(xlabel="$x_1$", ylabel="$x_2$", xticks=TICKS, yticks=TICKS, xlim=GRID[[0, -1]], ylim=GRID[[0, -1]])
+
+
+def draw_points(axes: Axes, places: Array, y: Array) -> None:
+    """Draw the points of the table at places (P, 2), in the colours of their targets."""
+    first, second = places.T
+    axes.scatter(first, second, c=y[:, 0], edgecolor="black", s=100, cmap="coolwarm", vmin=0, vmax=1, zorder=3)
 
 
 def draw_bar(figure: FigureBase, panels: list[Axes]) -> None:
@@ -73,22 +84,27 @@ def draw_bar(figure: FigureBase, panels: list[Axes]) -> None:
     figure.colorbar(panels[0].images[0], ax=panels, label="prediction", ticks=np.linspace(0, 1, 6))
 
 
-def draw_predictions(axes: Axes, z: Array, title: str) -> None:
-    """Draw predictions over the grid, and the line where they are 0.5."""
-    half = (GRID[1] - GRID[0]) / 2  # a value stands in the middle of its pixel
-    extent = (GRID[0] - half, GRID[-1] + half, GRID[0] - half, GRID[-1] + half)
+def draw_predictions(axes: Axes, z: Array, title: str, across: Array = GRID, up: Array = GRID) -> None:
+    """Draw predictions over a grid, and the line where they are 0.5."""
+    extent = (*edges(across), *edges(up))
     # Smoothed as colours, in half the time that it takes as predictions.
     image = axes.imshow(z, cmap=BANDS, vmin=0, vmax=1, origin="lower", extent=extent, aspect="auto")
     image.set(interpolation="bilinear", interpolation_stage="rgba")
-    draw_half(axes, z)
+    draw_half(axes, z, across, up)
     axes.set_title(title)
 
 
-def draw_half(axes: Axes, z: Array) -> QuadContourSet | None:
+def edges(ticks: Array) -> tuple[float, float]:
+    """Where an image with a pixel in the middle of each tick begins and ends."""
+    half = (ticks[1] - ticks[0]) / 2
+    return ticks[0] - half, ticks[-1] + half
+
+
+def draw_half(axes: Axes, z: Array, across: Array = GRID, up: Array = GRID) -> QuadContourSet | None:
     """Draw the line where predictions are 0.5, if there is one."""
     if not z.min() < 0.5 < z.max():
         return None
-    return axes.contour(GRID, GRID, z, levels=[0.5], colors="black", linewidths=1.5)
+    return axes.contour(across, up, z, levels=[0.5], colors="black", linewidths=1.5)
 
 
 class Film:

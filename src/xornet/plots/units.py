@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from xornet.plots import Array
-from xornet.plots.boundary import BANDS, GRID, TICKS
+from xornet.plots.boundary import draw_plane, draw_points, draw_predictions
 
 RAISES, LOWERS, NEITHER = "#d55e00", "#0072b2", "0.4"  # Okabe and Ito's: told apart by colour-blind readers
 LARGEST_LEGEND = 8  # units
@@ -43,8 +43,7 @@ def hidden_units(units: Units, x: Array, y: Array) -> Figure:
         y: (P, 1)
 
     """
-    figure = Figure(figsize=(11.2, 4.8))
-    left, right = figure.subplots(1, 2, gridspec_kw={"left": 0.07, "right": 0.97, "wspace": 0.62, "bottom": 0.12})
+    figure, left, right = two_panels()
     draw_lines(left, units, x, y)
     draw_space(right, units, x, y)
     return figure
@@ -59,8 +58,7 @@ def no_line(line: Array, x: Array, y: Array) -> Figure:
         y: (P, 1)
 
     """
-    figure = Figure(figsize=(11.2, 4.8))
-    left, right = figure.subplots(1, 2, gridspec_kw={"left": 0.07, "right": 0.97, "wspace": 0.62, "bottom": 0.12})
+    figure, left, right = two_panels()
     draw_plane(left, x, y)
     draw_line(left, line, "black", 1.5)
     predictions = sigmoid(x @ line[:2] + line[2])
@@ -80,10 +78,11 @@ def no_line(line: Array, x: Array, y: Array) -> Figure:
     return figure
 
 
-def draw_plane(axes: Axes, x: Array, y: Array) -> None:
-    """Draw the points in the plane of the boundary's picture."""
-    axes.scatter(x[:, 0], x[:, 1], c=y[:, 0], edgecolor="black", s=100, cmap="coolwarm", vmin=0, vmax=1, zorder=3)
-    axes.set(xlabel="$x_1$", ylabel="$x_2$", xticks=TICKS, yticks=TICKS, xlim=GRID[[0, -1]], ylim=GRID[[0, -1]])
+def two_panels() -> tuple[Figure, Axes, Axes]:
+    """A figure of two, with space for a legend between them."""
+    figure = Figure(figsize=(11.2, 4.8))
+    left, right = figure.subplots(1, 2, gridspec_kw={"left": 0.07, "right": 0.97, "wspace": 0.62, "bottom": 0.12})
+    return figure, left, right
 
 
 def draw_line(axes: Axes, line: Array, colour: str, width: float, label: str | None = None) -> None:
@@ -128,16 +127,11 @@ def draw_space(axes: Axes, units: Units, x: Array, y: Array) -> None:
     across, up = (np.linspace(*ends, 200) for ends in zip(low, high, strict=True))
     grid = np.stack(np.meshgrid(across, up), -1) @ directions + centre  # (200, 200, H')
     z = sigmoid(grid @ units.output[:-1] + units.output[-1])
-    extent = (low[0], high[0], low[1], high[1])
-    axes.imshow(z, cmap=BANDS, vmin=0, vmax=1, origin="lower", extent=extent, aspect="auto")
-    if z.min() < 0.5 < z.max():
-        axes.contour(across, up, z, levels=[0.5], colors="black", linewidths=1.5)
-    axes.scatter(
-        places[:, 0], places[:, 1], c=y[:, 0], edgecolor="black", s=100, cmap="coolwarm", vmin=0, vmax=1, zorder=3
-    )
+    draw_predictions(axes, z, "The Points in Hidden Space", across, up)
+    draw_points(axes, places, y)
     for place, name in names(places, x, margin / 2):
         axes.annotate(name, tuple(place), (0, 9), textcoords="offset points", ha="center", va="bottom")
-    axes.set(xlabel=labels[0], ylabel=labels[1], title="The Points in Hidden Space")
+    axes.set(xlabel=labels[0], ylabel=labels[1], xlim=across[[0, -1]], ylim=up[[0, -1]])
     axes.locator_params(nbins=5)
 
 
