@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import torch
-from lightning.pytorch import Callback, Trainer
+from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 from torch._dynamo.exc import TorchDynamoException
 
@@ -52,6 +52,16 @@ def fit(
     )
     fitter.fit(module, XORData(model.get("bits", 2)), ckpt_path=ckpt_path, weights_only=True)
     return fitter, module
+
+
+class StopAt(Callback):
+    """Stops a run at an epoch, as a signal would."""
+
+    def __init__(self, epoch: int) -> None:
+        self.every_n_epochs = epoch
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        trainer.should_stop = trainer.current_epoch + 1 == self.every_n_epochs
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import fit
+from conftest import StopAt, fit
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from xornet.checkpoint import LastCheckpoint
@@ -64,17 +64,11 @@ def test_any_elementwise_optimizer_compiles(tmp_path: Path, name: str, caplog: p
 def test_a_resumed_compiled_run_equals_an_uninterrupted_one(tmp_path: Path) -> None:
     optimizer = partial(torch.optim.Adam, lr=0.01, foreach=False)
 
-    class Stop(Callback):
-        every_n_epochs = 77
-
-        def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-            trainer.should_stop = True
-
     def run(*callbacks: Callback, ckpt_path: Path | None = None) -> XORModule:
         return fit(tmp_path, 200, list(callbacks), ckpt_path, optimizer, networks=37, compile=True)[1]
 
     straight = run()
-    run(Stop(), LastCheckpoint(str(tmp_path)))
+    run(StopAt(77), LastCheckpoint(str(tmp_path)))
     resumed = run(ckpt_path=tmp_path / "last.ckpt")
     assert_same(weights(resumed), weights(straight))
     assert_same(resumed.history.state_dict(), straight.history.state_dict())

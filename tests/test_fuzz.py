@@ -5,7 +5,7 @@ import re
 import pytest
 import torch
 from conftest import Command, Run
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 # What may stand anywhere; no number here makes a run long that is legal.
@@ -144,31 +144,17 @@ def fault(run: Run) -> str | None:
     return None if re.search(";|use |needs ", run.last_line) else "no remedy"
 
 
-def fuzz(examples: int) -> settings:
-    """The same examples every time."""
-    unneeded = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-    return settings(
-        max_examples=examples,
-        derandomize=True,
-        database=None,
-        deadline=None,
-        phases=[Phase.explicit, Phase.generate],
-        suppress_health_check=unneeded,
-    )
-
-
 @pytest.mark.filterwarnings("ignore")
-@given(given_overrides=overrides())
-@fuzz(12)
-def test_any_configuration_ends_in_a_run_or_in_one_clear_line(command: Command, given_overrides: list[str]) -> None:
-    run = command(*given_overrides)
-    assert fault(run) is None, (given_overrides, run.err)
+@pytest.mark.parametrize("examples", [12, pytest.param(500, marks=pytest.mark.slow)])
+def test_any_configuration_ends_in_a_run_or_in_one_clear_line(command: Command, examples: int) -> None:
+    phases = [Phase.explicit, Phase.generate]  # the same examples each time, none of them made smaller
 
+    @settings(
+        max_examples=examples, derandomize=True, database=None, deadline=None, phases=phases
+    )  # the same each time
+    @given(overrides())
+    def ends_well(given_overrides: list[str]) -> None:
+        run = command(*given_overrides)
+        assert fault(run) is None, (given_overrides, run.err)
 
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")
-@given(given_overrides=overrides())
-@fuzz(500)
-def test_five_hundred_configurations_do_too(command: Command, given_overrides: list[str]) -> None:
-    run = command(*given_overrides)
-    assert fault(run) is None, (given_overrides, run.err)
+    ends_well()

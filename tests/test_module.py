@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import fit
-from lightning.pytorch import Callback, LightningModule, Trainer
+from conftest import StopAt, fit
+from lightning.pytorch import Callback, Trainer
 from oracle import X, train_sheet
 
 from xornet.checkpoint import LastCheckpoint
@@ -17,16 +17,6 @@ from xornet.results import evaluate
 SGD = partial(torch.optim.SGD, lr=0.1)
 MOMENTUM = partial(torch.optim.SGD, lr=0.1, momentum=0.9)
 ADAM = partial(torch.optim.Adam, lr=0.01)
-
-
-class StopAt(Callback):
-    """Stops a run at an epoch, as a signal would."""
-
-    def __init__(self, epoch: int) -> None:
-        self.every_n_epochs = epoch
-
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        trainer.should_stop = trainer.current_epoch + 1 == self.every_n_epochs
 
 
 def weights(module: XORModule) -> list[torch.Tensor]:

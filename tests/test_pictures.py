@@ -2,14 +2,15 @@ from functools import partial
 from pathlib import Path
 
 import events
+import pytest
 import torch
-from conftest import Command, fit
-from lightning.pytorch import Callback, Trainer
+from conftest import Command, StopAt, fit
+from lightning.pytorch import Callback
 
 from xornet.callbacks.boundary import DecisionBoundary
 from xornet.callbacks.pictures import examples
+from xornet.callbacks.surface import LossSurface
 from xornet.checkpoint import LastCheckpoint
-from xornet.module import XORModule
 from xornet.results import per_network
 
 
@@ -58,18 +59,17 @@ def test_frames_never_exceed_their_number_and_always_show_both_ends(command: Com
     assert (steps[0], steps[-1]) == (0, 1000)
 
 
-def test_the_film_of_a_resumed_run_is_the_uninterrupted_runs(tmp_path: Path) -> None:
-    class Stop(Callback):
-        every_n_epochs = 150
+@pytest.mark.parametrize(
+    ("drawing", "name"), [(DecisionBoundary, "decision_boundary.gif"), (LossSurface, "loss_surface.png")]
+)
+def test_what_a_resumed_run_draws_of_its_past_is_the_uninterrupted_runs(
+    tmp_path: Path, drawing: type[Callback], name: str
+) -> None:
+    def picture(run: str, *callbacks: Callback, ckpt_path: Path | None = None) -> bytes:
+        keeping = [drawing(), LastCheckpoint(str(tmp_path / run)), *callbacks]
+        fit(tmp_path / run, 400, keeping, ckpt_path, optimizer=partial(torch.optim.Adam, lr=0.05), seed=1)
+        return (tmp_path / run / name).read_bytes()
 
-        def on_train_epoch_end(self, trainer: Trainer, pl_module: XORModule) -> None:
-            trainer.should_stop = trainer.current_epoch + 1 == 150
-
-    def film(name: str, *callbacks: Callback, ckpt_path: Path | None = None) -> bytes:
-        drawing = [DecisionBoundary(), LastCheckpoint(str(tmp_path / name)), *callbacks]
-        fit(tmp_path / name, 400, drawing, ckpt_path, optimizer=partial(torch.optim.Adam, lr=0.05), seed=1)
-        return (tmp_path / name / "decision_boundary.gif").read_bytes()
-
-    straight = film("straight")
-    assert film("stopped", Stop()) != straight
-    assert film("resumed", ckpt_path=tmp_path / "stopped" / "last.ckpt") == straight
+    straight = picture("straight")
+    assert picture("stopped", StopAt(150)) != straight
+    assert picture("resumed", ckpt_path=tmp_path / "stopped" / "last.ckpt") == straight

@@ -5,12 +5,9 @@ import numpy as np
 import pytest
 import torch
 from conftest import Command, fit
-from lightning.pytorch import Callback, Trainer
 from oracle import X, Y
 
 from xornet.callbacks.surface import LossSurface, row_losses
-from xornet.checkpoint import LastCheckpoint
-from xornet.module import XORModule
 from xornet.plots.surface import MARKS, loss_surface, marks, plane
 
 ADAM = partial(torch.optim.Adam, lr=0.05)
@@ -72,20 +69,3 @@ def test_a_surface_is_drawn_when_asked_for_and_its_axes_say_what_they_show(comma
     axes, bar = loss_surface(found, np.arange(20.0), ticks, ticks, np.exp(np.add.outer(ticks, ticks) / 9)).axes
     assert axes.get_xlabel() == f"along the first principal direction ({found.shares[0]:.1%} of the path's variance)"
     assert bar.get_ylabel() == "loss"
-
-
-def test_the_surface_of_a_resumed_run_is_the_uninterrupted_runs(tmp_path: Path) -> None:
-    class Stop(Callback):
-        every_n_epochs = 150
-
-        def on_train_epoch_end(self, trainer: Trainer, pl_module: XORModule) -> None:
-            trainer.should_stop = trainer.current_epoch + 1 == 150
-
-    def picture(name: str, *callbacks: Callback, ckpt_path: Path | None = None) -> bytes:
-        drawing = [LossSurface(), LastCheckpoint(str(tmp_path / name)), *callbacks]
-        fit(tmp_path / name, 400, drawing, ckpt_path, optimizer=ADAM, seed=1)
-        return (tmp_path / name / "loss_surface.png").read_bytes()
-
-    straight = picture("straight")
-    assert picture("stopped", Stop()) != straight
-    assert picture("resumed", ckpt_path=tmp_path / "stopped" / "last.ckpt") == straight
