@@ -2,6 +2,8 @@ from functools import partial
 from pathlib import Path
 
 import events
+import numpy as np
+import PIL.Image
 import pytest
 import torch
 from conftest import Command, StopAt, fit
@@ -57,6 +59,25 @@ def test_frames_never_exceed_their_number_and_always_show_both_ends(command: Com
     assert len(steps) == 5  # there would be more: the table is learnt
     assert run.metrics["solved"] is True
     assert (steps[0], steps[-1]) == (0, 1000)
+
+
+def test_a_frame_is_due_where_predictions_move_against_each_other_or_long_have_not(tmp_path: Path) -> None:
+    film = DecisionBoundary(images=25)
+    film.errors, film.shown, film.frames = np.zeros(4), [(100, [])], [PIL.Image.new("P", (1, 1))]
+
+    def is_due(*errors: float, epoch: int = 101) -> bool:
+        return bool(film.is_due(epoch, np.array(errors), 1000))
+
+    assert not is_due(0.5, 0.5, 0.5, 0.5)  # a plane that only rises moves no line
+    assert is_due(0.1, 0, 0, 0)
+    assert not is_due(0.07, 0, 0, 0)
+    assert is_due(0, 0, 0, 0, epoch=300)  # a fifth of the run
+    assert not is_due(0, 0, 0, 0, epoch=299)
+    film.frames *= 16  # of 25
+    assert not is_due(0.1, 0, 0, 0)  # as they run out
+    assert is_due(0.4, 0, 0, 0)
+    film.frames *= 2
+    assert not is_due(9, 0, 0, 0)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from conftest import Command, fit
 from oracle import X, Y
 
 from xornet.callbacks.surface import LossSurface, row_losses
+from xornet.history import CURVE_POINTS
 from xornet.plots.surface import MARKS, loss_surface, marks, plane
 
 ADAM = partial(torch.optim.Adam, lr=0.05)
@@ -69,3 +71,31 @@ def test_a_surface_is_drawn_when_asked_for_and_its_axes_say_what_they_show(comma
     axes, bar = loss_surface(found, np.arange(20.0), ticks, ticks, np.exp(np.add.outer(ticks, ticks) / 9)).axes
     assert axes.get_xlabel() == f"along the first principal direction ({found.shares[0]:.1%} of the path's variance)"
     assert bar.get_ylabel() == "loss"
+
+
+def test_a_path_remembers_no_more_of_a_long_run_than_of_a_short_one(tmp_path: Path) -> None:
+    short, long = LossSurface(), LossSurface()
+    fit(tmp_path, 1500, [short], optimizer=ADAM)
+    assert list(short.path) == list(range(0, 1500, 2))
+    for block in range(0, 5000, 1000):  # as in a run without an end
+        moments = [[torch.full((3, 4), float(epoch))] for epoch in range(block, block + 1000)]
+        told = SimpleNamespace(epochs=range(block, block + 1000), moments=moments)
+        _, module = fit(tmp_path, 1)
+        long.on_train_batch_end(None, module, {"block": SimpleNamespace(descent=told)}, None, 0)  # type: ignore[arg-type] # no Trainer is asked
+    assert 500 <= len(long.path) <= CURVE_POINTS
+    assert all(torch.equal(place, torch.full((12,), float(epoch))) for epoch, place in long.path.items())
+
+
+@pytest.mark.parametrize(("scale", "is_drawn"), [(100.0, True), (torch.nan, False)])
+def test_a_surface_where_every_loss_is_zero_is_drawn_and_one_of_a_lost_network_is_not(
+    tmp_path: Path, scale: float, is_drawn: bool
+) -> None:
+    seen = LossSurface()
+    trainer, module = fit(tmp_path, 3, hidden=[2])
+    solved = torch.tensor([20.0, 20, 20, 20, -10, -30, 20, -20, -10])  # two units that solve XOR
+    with torch.no_grad():
+        for weight, part in zip(module.ensemble.weights, (solved * scale).split([6, 3]), strict=True):
+            weight.copy_(part.view_as(weight))
+    seen.path = {epoch: solved * (scale + epoch) for epoch in range(2)}
+    seen.on_fit_end(trainer, module)
+    assert (tmp_path / "loss_surface.png").exists() == is_drawn

@@ -209,8 +209,13 @@ def test_a_run_resumed_in_its_own_directory_logs_each_epoch_once(command: Comman
     command(here, "trainer.max_epochs=300")
     time.sleep(1.1)  # event files are named by the second
     command(here, f"ckpt_path={tmp_path}/here/checkpoints/last.ckpt", "trainer.max_epochs=500")
-    steps = [event.step for event in events.read(tmp_path / "here").Scalars("train/loss")]
-    assert steps == list(range(500))
+    log = events.read(tmp_path / "here")
+    assert [event.step for event in log.Scalars("train/loss")] == list(range(500))
+    assert [event.step for event in log.Tensors("run/text_summary")] == [
+        0,
+        300,
+        500,
+    ]  # a card, and a verdict for each part
 
 
 def test_histograms_come_with_every_fifth_look(command: Command) -> None:
