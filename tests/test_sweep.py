@@ -11,11 +11,17 @@ import events
 import pytest
 import torch
 from conftest import SRC, Command, Run
+from hydra import initialize_config_dir
+from hydra._internal.config_repository import ConfigRepository
+from hydra.core.global_hydra import GlobalHydra
+from hydra.types import RunMode
+from omegaconf import OmegaConf
 from test_train import signal_after
 
 from xornet.job import LONGEST_NAME, job_name
 from xornet.jobs import Job
 from xornet.summary import best
+from xornet.sweep import read_once
 
 SHORT = ("trainer.max_epochs=600", "callbacks.boundary=null", "callbacks.loss_curve=null")
 
@@ -305,6 +311,42 @@ def test_odd_values_are_drawn_as_they_are_written(command: Command) -> None:
     assert "no sweep.png" not in run.err, run.err
     assert (run.folder / "sweep.png").exists()
     assert "no sweep.png" not in run.err
+
+
+def test_reading_each_file_once_composes_what_reading_it_again_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads: list[str] = []
+    read = ConfigRepository.load_config
+
+    def noted(self: ConfigRepository, config_path: str) -> Any:
+        reads.append(config_path)
+        return read(self, config_path)
+
+    monkeypatch.setattr(ConfigRepository, "load_config", noted)
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "mine.yaml").write_text("# @package _global_\nseed: 5\n")
+    jobs = [
+        ["optimizer.lr=0.3", "+data.more={a: 1}", "callbacks.boundary=null"],
+        ["optimizer=adam", "callbacks=loss_surface", "experiment=linear"],
+        ["optimizer.lr=0.4"],
+        [f"hydra.searchpath=[{tmp_path}]", "experiment=mine"],
+        ["optimizer.lr=0.5", "networks=7"],
+    ]
+    with initialize_config_dir(str(SRC.parent / "conf"), version_base="1.3"):
+        loader: Any = GlobalHydra.instance().config_loader()
+
+        def compose() -> list[Any]:
+            composed = [loader.load_configuration("train", job, RunMode.MULTIRUN) for job in jobs]
+            return [OmegaConf.to_container(cfg, resolve=False) for cfg in composed]
+
+        anew, of_one_by_one = compose(), len(reads)
+        read_once(loader.repository)
+        assert compose() == anew
+        assert compose() == anew
+    assert anew[3]["seed"] == 5
+    assert reads[:of_one_by_one].count("optimizer/sgd") == 4
+    assert reads[of_one_by_one:].count("optimizer/sgd") == 2  # once without the search path, once with it
 
 
 def test_a_job_without_results_is_stopped(tmp_path: Path) -> None:

@@ -4,19 +4,22 @@ Hydra composes and launches the jobs, here or in other processes, so everything 
 stands in the sweep's directory.
 """
 
+import copy
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MethodType
 from typing import Any
 
-from hydra.core.config_loader import ConfigLoader
+from hydra._internal.config_repository import ConfigRepository
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn
 from hydra.experimental.callback import Callback
+from hydra.plugins.config_source import ConfigResult
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from xornet import conf, summary
@@ -59,14 +62,16 @@ class Sweep(Callback):
         running.append(Running(Path(config.hydra.sweep.dir), keys, time.time()))
         plain = (config.hydra.sweeper._target_, config.hydra.launcher._target_)
         if all("hydra._internal" in target for target in plain):  # others compose differently, or elsewhere
-            compose_once(GlobalHydra.instance().config_loader())
+            loader: Any = GlobalHydra.instance().config_loader()  # Any: Hydra has no setting for what follows
+            compose_once(loader)
+            read_once(loader.repository)
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
         """Forget the job's configuration, which Hydra would keep until the sweep ends."""
         job_return.cfg = job_return.hydra_cfg = None
 
 
-def compose_once(loader: ConfigLoader) -> None:
+def compose_once(loader: Any) -> None:
     """Have Hydra's launcher take the configurations that its sweeper has composed to see whether they are legal."""
     compose, composed = loader.load_sweep_config, dict[tuple[str, ...], DictConfig]()
 
@@ -77,7 +82,20 @@ def compose_once(loader: ConfigLoader) -> None:
             config = composed[job] = compose(master_config, sweep_overrides)
         return config
 
-    loader.load_sweep_config = load  # type: ignore[method-assign] # Hydra has no setting for it
+    loader.load_sweep_config = load
+
+
+def read_once(repository: Any) -> None:
+    """Have Hydra's loader read each file of the configuration once, not again for each job: half of composing one."""
+    read, files = ConfigRepository.load_config, dict[tuple[str, ...], ConfigResult | None]()
+
+    def load(self: ConfigRepository, config_path: str) -> ConfigResult | None:
+        place = (config_path, *(source.path for source in self.get_sources()))
+        if place not in files:
+            files[place] = read(self, config_path)
+        return copy.deepcopy(files[place])  # which Hydra changes
+
+    repository.load_config = MethodType(load, repository)  # bound anew in the copies that Hydra makes
 
 
 @contextmanager
