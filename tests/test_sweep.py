@@ -356,22 +356,25 @@ def test_a_job_without_results_is_stopped(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_three_hundred_jobs_leave_memory_files_and_figures_flat(tmp_path: Path) -> None:
-    script = tmp_path / "sweep.py"
-    script.write_text(
-        "import os, runpy, sys\n"
+    (tmp_path / "watch.py").write_text(
+        "import os, sys\n"
         "from hydra.experimental.callback import Callback\n"
         "class Watch(Callback):\n"
         "    def on_job_end(self, config, job_return, **kwargs):\n"
         "        pages = int(open('/proc/self/statm').read().split()[1])\n"
         "        print('now', config.hydra.job.num, pages * os.sysconf('SC_PAGE_SIZE') >> 20,\n"
         "              len(os.listdir('/proc/self/fd')), len(os.listdir('/proc/self/task')), file=sys.__stdout__)\n"
+    )
+    script = tmp_path / "sweep.py"
+    script.write_text(
+        "import runpy, sys\n"
         "from xornet import targets\n"
-        "targets.HYDRAS += ('__main__',)\n"
+        "targets.HYDRAS += ('watch',)\n"
         f"sys.argv[0] = {str(SRC / 'train.py')!r}\n"
         "runpy.run_path(sys.argv[0], run_name='__main__')\n"
     )
     overrides = ["-m", "seed=range(300)", "trainer.max_epochs=20", f"hydra.sweep.dir={tmp_path}/sweep"]
-    overrides += ["+hydra.callbacks.watch._target_=__main__.Watch", "callbacks.boundary.images=2"]
+    overrides += ["+hydra.callbacks.watch._target_=watch.Watch", "callbacks.boundary.images=2"]
     done = subprocess.run([sys.executable, script, *overrides], capture_output=True, text=True, check=True)
     looks = [list(map(int, line.split()[1:])) for line in done.stdout.splitlines() if line.startswith("now ")]
     assert [look[0] for look in looks] == list(range(300))
