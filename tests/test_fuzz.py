@@ -74,7 +74,7 @@ KEYS: dict[str, list[str]] = {
     "trainer.profiler": ["simple", "advanced", "pytorch"],
     "trainer.logger": FLAGS,
     "trainer.plugins": ["[]"],
-    "trainer.default_root_dir": ["/dev/null"],
+    "trainer.default_root_dir": ["/dev/null", "/proc"],
     **{f"trainer.{name}": FLAGS for name in ("deterministic", "benchmark", "barebones", "inference_mode")},
     **{f"trainer.{name}": FLAGS for name in ("detect_anomaly", "use_distributed_sampler", "fast_dev_run")},
     **{
