@@ -19,11 +19,11 @@ setup: .venv/installed ## Create .venv and install the locked dependencies (once
 train: setup ## Train: the lab sheet, or anything else with ARGS="key=value ..."
 	$(BIN)/python src/train.py $(ARGS)
 
-test: setup ## Run the tests, one process a core
-	$(BIN)/pytest --numprocesses auto $(ARGS)
+test: setup ## Run the tests, one process and one thread a core
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto $(ARGS)
 
 test-all: setup ## Run the slow ones too
-	$(BIN)/pytest --numprocesses auto -m '' $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto -m '' $(ARGS)
 
 lint: setup ## Check style and format
 	$(BIN)/ruff check .

@@ -1,3 +1,4 @@
+import json
 import re
 import shlex
 import subprocess
@@ -24,6 +25,10 @@ def test_every_python_command_runs(command: Command, line: str) -> None:
     run = command(*overrides, *short, script=Path(script).name)
     no_gpu = "accelerator=gpu" in line and not torch.cuda.is_available()
     assert run.status == (1 if no_gpu else 0), run.err
+    if short and not no_gpu:
+        results = list(run.folder.rglob("metrics.json"))  # one, or one a job of a sweep
+        assert results
+        assert all(json.loads(path.read_text())["epochs"] == 10 for path in results)
 
 
 @pytest.mark.parametrize("line", [line for line in LINES if line.startswith("make")])

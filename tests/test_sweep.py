@@ -23,6 +23,7 @@ from xornet.jobs import Job
 from xornet.summary import best
 from xornet.sweep import read_once
 
+SLOW = pytest.mark.slow
 SHORT = ("trainer.max_epochs=600", "callbacks.boundary=null", "callbacks.loss_curve=null")
 
 
@@ -131,7 +132,7 @@ def test_the_same_sweep_again_passes_over_what_finished_and_overwrites_nothing(c
     assert [row["status"] for row in rows(first.folder)] == ["finished"] * 4
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=SLOW)])
 def test_a_signal_stops_the_sweep_which_then_goes_on_to_the_same_bits(
     command: Command, tmp_path: Path, number: signal.Signals, status: int
 ) -> None:
@@ -228,7 +229,7 @@ def test_names_of_jobs_serve_as_directories_and_in_further_overrides(command: Co
     assert unquoted.last_line.endswith("""a value that contains = needs quotes of its own: "key='value'\"""")
 
 
-@pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])
+@pytest.mark.parametrize("launcher", ["joblib", pytest.param("submitit_local", marks=SLOW)])
 def test_other_launchers_keep_the_same_rules(command: Command, launcher: str) -> None:
     sweep = ["-m", f"hydra/launcher={launcher}", "seed=1", "optimizer.lr=1.0,-1", "networks=2", *SHORT]
     run = command(*sweep)
@@ -354,7 +355,7 @@ def test_a_job_without_results_is_stopped(tmp_path: Path) -> None:
     assert (job.number, job.status, job.curve) == (3, "stopped", None)
 
 
-@pytest.mark.slow
+@SLOW
 def test_three_hundred_jobs_leave_memory_files_and_figures_flat(tmp_path: Path) -> None:
     (tmp_path / "watch.py").write_text(
         "import os, sys\n"
