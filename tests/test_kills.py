@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import os
 import random
 import time
 from functools import partial
@@ -65,13 +66,36 @@ def test_a_run_killed_at_any_moment_goes_on_to_the_same_bits(tmp_path: Path, net
     assert kills < 50 or min(stages.values()) > 0
 
 
-def begin(folder: Path, run: list[str], part: int) -> BaseProcess:
+@pytest.mark.slow
+@pytest.mark.usefixtures("compiler")
+def test_a_run_killed_while_it_compiles_goes_on_to_the_same_bits(tmp_path: Path) -> None:
+    run = [*RUN, "model.compile=true"]
+    forks.ready()
+    assert forks.ended(begin(tmp_path / "straight", run, 0, tmp_path / "cache")) == 0
+    folder, cache, kills = tmp_path / "killed", tmp_path / "torn", 0
+    in_all = files(tmp_path / "cache")
+    for eighth in range(8):
+        is_time = partial(lambda many: files(cache) > many, in_all * eighth // 8)
+        kills += forks.ended(begin(folder, run, kills, cache), is_time) == -9
+        check_whole(folder, 1)
+    assert forks.ended(begin(folder, run, kills, cache)) == 0
+    assert ends(folder) == ends(tmp_path / "straight")
+    print(f"killed {kills} times while compiling")
+    assert kills > 4
+
+
+def files(folder: Path) -> int:
+    """How many files there are in a directory that may not exist."""
+    return sum(len(names) for _, _, names in os.walk(folder))
+
+
+def begin(folder: Path, run: list[str], part: int, cache: Path | None = None) -> BaseProcess:
     """Begin a run, or go on with it; `part` seconds later, says TensorBoard's clock: the imports are spared here."""
     checkpoint = folder / CHECKPOINT
     resumed = [f"ckpt_path={checkpoint}"] if checkpoint.exists() else []
     output = folder.parent / f"{folder.name}.out"
     return forks.start(
-        "train.py", f"hydra.run.dir={folder}", *run, *resumed, output=output, before=partial(put_forward, part)
+        "train.py", f"hydra.run.dir={folder}", *run, *resumed, output=output, before=partial(prepare, part, cache)
     )
 
 
@@ -95,8 +119,10 @@ def is_new(path: Path, start: float) -> bool:
     return path.exists() and path.stat().st_mtime >= start - 0.01
 
 
-def put_forward(seconds: float) -> None:
+def prepare(seconds: float, cache: Path | None) -> None:
     """Put TensorBoard's clock forward: event files are read in the order of the seconds in their names."""
+    if cache:
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(cache)
     event_file_writer.time = SimpleNamespace(time=lambda: time.time() + seconds)
 
 
@@ -137,7 +163,12 @@ def ends(folder: Path) -> dict[str, Any]:
     metrics = json.loads((folder / "metrics.json").read_text())
     files = {path.name: path.read_bytes() for path in folder.glob("*") if path.suffix in (".csv", ".png", ".gif")}
     tensors = [plain(torch.load(folder / name, weights_only=True)) for name in ("xornet.pt", CHECKPOINT)]
-    return {"metrics": {**metrics, "seconds": 0}, **files, "tensors": tensors, "logged": logged(folder)}
+    return {
+        "metrics": {**metrics, "seconds": 0, "compile_seconds": 0},
+        **files,
+        "tensors": tensors,
+        "logged": logged(folder),
+    }
 
 
 def plain(value: Any) -> Any:
