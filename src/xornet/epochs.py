@@ -9,6 +9,7 @@ from typing import Any
 
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import ModelSummary, ProgressBar, Timer
+from lightning.pytorch.loggers import Logger
 from lightning.pytorch.profilers import Profiler
 
 LARGEST_BLOCK = 1000
@@ -84,14 +85,17 @@ def check_trainer(trainer: Trainer) -> None:
 
     """
     many = "the table fits one device; use networks=N to train many networks side by side"
-    epochs, profiler = trainer.max_epochs, vars(trainer)["profiler"]
+    counts = {name: getattr(trainer, name) for name in ("max_epochs", "max_steps", "min_epochs", "min_steps")}
+    profiler = vars(trainer)["profiler"]
     refused = {
-        "max_epochs": (
-            epochs,
-            epochs is not None and (type(epochs) is not int or epochs == 0),
-            "use e.g. trainer.max_epochs=20000",
-        ),
-        "max_steps": (trainer.max_steps, trainer.max_steps == 0, "use e.g. trainer.max_epochs=20000"),
+        **{
+            name: (
+                count,
+                not is_count(count) or (name[:3] == "max" and count == 0),
+                "use e.g. trainer.max_epochs=20000",
+            )
+            for name, count in counts.items()
+        },
         "devices": (trainer.num_devices, trainer.num_devices > 1, many),
         "num_nodes": (trainer.num_nodes, trainer.num_nodes > 1, many),
         "precision": (trainer.precision, trainer.precision not in PRECISIONS, f"use one of {', '.join(PRECISIONS)}"),
@@ -106,6 +110,11 @@ def check_trainer(trainer: Trainer) -> None:
             "an epoch is one batch, the whole table; leave it at 1",
         ),
         "profiler": (profiler, not isinstance(profiler, Profiler), "use simple, advanced or pytorch"),
+        "logger": (
+            trainer.loggers,
+            not all(isinstance(logger, Logger) for logger in trainer.loggers),
+            "use logger=tensorboard, logger=csv or trainer.logger=false",
+        ),
         "limit_train_batches": (
             trainer.limit_train_batches,
             trainer.limit_train_batches not in (1, 1.0),
@@ -115,3 +124,8 @@ def check_trainer(trainer: Trainer) -> None:
     for name, (value, is_refused, remedy) in refused.items():
         if is_refused:
             raise ValueError(f"trainer.{name}={value} cannot work here: {remedy}")
+
+
+def is_count(value: object) -> bool:
+    """Whether a limit of a run is a whole number, or none."""
+    return value is None or type(value) is int
