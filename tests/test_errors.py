@@ -62,6 +62,7 @@ BAD = {
     "callbacks.table._target_=null": "must be the dotted name of a class",
     "optimizer=open": "use optimizer._target_=<class>",
     "hydra.verbose=0": "use true, false or the names of loggers",
+    "hydra.verbose=${seed}": "use true, false or the names of loggers",
     "hydra.verbose=0.5": "use true, false or the names of loggers",
     "ckpt_path=nowhere.ckpt": "does not exist; use the checkpoints/last.ckpt",
     "ckpt_path=last": "does not exist; use the checkpoints/last.ckpt",

@@ -1,6 +1,7 @@
 """Random configurations: each ends in a finished run or in one clear line."""
 
 import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -146,7 +147,10 @@ def fault(run: Run) -> str | None:
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("examples", [12, pytest.param(500, marks=pytest.mark.slow)])
-def test_any_configuration_ends_in_a_run_or_in_one_clear_line(command: Command, examples: int) -> None:
+def test_any_configuration_ends_in_a_run_or_in_one_clear_line(
+    command: Command, examples: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # for directories that are given as relative ones
     phases = [Phase.explicit, Phase.generate]  # the same examples each time, none of them made smaller
 
     @settings(

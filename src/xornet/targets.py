@@ -21,7 +21,7 @@ from lightning.pytorch.accelerators import Accelerator
 from lightning.pytorch.plugins import CheckpointIO, LayerSync, Precision
 from lightning.pytorch.profilers import Profiler
 from lightning.pytorch.strategies import Strategy
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from torch.optim import Optimizer
 
 PACKAGES = ("xornet", "torch.optim", "lightning.pytorch", "lightning.fabric")  # add one of yours here
@@ -67,8 +67,9 @@ def check(cfg: DictConfig) -> None:
     if "callbacks" in (called.get("trainer") or {}):
         raise ValueError("trainer.callbacks is taken; use +callbacks.<name>._target_=<class> to add a callback")
     hydras = container.get("hydra", {})
-    if not isinstance(hydras.get("verbose", ""), bool | str | list):  # Hydra asserts it
-        raise ValueError(f"hydra.verbose={hydras['verbose']} is no switch; use true, false or the names of loggers")
+    verbose = OmegaConf.select(cfg, "hydra.verbose", default=False)
+    if not isinstance(verbose, bool | str | ListConfig):  # Hydra asserts it
+        raise ValueError(f"hydra.verbose={verbose} is no switch; use true, false or the names of loggers")
     job = hydras.get("job", {})
     for name in job.get("env_set", {}):
         if name not in (*ENVIRONMENT, *job.get("env_copy", [])):
