@@ -85,16 +85,12 @@ def check_trainer(trainer: Trainer) -> None:
 
     """
     many = "the table fits one device; use networks=N to train many networks side by side"
-    counts = {name: getattr(trainer, name) for name in ("max_epochs", "max_steps", "min_epochs", "min_steps")}
+    limits = {name: getattr(trainer, name) for name in ("max_epochs", "max_steps", "min_epochs", "min_steps")}
     profiler = vars(trainer)["profiler"]
     refused = {
         **{
-            name: (
-                count,
-                not is_count(count) or (name[:3] == "max" and count == 0),
-                "use e.g. trainer.max_epochs=20000",
-            )
-            for name, count in counts.items()
+            name: (limit, not is_limit(limit) or (limit == 0 and "max" in name), "use e.g. trainer.max_epochs=20000")
+            for name, limit in limits.items()
         },
         "devices": (trainer.num_devices, trainer.num_devices > 1, many),
         "num_nodes": (trainer.num_nodes, trainer.num_nodes > 1, many),
@@ -126,6 +122,6 @@ def check_trainer(trainer: Trainer) -> None:
             raise ValueError(f"trainer.{name}={value} cannot work here: {remedy}")
 
 
-def is_count(value: object) -> bool:
+def is_limit(value: object) -> bool:
     """Whether a limit of a run is a whole number, or none."""
     return value is None or type(value) is int
