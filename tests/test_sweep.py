@@ -253,6 +253,13 @@ def test_optuna_minimises_the_loss_or_the_share_unsolved(command: Command) -> No
     assert f"best_value: {1 - max(solved)}" in best
 
 
+def test_what_is_not_a_number_is_the_same_when_a_sweep_is_run_again(command: Command) -> None:
+    run = command("-m", "+x=nan,1", "trainer.max_epochs=3", *SHORT[1:])
+    again = command("-m", "+x=nan,1", "trainer.max_epochs=3", *SHORT[1:], f"hydra.sweep.dir={run.folder}")
+    assert (run.status, again.status) == (0, 0), again.err
+    assert again.err.count("finished before") == 2
+
+
 def test_a_run_outside_a_sweep_knows_nothing_of_this(command: Command) -> None:
     run: Run = command("optimizer.lr=-1")
     assert run.last_line.startswith("error: optimizer.lr must be a number")

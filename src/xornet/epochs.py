@@ -89,7 +89,7 @@ def check_trainer(trainer: Trainer) -> None:
     profiler = vars(trainer)["profiler"]
     refused = {
         **{
-            name: (limit, not is_limit(limit) or (limit == 0 and "max" in name), "use e.g. trainer.max_epochs=20000")
+            name: (limit, not is_limit(limit, least=name.startswith("min")), f"use e.g. trainer.{name}=20000")
             for name, limit in limits.items()
         },
         "devices": (trainer.num_devices, trainer.num_devices > 1, many),
@@ -122,6 +122,6 @@ def check_trainer(trainer: Trainer) -> None:
             raise ValueError(f"trainer.{name}={value} cannot work here: {remedy}")
 
 
-def is_limit(value: object) -> bool:
-    """Whether a limit of a run is a whole number, or none."""
-    return value is None or type(value) is int
+def is_limit(value: object, least: bool) -> bool:
+    """Whether a run can have this as its least, or its largest, number of epochs or steps; -1 is an endless largest."""
+    return value is None or (type(value) is int and (value >= 0 if least else value != 0))

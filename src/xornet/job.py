@@ -63,7 +63,8 @@ def check_same_job(folder: Path, cfg: DictConfig) -> None:
     if is_begun(folder):
         before, now = flatten(OmegaConf.load(folder / ".hydra" / "config.yaml")), flatten(cfg)
         for key in sorted(before.keys() | now.keys()):
-            if (was := before.get(key)) != (new := now.get(key)):
+            was, new = before.get(key), now.get(key)
+            if repr(was) != repr(new):  # nan is not equal to itself
                 raise ValueError(f"{folder} was run with {key}={was}, but this sweep has {key}={new}; {REMEDY}")
 
 

@@ -43,6 +43,7 @@ PARTS = (Accelerator, Callback, CheckpointIO, ClusterEnvironment, LayerSync, Log
 LOGGING = ("logging.StreamHandler", "logging.FileHandler", "logging.NullHandler", "colorlog.ColoredFormatter")
 STREAMS = ("ext://sys.stdout", "ext://sys.stderr")
 ENVIRONMENT = ("CUDA_VISIBLE_DEVICES", "MKL_NUM_THREADS", "OMP_NUM_THREADS")  # others name programs and libraries
+NUMBER = "${hydra.job.num}"  # Hydra's own name of a job
 RESERVED = ("_args_", "_partial_", "_recursive_", "_convert_")
 REMEDY = "use one, or add its package to PACKAGES in src/xornet/targets.py"
 
@@ -68,8 +69,12 @@ def check(cfg: DictConfig) -> None:
         raise ValueError("trainer.callbacks is taken; use +callbacks.<name>._target_=<class> to add a callback")
     hydras = container.get("hydra", {})
     verbose = OmegaConf.select(cfg, "hydra.verbose", default=False)
-    if not isinstance(verbose, bool | str | ListConfig):  # Hydra asserts it
+    are_names = isinstance(verbose, ListConfig) and all(isinstance(name, str) for name in verbose)
+    if not (isinstance(verbose, bool | str) or are_names):  # Hydra asserts it
         raise ValueError(f"hydra.verbose={verbose} is no switch; use true, false or the names of loggers")
+    subdir = str(hydras.get("sweep", {}).get("subdir", NUMBER))
+    if not (subdir == NUMBER or subdir.startswith("${job_name:")):
+        raise ValueError(f"hydra.sweep.subdir={subdir} hides jobs from the summary; use {NUMBER}, or drop it")
     job = hydras.get("job", {})
     for name in job.get("env_set", {}):
         if name not in (*ENVIRONMENT, *job.get("env_copy", [])):
