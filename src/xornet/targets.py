@@ -73,7 +73,8 @@ def check(cfg: DictConfig) -> None:
     if not (isinstance(verbose, bool | str) or are_names):  # Hydra asserts it
         raise ValueError(f"hydra.verbose={verbose} is no switch; use true, false or the names of loggers")
     subdir = str(hydras.get("sweep", {}).get("subdir", NUMBER))
-    if not (subdir == NUMBER or subdir.startswith("${job_name:")):
+    is_summed_up = "sweep" in (hydras.get("callbacks") or {})
+    if is_summed_up and not (subdir == NUMBER or subdir.startswith("${job_name:")):
         raise ValueError(f"hydra.sweep.subdir={subdir} hides jobs from the summary; use {NUMBER}, or drop it")
     job = hydras.get("job", {})
     for name in job.get("env_set", {}):
