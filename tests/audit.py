@@ -14,7 +14,7 @@ def watch(report: str) -> None:
 
     def hook(event: str, args: tuple[object, ...]) -> None:
         if event == "open" and isinstance(args[0], str | bytes) and int(str(args[2])) & (os.O_WRONLY | os.O_RDWR):
-            os.write(file, f"write {os.path.abspath(os.fsdecode(args[0]))}\n".encode())  # noqa: PTH100 # of one not there yet
+            os.write(file, f"write {Path(os.fsdecode(args[0])).resolve()}\n".encode())
         elif event in NETWORK and getattr(args[0], "family", None) != socket.AF_UNIX:
             os.write(file, f"{event} {args[1:]}\n".encode())
             raise OSError(f"no network here: {event} {args[1:]}")

@@ -86,8 +86,8 @@ def test_bad_input_ends_in_one_line_with_key_value_and_remedy(command: Command, 
     assert not list(run.folder.rglob("*.ckpt"))
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
-def test_asking_for_a_gpu_that_is_not_there_is_one_line(command: Command) -> None:
+def test_asking_for_a_gpu_that_is_not_there_is_one_line(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     run = command("trainer.accelerator=gpu")
     assert run.last_line == (
         "error: trainer.accelerator=gpu: this machine has no usable GPU; use trainer.accelerator=cpu"

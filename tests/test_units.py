@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,8 @@ BY_HAND = Units(LINES, np.array([20.0, -20]), SPACE, np.array([20.0, -20, -10]),
 
 def drawn_lines(axes: Axes) -> list[tuple[float, float, str]]:
     """Of every infinite line a point, and its colour."""
-    return [(*line.get_xy1(), line.get_color()) for line in axes.lines]  # type: ignore[attr-defined] # AxLine
+    lines: list[Any] = list(axes.lines)  # each an AxLine, says axline, and a Line2D, say the lines of axes
+    return [(*line.get_xy1(), line.get_color()) for line in lines]
 
 
 def test_each_unit_has_its_line_in_the_colour_of_its_weights_sign() -> None:
