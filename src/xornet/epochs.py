@@ -86,7 +86,7 @@ def check_trainer(trainer: Trainer) -> None:
     """
     many = "the table fits one device; use networks=N to train many networks side by side"
     limits = {name: getattr(trainer, name) for name in ("max_epochs", "max_steps", "min_epochs", "min_steps")}
-    profiler = vars(trainer)["profiler"]
+    profiler = vars(trainer)["profiler"]  # whatever the Trainer was given, which declares a Profiler
     refused = {
         **{
             name: (limit, not is_limit(limit, least=name.startswith("min")), f"use e.g. trainer.{name}=20000")

@@ -83,7 +83,7 @@ class XORModule(LightningModule):
 
     def setup(self, stage: str) -> None:
         """Take the truth table from the data module, its one batch, and space what is remembered."""
-        (batch,) = vars(self.trainer)["datamodule"].train_dataloader()
+        (batch,) = vars(self.trainer)["datamodule"].train_dataloader()  # which fit sets, and nothing declares
         self.set_table(*batch)
         self.history.set_length(run_length(self.trainer))
         set_threads(len(self.ensemble))

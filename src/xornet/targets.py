@@ -67,7 +67,20 @@ def check(cfg: DictConfig) -> None:
             raise ValueError(f"{key}={node} names no class; use {key}._target_=<class>")
     if "callbacks" in (called.get("trainer") or {}):
         raise ValueError("trainer.callbacks is taken; use +callbacks.<name>._target_=<class> to add a callback")
-    hydras = container.get("hydra", {})
+    check_hydra(cfg, container.get("hydra", {}))
+
+
+def check_hydra(cfg: DictConfig, hydras: dict[str, Any]) -> None:
+    """Refuse settings of Hydra's own that it fails on, that lose a sweep's jobs, or that reach other programs.
+
+    Args:
+        cfg: the whole configuration, which resolves what these settings refer to.
+        hydras: its part under `hydra`, as it was written.
+
+    Raises:
+        ValueError: naming the key, the value and the remedy.
+
+    """
     verbose = OmegaConf.select(cfg, "hydra.verbose", default=False)
     are_names = isinstance(verbose, ListConfig) and all(isinstance(name, str) for name in verbose)
     if not (isinstance(verbose, bool | str) or are_names):  # Hydra asserts it
