@@ -3,8 +3,7 @@ from typing import Any
 import numpy as np
 import torch
 from matplotlib import colormaps
-from matplotlib.collections import PathCollection
-from matplotlib.contour import QuadContourSet
+from matplotlib.collections import LineCollection, PathCollection
 from oracle import X, Y
 
 from xornet import plots
@@ -22,10 +21,10 @@ def test_the_boundary_has_fifty_fixed_bands_the_half_line_and_the_points() -> No
     z = boundary.boundary_grid(lambda points: (points[:, :1] + 0.5) / 2)
     figure = boundary.decision_boundaries([(z, boundary.BOUNDARY_TITLE)], X.numpy(), Y.numpy())
     axes, bar = figure.axes
-    (line,) = (child for child in axes.get_children() if isinstance(child, QuadContourSet))
-    assert list(line.levels) == [0.5]
-    half: Any = line.get_paths()[0].vertices  # the line x1 = 0.5
+    (line,) = (child for child in axes.get_children() if isinstance(child, LineCollection))
+    (half,) = line.get_segments()  # the line x1 = 0.5
     np.testing.assert_allclose(half[:, 0], 0.5, atol=1e-6)
+    np.testing.assert_allclose(sorted(half[[0, -1], 1]), [-0.5, 1.5])
     (points,) = (
         c for c in axes.get_children() if isinstance(c, PathCollection) and len(np.asarray(c.get_offsets())) == 4
     )
@@ -40,10 +39,18 @@ def test_a_prediction_has_the_colour_of_its_band_where_it_stands() -> None:
     z = boundary.boundary_grid(lambda points: (points[:, :1] + 0.5) / 2)
     figure = boundary.decision_boundaries([(z, "")], X.numpy(), Y.numpy())
     image, axes = np.asarray(plots.drawn(figure)), figure.axes[0]
-    for prediction in (0.11, 0.31, 0.81):  # the middle of a band of 1/50, far from points and lines
-        across, up = axes.transData.transform((2 * prediction - 0.5, 0.25))
-        expected = 0.7 * np.array(colormaps["coolwarm"](prediction)[:3]) + 0.3
-        np.testing.assert_allclose(image[len(image) - 1 - int(up), int(across)] / 255, expected, atol=0.01)
+    for prediction in (0.01, 0.11, 0.31, 0.81, 0.99):  # the middle of a band of 1/50, far from points and lines
+        for x2 in (-0.48, 0.25, 1.48):
+            across, up = axes.transData.transform((2 * prediction - 0.5, x2))
+            expected = 0.7 * np.array(colormaps["coolwarm"](prediction)[:3]) + 0.3
+            np.testing.assert_allclose(image[len(image) - 1 - int(up), int(across)] / 255, expected, atol=0.01)
+
+
+def test_where_there_is_no_prediction_the_plane_is_white() -> None:
+    z = np.where(np.indices((200, 200))[0] < 100, np.nan, 0.2)  # the lower half
+    image = np.asarray(plots.drawn(boundary.decision_boundaries([(z, "")], X.numpy(), Y.numpy())))
+    assert image[350, 150].tolist() == [255, 255, 255]
+    assert image[150, 150].tolist() != [255, 255, 255]
 
 
 def test_a_frame_of_the_film_is_the_picture_drawn_anew() -> None:
@@ -60,7 +67,8 @@ def test_a_frame_of_the_film_is_the_picture_drawn_anew() -> None:
 
 def test_a_flat_network_has_no_half_line() -> None:
     figure = boundary.decision_boundaries([(np.full((200, 200), 0.4), "")], X.numpy(), Y.numpy())
-    assert not any(isinstance(child, QuadContourSet) for child in figure.axes[0].get_children())
+    (line,) = (child for child in figure.axes[0].get_children() if isinstance(child, LineCollection))
+    assert not line.get_segments()
 
 
 def test_the_loss_curve_of_one_network_is_the_sheets() -> None:
