@@ -55,9 +55,24 @@ def test_histograms_are_of_the_weights_and_of_their_gradients(tmp_path: Path) ->
             start, end = log.Histograms(f"{group}/{name}")
             assert (start.step, end.step) == (0, 30)
             numbers = end.histogram_value
-            assert numbers.num == values.numel()
+            assert numbers.num == values.numel() == sum(numbers.bucket)
+            assert len(numbers.bucket) <= 31  # thirty, and an empty one before them
             assert numbers.sum == pytest.approx(values.sum().item(), rel=1e-4)
             assert (numbers.min, numbers.max) == pytest.approx((values.min().item(), values.max().item()), rel=1e-5)
+
+
+def test_a_histogram_leaves_out_what_is_not_finite_and_nothing_else(tmp_path: Path) -> None:
+    logger = TensorBoardLogger(tmp_path, "", "")
+    trainer, module = fit(tmp_path, 10, trainer={"logger": logger, "log_every_n_steps": 1})
+    look = Gradients(10, 1)
+    look.every_n_epochs = 10
+    with torch.no_grad():
+        module.ensemble.weights[0][:2, 0, 0] = torch.tensor([torch.nan, 1e30])
+    look.look(trainer, module, 10)
+    logger.experiment.close()
+    (hidden,) = events.read(tmp_path).Histograms("weights/hidden")
+    assert hidden.histogram_value.num == module.ensemble.weights[0].numel() - 1
+    assert hidden.histogram_value.max == pytest.approx(1e30)
 
 
 def test_a_gradient_is_that_of_the_first_networks_alone() -> None:
