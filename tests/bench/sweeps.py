@@ -1,7 +1,8 @@
 """The speed claims of sweeps: python tests/bench/sweeps.py [rounds].
 
-Every figure is the median over the rounds. A round is a sweep of JOBS default-length jobs in one process, the same with
-figures off, which gives the training time of a job, and the first one again, which passes over what has finished.
+Every figure is the median over the rounds. A round is a sweep of JOBS default-length jobs in one process; half of its
+jobs before and half after with figures off, which gives the training time of a job though a machine's speed drifts; and
+the first one again, which passes over what has finished.
 """
 
 import json
@@ -11,7 +12,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
+from statistics import mean, median
 
 from against_sheet import NO_FIGURES, TRAIN
 
@@ -26,10 +27,10 @@ class Swept:
     jobs: list[float]
 
 
-def sweep(folder: Path, *overrides: str) -> Swept:
+def sweep(folder: Path, seeds: str, *overrides: str) -> Swept:
     """Run one sweep."""
     start = time.perf_counter()
-    command = [sys.executable, str(TRAIN), "-m", f"seed=range({JOBS})", f"hydra.sweep.dir={folder}", *overrides]
+    command = [sys.executable, str(TRAIN), "-m", f"seed=range({seeds})", f"hydra.sweep.dir={folder}", *overrides]
     subprocess.run(command, capture_output=True, check=True)
     whole = time.perf_counter() - start
     return Swept(whole, [json.loads(p.read_text())["seconds"] for p in folder.glob("*/metrics.json")])
@@ -41,9 +42,11 @@ def main() -> None:
     ratios, per_job, drawing, hydra, skipping = [], [], [], [], []
     for _ in range(rounds):
         with tempfile.TemporaryDirectory() as folder:
-            drawn, plain = sweep(Path(folder, "drawn")), sweep(Path(folder, "plain"), *NO_FIGURES)
-            skipping.append(sweep(Path(folder, "drawn")).whole)
-        training = median(plain.jobs)
+            before = sweep(Path(folder, "before"), f"0,{JOBS // 2}", *NO_FIGURES)
+            drawn = sweep(Path(folder, "drawn"), f"0,{JOBS}")
+            after = sweep(Path(folder, "after"), f"{JOBS // 2},{JOBS}", *NO_FIGURES)
+            skipping.append(sweep(Path(folder, "drawn"), f"0,{JOBS}").whole)
+        training = mean([median(before.jobs), median(after.jobs)])
         ratios.append(drawn.whole / (JOBS * training))
         per_job.append(drawn.whole / JOBS)
         drawing.append((sum(drawn.jobs) - JOBS * training) / drawn.whole)
