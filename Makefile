@@ -20,10 +20,10 @@ train: setup ## Train: the lab sheet, or anything else with ARGS="key=value ..."
 	$(BIN)/python src/train.py $(ARGS)
 
 test: setup ## Run the tests, one process and one thread a core
-	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --dist worksteal $(ARGS)
 
 test-all: setup ## Run the slow ones too
-	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto -m '' $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --dist worksteal -m '' $(ARGS)
 
 lint: setup ## Check style and format
 	$(BIN)/ruff check .

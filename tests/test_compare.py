@@ -19,7 +19,12 @@ from xornet.plots.boundary import boundary_grid
 from xornet.runs import apart, labels, read_run
 from xornet.summary import loss_words
 
-SHORT = ("trainer.max_epochs=300", "callbacks.boundary=null", "callbacks.loss_curve=null")
+SHORT = (
+    "trainer.max_epochs=300",
+    "callbacks.boundary=null",
+    "callbacks.loss_curve=null",
+    "callbacks.hidden_units=null",
+)
 
 
 @pytest.fixture

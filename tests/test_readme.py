@@ -18,7 +18,7 @@ def test_every_python_command_runs(command: Command, line: str) -> None:
     _, script, *overrides = shlex.split(line, comments=True)
     overrides = [re.sub("RUN", lambda _: str(command("trainer.max_epochs=5").folder), text) for text in overrides]
     short = (
-        ["trainer.max_epochs=10", "callbacks.boundary=null", "callbacks.loss_curve=null"]
+        ["trainer.max_epochs=10", "callbacks.boundary=null", "callbacks.loss_curve=null", "callbacks.hidden_units=null"]
         if script == "src/train.py"
         else []
     )

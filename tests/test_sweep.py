@@ -24,7 +24,12 @@ from xornet.summary import best
 from xornet.sweep import read_once
 
 SLOW = pytest.mark.slow
-SHORT = ("trainer.max_epochs=600", "callbacks.boundary=null", "callbacks.loss_curve=null")
+SHORT = (
+    "trainer.max_epochs=600",
+    "callbacks.boundary=null",
+    "callbacks.loss_curve=null",
+    "callbacks.hidden_units=null",
+)
 
 
 def rows(folder: Path) -> list[dict[str, str]]:
