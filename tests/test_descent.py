@@ -35,12 +35,11 @@ def test_a_descent_remembers_the_weights_before_the_update_of_its_epochs(tmp_pat
     fit(tmp_path, 40, [seen], optimizer=ADAM, **model)
     epochs = [epoch for block in seen.blocks for epoch in block.descent.epochs]
     assert epochs == list(range(40))  # of a run as short as this, every one
-    stacks = [block.descent.stacked() for block in seen.blocks]
+    moments = [moment for block in seen.blocks for moment in block.descent.moments]
     for epoch in (1, 6, 7, 20, 39):
         _, module = fit(tmp_path, epoch, optimizer=ADAM, **model)
         for layer, weight in enumerate(module.ensemble.weights):
-            remembered = torch.cat([stack[layer] for stack in stacks], -1)[..., epoch]
-            assert torch.allclose(remembered, weight[..., 0], rtol=0, atol=1e-7)
+            assert torch.allclose(moments[epoch][layer], weight[..., 0], rtol=0, atol=1e-7)
 
 
 def test_a_descent_remembers_all_networks_before_the_last_update_of_a_block(tmp_path: Path) -> None:
@@ -58,4 +57,4 @@ def test_a_descent_of_a_large_network_remembers_fewer_epochs() -> None:
     for epoch in range(1000):
         descent.note(epoch, is_last=False)
     assert descent.epochs[:3] == [0, 334, 668]  # multiples of the epochs that the curve remembers
-    assert sum(weight.numel() for weight in descent.stacked()) <= LARGEST
+    assert sum(weight.numel() for moment in descent.moments for weight in moment) <= LARGEST

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
 from xornet.epochs import LARGEST_BLOCK
@@ -25,7 +24,7 @@ class Descent:
         most = max(1, LARGEST // max(1, sum(weight[..., 0].numel() for weight in weights)))
         self.every = every * -(-LARGEST_BLOCK // (every * most))
         self.epochs: list[int] = []
-        self.moments: list[list[Tensor]] = []
+        self.moments: list[list[Tensor]] = []  # one (I + 1, H) a layer, at each of these
         self.last: list[Tensor] = []
 
     def note(self, epoch: int, is_last: bool) -> None:
@@ -35,7 +34,3 @@ class Descent:
             self.moments.append([weight[..., 0].clone() for weight in self.weights])
         if is_last:
             self.last = [weight[..., :SAMPLE].clone() for weight in self.weights]
-
-    def stacked(self) -> list[Tensor]:
-        """Network 0 at each of `epochs`, as if they were networks: one (I + 1, H, N) tensor a layer."""
-        return [torch.stack(layer, -1) for layer in zip(*self.moments, strict=True)]

@@ -71,11 +71,10 @@ class DecisionBoundary(Callback):
         block: Block = outputs["block"]
         if not self.film or not block.descent.epochs:
             return
-        weights = block.descent.stacked()
         errors = block.errors[:, :, 0, 0].cpu().numpy()
-        for k, epoch in enumerate(block.descent.epochs):
+        for epoch, layers in zip(block.descent.epochs, block.descent.moments, strict=True):
             if self.is_due(epoch, errors[block.epochs.index(epoch)], run_length(trainer)):
-                self.show(trainer, module, epoch, [weight[..., k : k + 1].clone() for weight in weights])
+                self.show(trainer, module, epoch, [weight[..., None] for weight in layers])
 
     def is_due(self, epoch: int, errors: Array, epochs: int) -> bool:
         """Whether a frame is to be drawn: the first half of them at a change of MOVED, the others at more and more."""
