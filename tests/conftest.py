@@ -22,6 +22,7 @@ from xornet.data import XORData
 from xornet.module import XORModule
 
 SRC = Path(__file__).resolve().parents[1] / "src"
+NO_FIGURES = ("callbacks.boundary=null", "callbacks.loss_curve=null", "callbacks.hidden_units=null")
 
 
 def fit(

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import Command, Run
+from conftest import NO_FIGURES, Command, Run
 from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 from oracle import X, Y
@@ -19,12 +19,7 @@ from xornet.plots.boundary import boundary_grid
 from xornet.runs import apart, labels, read_run
 from xornet.summary import loss_words
 
-SHORT = (
-    "trainer.max_epochs=300",
-    "callbacks.boundary=null",
-    "callbacks.loss_curve=null",
-    "callbacks.hidden_units=null",
-)
+SHORT = ("trainer.max_epochs=300", *NO_FIGURES)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import SRC, Command
+from conftest import NO_FIGURES, SRC, Command
 
 ROOT = SRC.parent
 README = (ROOT / "README.md").read_text()
@@ -17,11 +17,7 @@ LINES = [line for block in re.findall(r"```console\n(.*?)```", README, re.S) for
 def test_every_python_command_runs(command: Command, line: str) -> None:
     _, script, *overrides = shlex.split(line, comments=True)
     overrides = [re.sub("RUN", lambda _: str(command("trainer.max_epochs=5").folder), text) for text in overrides]
-    short = (
-        ["trainer.max_epochs=10", "callbacks.boundary=null", "callbacks.loss_curve=null", "callbacks.hidden_units=null"]
-        if script == "src/train.py"
-        else []
-    )
+    short = ["trainer.max_epochs=10", *NO_FIGURES] if script == "src/train.py" else []
     run = command(*overrides, *short, script=Path(script).name)
     no_gpu = "accelerator=gpu" in line and not torch.cuda.is_available()
     assert run.status == (1 if no_gpu else 0), run.err

@@ -10,7 +10,7 @@ from typing import Any
 import events
 import pytest
 import torch
-from conftest import SRC, Command, Run
+from conftest import NO_FIGURES, SRC, Command, Run
 from hydra import initialize_config_dir
 from hydra._internal.config_repository import ConfigRepository
 from hydra.core.global_hydra import GlobalHydra
@@ -24,12 +24,7 @@ from xornet.summary import best
 from xornet.sweep import read_once
 
 SLOW = pytest.mark.slow
-SHORT = (
-    "trainer.max_epochs=600",
-    "callbacks.boundary=null",
-    "callbacks.loss_curve=null",
-    "callbacks.hidden_units=null",
-)
+SHORT = ("trainer.max_epochs=600", *NO_FIGURES)
 
 
 def rows(folder: Path) -> list[dict[str, str]]:
