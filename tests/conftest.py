@@ -72,7 +72,7 @@ def compiler() -> None:
         torch.compile(lambda x: x + 1)(torch.zeros(4))
     except TorchDynamoException as error:
         cause = str(error).splitlines()[0]
-        pytest.skip(f"torch.compile does not work here: {cause}")  # the project must do without, as test_compiled shows
+        pytest.skip(reason=f"torch.compile needs a C++ compiler and Python's headers, and says: {cause}")
 
 
 @dataclass

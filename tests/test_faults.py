@@ -72,7 +72,7 @@ def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
         try:
             subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}k", "tmpfs", disk], check=True)
         except (FileNotFoundError, subprocess.CalledProcessError) as error:
-            pytest.skip(f"no disk to fill: {error}")  # mounting one takes Linux and root, which nothing else here does
+            pytest.skip(reason=f"to fill a disk takes mounting one, and so Linux and root: {error}")
         mounted.append(disk)
         return disk
 
