@@ -29,7 +29,7 @@ gc.enable()
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="train")
-def main(cfg: DictConfig) -> float:
+def main(cfg: DictConfig) -> float | None:
     """Run `train`, on its own or as a job of a sweep; return what a sweep may minimise."""
     return job.run(train, cfg)
 

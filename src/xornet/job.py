@@ -21,13 +21,13 @@ LONGEST_NAME = 200  # bytes of a directory's name; file systems end at 255
 log = logging.getLogger(__name__)
 
 
-def run(train: Callable[[DictConfig], float], cfg: DictConfig) -> float:
+def run(train: Callable[[DictConfig], float], cfg: DictConfig) -> float | None:
     """Run `train`; as a job of a sweep, if it has not finished already, and from where it was stopped.
 
     A job that fails leaves its cause in `error.txt`, and the next one begins.
 
     Returns:
-        what `train` does; inf for a job that failed: worse than any other.
+        what `train` does; None for a job that failed, which Optuna takes for a failed trial in any direction.
 
     """
     if HydraConfig.get().mode != RunMode.MULTIRUN:
@@ -50,7 +50,7 @@ def run(train: Callable[[DictConfig], float], cfg: DictConfig) -> float:
         log.error("%s failed: %s", folder.name, cause)
         with suppress(OSError):  # where the directory is what failed
             rundir.write(folder / "error.txt", lambda path: path.write_text(cause + "\n"))
-        return float("inf")
+        return None
 
 
 def check_same_job(folder: Path, cfg: DictConfig) -> None:

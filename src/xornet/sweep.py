@@ -59,6 +59,9 @@ class Sweep(Callback):
             exclude = f"hydra.job.config.override_dirname.exclude_keys=[{constant}]"
             config.hydra.overrides.hydra.append(exclude)
         keys = [key for key, is_swept in varies.items() if is_swept]
+        if "max_failure_rate" in config.hydra.sweeper:  # Optuna's
+            config.hydra.sweeper.max_failure_rate = 1.0  # a failed job ends no sweep (see targets.py)
+            Path(config.hydra.sweep.dir).mkdir(parents=True, exist_ok=True)  # where its storage may stand
         running.append(Running(Path(config.hydra.sweep.dir), keys, time.time()))
         plain = (config.hydra.sweeper._target_, config.hydra.launcher._target_)
         if all("hydra._internal" in target for target in plain):  # others compose differently, or elsewhere
@@ -102,8 +105,13 @@ def read_once(repository: Any) -> None:
 def summed_up() -> Iterator[None]:
     """Sum a sweep up when it ends, in whichever way; exit with 1 if a job failed."""
     failed: list[str] = []
+    unanswered: ValueError | None = None
     try:
         yield
+    except ValueError as error:
+        if "No trials are completed yet" not in str(error):
+            raise
+        unanswered = error  # of Optuna: a search without a best job, because of the failed ones named below
     finally:
         for sweep in running:
             failed += summary.write(sweep.folder, sweep.keys, sweep.start)
@@ -112,3 +120,5 @@ def summed_up() -> Iterator[None]:
         running.clear()
     if failed:
         sys.exit(1)
+    if unanswered:
+        raise unanswered
