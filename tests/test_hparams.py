@@ -1,16 +1,19 @@
-"""TensorBoard's HParams: every column of any runs can be sorted and filtered, as its page does."""
+"""TensorBoard's HParams: every column of any runs is sorted and filtered, as by its page; and `hparams.yaml`."""
 
 import inspect
 import json
 import re
+from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
 import events
+import pytest
 import torch
-from conftest import NO_FIGURES, Command
+from conftest import NO_FIGURES, Command, Run
+from omegaconf import OmegaConf
 
-from xornet.callbacks.card import NUMBERS, hparams_row
+from xornet.callbacks.hyperparameters import NUMBERS, hparams_row
 from xornet.optimizer import NOT_ELEMENTWISE
 
 RUNS = (
@@ -100,3 +103,46 @@ def test_the_numbers_among_an_optimizers_arguments_are_those_of_pytorchs_own_cla
             parameters = inspect.signature(kind).parameters.items()
             numbers |= {f"optimizer.{key}" for key, parameter in parameters if type(parameter.default) in (int, float)}
     assert {key for key in NUMBERS if key.startswith("optimizer.")} == numbers
+
+
+@pytest.mark.parametrize(("logger", "where"), [("tensorboard", "hparams.yaml"), ("csv", "csv/hparams.yaml")])
+@pytest.mark.filterwarnings("ignore:Experiment logs directory")
+def test_the_file_of_hyperparameters_is_that_of_the_last_run_that_began(
+    command: Command, tmp_path: Path, logger: str, where: str
+) -> None:
+    folder = tmp_path / "run"
+    short = ("callbacks.gradients=null", *NO_FIGURES, f"logger={logger}")
+
+    def told(*overrides: str, folder: Path = folder) -> tuple[Run, Any]:
+        run = command("trainer.max_epochs=3", *short, f"hydra.run.dir={folder}", *overrides)
+        return run, OmegaConf.to_container(OmegaConf.load(folder / where))
+
+    run, first = told("optimizer.momentum=0.5", "model.hidden=[3,2]")
+    assert run.status == 0
+    assert first["optimizer"] == "SGD"
+    assert (first["optimizer.lr"], first["optimizer.momentum"], first["optimizer.foreach"]) == (0.1, 0.5, False)
+    assert (first["model.hidden"], first["model.init"], first["data.bits"]) == ([3, 2], None, 2)
+    assert (first["seed"], first["networks"], first["trainer.max_epochs"]) == (452582093, 1, 3)
+
+    # another run in the same directory, with nothing of the first
+    run, second = told("optimizer=adam", "optimizer.betas=[0.5,0.9]")
+    assert run.status == 0
+    assert (second["optimizer"], second["optimizer.lr"], second["optimizer.betas"]) == ("Adam", 0.01, [0.5, 0.9])
+    assert "optimizer.momentum" not in second
+
+    # refused, once because it differs and once because it is over: all stays as it is
+    checkpoint = f"ckpt_path={folder}/checkpoints/last.ckpt"
+    written = (folder / where).stat().st_mtime_ns
+    assert told(checkpoint)[0].status == 1
+    assert told(checkpoint, "optimizer=adam", "optimizer.betas=[0.5,0.9]", "trainer.max_epochs=2")[0].status == 1
+    assert (folder / where).stat().st_mtime_ns == written
+
+    # resumed at its end, elsewhere, without a further epoch
+    run, third = told(checkpoint, "optimizer=adam", "optimizer.betas=[0.5,0.9]", folder=tmp_path / "other")
+    assert run.status == 0, run.err
+    assert (third["optimizer"], third["optimizer.betas"]) == ("Adam", [0.5, 0.9])
+
+    # failed on the way
+    run, fourth = told("model.activation=relu", "model.init=1e30", "optimizer.lr=0.7")
+    assert run.status == 1
+    assert fourth["optimizer.lr"] == 0.7

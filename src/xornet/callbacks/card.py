@@ -1,29 +1,15 @@
 """What a run is, in TensorBoard: its question, configuration and verdict, its graph and its HParams row."""
 
-import json
-import math
-import string
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote
 
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch.utils.tensorboard.summary import hparams
 
-from xornet.jobs import read_overrides
+from xornet.callbacks.hyperparameters import hparams_row, hyperparameters
 from xornet.module import XORModule
 from xornet.results import describe, evaluate
 from xornet.tensorboard import add_graph, is_continued, writers
-
-# The columns of numbers; every other holds text.
-NUMBERS = {
-    *("seed", "networks", "data.bits", "model.init", "model.tolerance"),
-    *(f"trainer.{name}" for name in ("max_epochs", "min_epochs", "max_steps", "min_steps")),
-    *(f"optimizer.{name}" for name in ("lr", "momentum", "dampening", "weight_decay", "eps", "rho", "alpha", "lambd")),
-    *(f"optimizer.{name}" for name in ("t0", "lr_decay", "initial_accumulator_value", "momentum_decay")),
-}
-PLAIN = "".join(set(string.printable[:95]) - set('"\\'))  # characters that JSON leaves as they are
 
 
 class Card(Callback):
@@ -49,13 +35,9 @@ class Card(Callback):
         ends = {f"trained/{name}": results[name] for name in ("loss", "accuracy", "solved", "solved_epoch")}
         metrics = {name: float(value) for name, value in ends.items() if value is not None}
         known = hyperparameters(module, trainer)
-        for logger in trainer.loggers:
-            if not isinstance(logger, TensorBoardLogger):
-                logger.log_hyperparams(known)
-                continue
-            verdict = describe(results, len(module.ensemble), trainer.current_epoch)
+        verdict = describe(results, len(module.ensemble), trainer.current_epoch)
+        for logger in (logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)):
             logger.experiment.add_text("run", self.card(trainer, module, verdict), trainer.current_epoch)
-            logger.hparams.update(known)  # for its hparams.yaml
             logger.log_metrics(metrics, trainer.current_epoch)
             # Without the list of columns that log_hyperparams writes: TensorBoard takes that of an arbitrary run for
             # all, where it would itself list the columns of every run, and those that differ first.
@@ -73,41 +55,3 @@ class Card(Callback):
             f"```yaml\n{composed.read_text()}```" if composed.exists() else "",
         ]
         return "\n\n".join(part for part in parts if part)
-
-
-def hparams_row(known: dict[str, Any]) -> dict[str, float | str]:
-    """The row of a run in TensorBoard's HParams, which can neither sort nor filter a column of numbers and text.
-
-    No run knows the others, so the type of a column hangs on its key alone. A column of numbers leaves out what is no
-    number, which TensorBoard lists last.
-    """
-    numbers = {key: number(known[key]) for key in known.keys() & NUMBERS}
-    row = {key: numbers[key] if key in numbers else text(value) for key, value in known.items()}
-    return {key: value for key, value in row.items() if value is not None}
-
-
-def number(value: Any) -> float | None:
-    """The value as a number, None where it is none."""
-    try:
-        return float(value) if math.isfinite(float(value)) else None
-    except (TypeError, ValueError):
-        return None
-
-
-def text(value: Any) -> str:
-    """The value as a command line has it: `auto`, `true`, `[4, 4]`.
-
-    TensorBoard looks for values in a list of them as JSON writes it, and finds none that JSON writes in another way.
-    """
-    words = value if isinstance(value, str) else json.dumps(value, default=str)
-    return quote(words.replace('"', "'"), safe=PLAIN)
-
-
-def hyperparameters(module: XORModule, trainer: Trainer) -> dict[str, Any]:
-    """What a sweep may vary, by the keys of the configuration: what makes the networks, and all that was overridden."""
-    assert module.optimizer is not None
-    ours = {key if key in ("seed", "networks") else f"model.{key}": value for key, value in module.hparams.items()}
-    ours["data.bits"] = ours.pop("model.bits")
-    theirs = {f"optimizer.{key}": value for key, value in module.optimizer.keywords.items()}
-    known = {"optimizer": module.optimizer.func.__name__, "trainer.max_epochs": trainer.max_epochs}
-    return read_overrides(Path(trainer.default_root_dir)) | ours | theirs | known
