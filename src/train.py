@@ -42,7 +42,8 @@ def train(cfg: DictConfig) -> float:
     named = [instantiate(callback, _convert_="all") for callback in cfg.callbacks.values() if callback]
     keeps = cfg.trainer.get("enable_checkpointing", any(isinstance(callback, Checkpoint) for callback in named))
     callbacks = [StopOnSignal(), Continuity(), Hyperparameters(), *named]
-    trainer: Trainer = instantiate(cfg.trainer, _convert_="all", callbacks=callbacks, enable_checkpointing=keeps)
+    settings = with_list_of_loggers(cfg).trainer
+    trainer: Trainer = instantiate(settings, _convert_="all", callbacks=callbacks, enable_checkpointing=keeps)
     check_trainer(trainer)
 
     folder, start = trainer.default_root_dir, time.perf_counter()
@@ -54,6 +55,15 @@ def train(cfg: DictConfig) -> float:
     results = write_results(module, trainer.current_epoch, folder, seconds=seconds, compile_seconds=compiling)
     logging.getLogger(__name__).info("results in %s", folder)
     return objective(results)
+
+
+def with_list_of_loggers(cfg: DictConfig) -> DictConfig:
+    """Return `cfg` with the loggers that it names, as with logger=many, in the list that the Trainer takes."""
+    named = cfg.trainer.get("logger")
+    if isinstance(named, DictConfig) and "_target_" not in named:
+        cfg = cfg.copy()
+        cfg.trainer.logger = [logger for logger in named.values() if logger]
+    return cfg
 
 
 if __name__ == "__main__":

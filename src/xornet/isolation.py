@@ -1,10 +1,19 @@
 """What a run changes of its process: in a sweep of one process, the next job must not see it."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
 
 import torch
+
+# Experiment trackers that have one run open for the whole process, and go on with it in the next job: how it is ended.
+END_RUN: dict[str, Callable[[Any, int], object]] = {
+    "wandb": lambda wandb, status: wandb.finish(exit_code=status),
+    "comet_ml": lambda comet_ml, status: comet_ml.end(),
+    "mlflow": lambda mlflow, status: mlflow.end_run("FAILED" if status else "FINISHED"),
+}
 
 
 @contextmanager
@@ -12,7 +21,8 @@ def process_left_as_found() -> Iterator[None]:
     """Put back what Lightning, PyTorch or a callback may have set for the whole process.
 
     The environment (Lightning exports PL_GLOBAL_SEED, and CUBLAS_WORKSPACE_CONFIG for `deterministic=True`), the number
-    of threads, the default dtype, the generator, and the flags of determinism, cuDNN and matrix products.
+    of threads, the default dtype, the generator, and the flags of determinism, cuDNN and matrix products. And end the
+    run of an experiment tracker.
     """
     environment, threads, dtype = dict(os.environ), torch.get_num_threads(), torch.get_default_dtype()
     generator, precision = torch.get_rng_state(), torch.get_float32_matmul_precision()
@@ -20,7 +30,8 @@ def process_left_as_found() -> Iterator[None]:
     cudnn = torch.backends.cudnn
     benchmark, cudnn_deterministic = cudnn.benchmark, cudnn.deterministic
     try:
-        yield
+        with runs_ended():
+            yield
     finally:
         os.environ.clear()
         os.environ.update(environment)
@@ -30,3 +41,25 @@ def process_left_as_found() -> Iterator[None]:
         torch.set_float32_matmul_precision(precision)
         torch.use_deterministic_algorithms(deterministic[0], warn_only=deterministic[1])
         cudnn.benchmark, cudnn.deterministic = benchmark, cudnn_deterministic
+
+
+@contextmanager
+def runs_ended() -> Iterator[None]:
+    """End the run of every tracker in END_RUN: as failed, if an error passes through here.
+
+    Lightning's loggers leave it open, for what a script may do next.
+    """
+    try:
+        yield
+    except BaseException:
+        with suppress(Exception):  # that error is the cause
+            end_runs(status=1)
+        raise
+    end_runs(status=0)
+
+
+def end_runs(status: int) -> None:
+    """End the run of every tracker that is loaded, with an exit status."""
+    for name, end in END_RUN.items():
+        if name in sys.modules:
+            end(sys.modules[name], status)
