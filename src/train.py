@@ -18,6 +18,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from omegaconf import DictConfig
 
 from xornet import checkpoint, errors, job, sweep
+from xornet.callbacks.hyperparameters import Hyperparameters
 from xornet.callbacks.stopping import StopOnSignal
 from xornet.epochs import check_trainer
 from xornet.results import objective, write_results
@@ -28,7 +29,7 @@ gc.enable()
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="train")
-def main(cfg: DictConfig) -> float:
+def main(cfg: DictConfig) -> float | None:
     """Run `train`, on its own or as a job of a sweep; return what a sweep may minimise."""
     return job.run(train, cfg)
 
@@ -39,7 +40,7 @@ def train(cfg: DictConfig, directory: job.RunDirectory) -> float:
     data, module = instantiate(cfg.data), instantiate(cfg.model, _convert_="all")
     named = [instantiate(callback, _convert_="all") for callback in cfg.callbacks.values() if callback]
     keeps = cfg.trainer.get("enable_checkpointing", any(isinstance(callback, Checkpoint) for callback in named))
-    callbacks = [StopOnSignal(), Continuity(), *named, directory]  # last: it begins to write where all is accepted
+    callbacks = [StopOnSignal(), Continuity(), directory, Hyperparameters(), *named]
     trainer: Trainer = instantiate(cfg.trainer, _convert_="all", callbacks=callbacks, enable_checkpointing=keeps)
     check_trainer(trainer)
 

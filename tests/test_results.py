@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import fit
+from conftest import Command, fit
 
 from xornet.callbacks.gradients import mean, norm
 from xornet.optimizer import NOT_ELEMENTWISE, check_optimizer
-from xornet.results import describe, evaluate, objective, wilson, write_networks
+from xornet.results import LEFT, describe, discard, evaluate, objective, wilson, write_networks
 
 
 def test_the_statistics_of_an_ensemble_are_those_of_its_networks(tmp_path: Path) -> None:
@@ -132,3 +132,36 @@ def test_a_sweep_minimises_the_loss_of_one_network_and_the_share_unsolved_of_man
     assert objective({"loss": 0.2, "solved": True}) == 0.2
     assert objective({"loss": 0.2, "solved": 0.75}) == 0.25
     assert objective({"loss": 0.2, "solved": 0.0}) == 1.0
+
+
+def files(folder: Path) -> set[str]:
+    """The files below a directory."""
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.filterwarnings("ignore:Experiment logs directory")
+def test_all_that_a_run_may_leave_is_known_and_discarded_from_the_directory_of_a_run_alone(
+    command: Command, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    everything = ("callbacks=loss_surface", "networks=3", "trainer.max_epochs=30", f"hydra.run.dir={folder}")
+    assert command(*everything).status == 0
+    left = files(folder)
+    assert command(*everything, "logger=csv").status == 0  # which discards what the first has left
+    assert "hparams.yaml" in left - files(folder)
+    (folder / "error.txt").write_text("why it failed\n")
+    left |= files(folder)
+    kept = {name for name in left if name.startswith((".hydra", "checkpoints/", "events.out.tfevents.", "train.log"))}
+    assert left - kept == set(LEFT)
+
+    other = tmp_path / "other"
+    other.mkdir()
+    for name in ("metrics.json", "loss_curve.png", "hparams.yaml"):
+        (other / name).write_text("another program's")
+    discard(other)
+    assert len(list(other.iterdir())) == 3
+
+    (folder / "metrics.json").unlink()  # as if it had been stopped
+    discard(folder)
+    assert files(folder) == kept
+    discard(tmp_path / "new")

@@ -22,6 +22,9 @@ REMEDIES = {
     " Config search path:": "; use one of these",
     "mismatched input '=' expecting <EOF>": "a value that contains = needs quotes of its own: \"key='value'\"",
     r"You restored a checkpoint with current_epoch=(\d+)": r"ckpt_path is at epoch \1; use a larger trainer.max_epochs",
+    "Failed to import DB access module|Can't load plugin: sqlalchemy": "hydra.sweeper.storage needs a package that is "
+    "not installed; use sqlite:///<a file that can be written>",
+    r"\([\w.]+\.\w*Error\) ([^\[(]*\w)": r"hydra.sweeper.storage: \1; use sqlite:///<a file that can be written>",
     r"Missing mandatory value: (\w+)": r"\1 is missing; use \1=<value>",
 }
 DISK = "use hydra.run.dir=<a writable directory with free space>"
@@ -67,7 +70,9 @@ def in_thread(args: threading.ExceptHookArgs) -> None:
 
 def report(error: Exception, overrides: Sequence[str], disk: str = DISK) -> str:
     """Return what is wrong in one line; print the traceback of what may be a bug of ours."""
-    if not isinstance(error, InstantiationException) and not isinstance(root_cause(error), EXPECTED):
+    cause = root_cause(error)
+    is_expected = isinstance(cause, EXPECTED) or type(cause).__module__.startswith("sqlalchemy.")  # if installed
+    if not (is_expected or isinstance(error, InstantiationException)):
         traceback.print_exception(error)
     return explain(error, overrides, disk)
 
@@ -90,7 +95,7 @@ def explain(error: BaseException, overrides: Sequence[str], disk: str = DISK) ->
         message = f"{place or cause.full_key} is no key of the configuration; use one of {legal}"
     for theirs, ours in REMEDIES.items():
         if re.search(theirs, message):
-            message = re.sub(f"{theirs}.*", ours, message)
+            message = re.sub(f"(?:{theirs}).*", ours, message)
     if "[Errno" in message or (isinstance(cause, OSError) and not isinstance(cause, HydraException)):
         message += f"; {disk}"
     elif not re.search(";|use |needs ", message):

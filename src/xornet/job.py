@@ -1,6 +1,7 @@
 """A run, on its own or as a job of a sweep: accepted or refused, resumed or skipped; a job's failure is its own."""
 
 import logging
+import math
 import os
 import sys
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 from xornet import errors, rundir
 from xornet.isolation import process_left_as_found
 from xornet.jobs import error_files, flatten, read_metrics
-from xornet.results import objective
+from xornet.results import discard, objective
 
 REMEDY = "use another hydra.sweep.dir"
 
@@ -27,10 +28,14 @@ log = logging.getLogger(__name__)
 class RunDirectory(Callback):
     """Makes the directory this run's when training starts: until then the run may be refused, and has written nothing.
 
+    That is when every callback has accepted the Trainer in its `on_train_start`.
+
     Args:
         cfg: what the run was configured with.
 
     """
+
+    every_n_epochs = math.inf  # the first is all that it needs
 
     def __init__(self, cfg: DictConfig) -> None:
         self.cfg = deepcopy(cfg)  # without the checkpoint of its own that a job is resumed from
@@ -50,19 +55,21 @@ class RunDirectory(Callback):
         if "networks" not in (read_metrics(self.folder) or {"networks": None}):
             raise ValueError(f"{self.folder}/metrics.json was not written by this project; use another directory")
 
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin, with everything checked and restored."""
-        self.begin()
+        self.begin(trainer)
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin a run that was resumed at its end, and so never trained."""
-        self.begin()
+        self.begin(trainer)
 
-    def begin(self) -> None:
+    def begin(self, trainer: Trainer) -> None:
         """Take away the results of an earlier run, this one has not finished yet; write the configuration."""
         if self.is_begun:
             return
         self.is_begun = True
+        if not (trainer.ckpt_path and self.folder.resolve() in Path(str(trainer.ckpt_path)).resolve().parents):
+            discard(self.folder)
         (self.folder / "metrics.json").unlink(missing_ok=True)
         if HydraConfig.get().mode == RunMode.MULTIRUN:
             for path in error_files(Path(HydraConfig.get().runtime.output_dir)):
@@ -82,13 +89,13 @@ def event_files(folder: Path) -> set[Path]:
     return set(folder.glob("events.out.tfevents.*"))
 
 
-def run(train: Callable[[DictConfig, RunDirectory], float], cfg: DictConfig) -> float:
+def run(train: Callable[[DictConfig, RunDirectory], float], cfg: DictConfig) -> float | None:
     """Run `train`; as a job of a sweep, if it has not finished already, and from where it was interrupted.
 
     A job that fails leaves its cause in `error.txt`, and the next one begins.
 
     Returns:
-        what `train` does; inf for a job that failed: worse than any other.
+        what `train` does; None for a job that failed, which Optuna takes for a failed trial in any direction.
 
     """
     folder, directory = Path(HydraConfig.get().runtime.output_dir), RunDirectory(cfg)
@@ -117,7 +124,7 @@ def run(train: Callable[[DictConfig, RunDirectory], float], cfg: DictConfig) -> 
         cause = errors.report(error, task, disk)
         print(f"{folder.name} failed: {cause}", file=sys.stderr)
         write_error(folder, directory, cause)
-        return float("inf")
+        return None
 
 
 def say(what: str, folder: Path) -> None:

@@ -10,6 +10,13 @@ from torch import Tensor
 from xornet import rundir
 from xornet.module import XORModule
 
+# What a run may leave that the next one in its directory need not replace: that one may be of one network, log
+# elsewhere, draw nothing, or end early. Checkpoints and event files have rules of their own.
+LEFT = (
+    *("metrics.json", "networks.csv", "xornet.pt", "error.txt", "hparams.yaml", "csv/hparams.yaml", "csv/metrics.csv"),
+    *("loss_curve.png", "decision_boundary.png", "decision_boundary.gif", "hidden_units.png", "loss_surface.png"),
+    *("solved.png", "examples.png"),
+)
 Z = 1.959964  # 95% of a normal distribution lie within ±Z standard deviations
 
 
@@ -127,6 +134,16 @@ def write_results(module: XORModule, epochs: int, folder: str | Path, **more: An
     rundir.write(Path(folder, "networks.csv"), lambda path: write_networks(module, path))
     rundir.write(Path(folder, "metrics.json"), lambda path: path.write_text(text + "\n"))
     return results
+
+
+def discard(folder: str | Path) -> None:
+    """Delete what an earlier run has left in `folder`, if the files of one show that it is a run's directory."""
+    config, metrics = Path(folder, ".hydra", "config.yaml"), Path(folder, "metrics.json")
+    is_configured = config.is_file() and "_target_: xornet." in config.read_text(errors="replace")
+    is_finished = metrics.is_file() and '"solved_epoch": ' in metrics.read_text(errors="replace")
+    if is_configured or is_finished:
+        for name in LEFT:
+            Path(folder, name).unlink(missing_ok=True)
 
 
 def write_networks(module: XORModule, path: Path) -> None:

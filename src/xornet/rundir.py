@@ -68,15 +68,15 @@ def check_holder(folder: Path, may_hold: str) -> None:
         ValueError: naming the directory and what it holds.
 
     """
-    config = folder / CONFIG
+    config, table = folder / CONFIG, folder / "sweep.csv"
     holds = None
-    if (folder / "multirun.yaml").exists():
+    if (folder / "multirun.yaml").exists() or (table.exists() and table.read_bytes().startswith(b"job,")):
         holds = "a sweep"
     elif config.exists():
         holds = "a run" if "trainer" in OmegaConf.load(config) else "an evaluation"
     elif any((folder / name).exists() for name in ("metrics.json", "checkpoints")):
         holds = "a run"
-    elif (folder / "sweep.csv").exists():
+    elif table.exists():
         holds = "a sweep.csv of something else"
     if holds not in (None, may_hold):
         raise ValueError(f"{folder} holds {holds}; use another directory")

@@ -116,6 +116,9 @@ class Sweep(Directory):
                 f"hydra.job.config.override_dirname.exclude_keys=[{','.join(map(repr, constant))}]",
                 f"hydra.sweep.subdir='{subdir}'",
             ]
+        if "max_failure_rate" in config.hydra.sweeper:  # Optuna's
+            config.hydra.sweeper.max_failure_rate = 1.0  # a failed job ends no sweep (see targets.py)
+            folder.mkdir(parents=True, exist_ok=True)  # where its storage may stand
         running.append(Running(folder, keys, time.time()))
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
@@ -162,8 +165,13 @@ def read_once(repository: Any) -> None:
 def summed_up() -> Iterator[None]:
     """Sum a sweep up when it ends, in whichever way; exit with 1 if a job failed."""
     failed: list[str] = []
+    unanswered: ValueError | None = None
     try:
         yield
+    except ValueError as error:
+        if "No trials are completed yet" not in str(error):
+            raise
+        unanswered = error  # of Optuna: a search without a best job, because of the failed ones named below
     finally:
         for sweep in running:
             failed += summary.write(sweep.folder, sweep.keys, sweep.start)
@@ -172,3 +180,5 @@ def summed_up() -> Iterator[None]:
         running.clear()
     if failed:
         sys.exit(1)
+    if unanswered:
+        raise unanswered

@@ -47,6 +47,7 @@ PARTS = (Accelerator, Callback, CheckpointIO, ClusterEnvironment, LayerSync, Log
 LOGGING = ("logging.StreamHandler", "logging.FileHandler", "logging.NullHandler", "colorlog.ColoredFormatter")
 STREAMS = ("ext://sys.stdout", "ext://sys.stderr")
 ENVIRONMENT = ("CUDA_VISIBLE_DEVICES", "MKL_NUM_THREADS", "OMP_NUM_THREADS")  # others name programs and libraries
+DATABASES = r"(sqlite|postgresql|mysql)(\+\w+)?://"  # where Optuna may keep a search; from Redis it would read pickles
 NUMBER = "${hydra.job.num}"  # Hydra's own name of a job
 RESERVED = ("_args_", "_partial_", "_recursive_", "_convert_")
 REMEDY = "use one, or add its package to PACKAGES in src/xornet/targets.py"
@@ -93,6 +94,7 @@ def check_hydra(cfg: DictConfig, hydras: dict[str, Any]) -> None:
     is_summed_up = "sweep" in (hydras.get("callbacks") or {})
     if is_summed_up and not (subdir == NUMBER or subdir.startswith("${job_name:")):
         raise ValueError(f"hydra.sweep.subdir={subdir} hides jobs from the summary; use {NUMBER}, or drop it")
+    check_search(hydras.get("sweeper") or {})
     if "trainer" in cfg:
         check_records(cfg, hydras)
     job = hydras.get("job", {})
@@ -115,6 +117,27 @@ def check_records(cfg: DictConfig, hydras: dict[str, Any]) -> None:
         raise ValueError("hydra.callbacks.sweep is missing, which checks a sweep and sums it up; use conf/train.yaml's")
     elif (folder := Path(str(OmegaConf.select(cfg, "hydra.run.dir")))).joinpath(CONFIG).exists():
         raise ValueError(f"hydra.run.dir={folder} holds a run; use another directory")
+
+
+def check_search(sweeper: dict[str, Any]) -> None:
+    """Refuse settings of Optuna's that lose a search's results, or that unpickle what a server sends.
+
+    Args:
+        sweeper: `hydra.sweeper`, as it was written.
+
+    Raises:
+        ValueError: naming the key, the value and the remedy.
+
+    """
+    direction, rate, storage = (sweeper.get(name) for name in ("direction", "max_failure_rate", "storage"))
+    if isinstance(direction, list) and len(direction) != 1:
+        names = ",".join(getattr(one, "name", str(one)) for one in direction)
+        raise ValueError(f"hydra.sweeper.direction=[{names}] has no use: a run is judged by one number; use minimize")
+    if rate not in (None, 0, 1):  # Optuna's own is 0
+        raise ValueError(f"hydra.sweeper.max_failure_rate={rate} has no use: a failed job ends no sweep; drop it")
+    if storage is not None and not re.match(DATABASES, str(storage)):
+        remedy = "use sqlite:///<a file that can be written>"
+        raise ValueError(f"hydra.sweeper.storage={storage} is no database; {remedy}")
 
 
 def check_node(key: str, node: Any) -> None:

@@ -21,6 +21,8 @@ from xornet.network import XORNet
 class EventLogger(TensorBoardLogger):
     """Lightning's TensorBoardLogger, with `hparams.yaml` whole or absent, and what cannot be written told as it is."""
 
+    saved: Mapping[str, Any] = {}  # of the hyperparameters
+
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Log scalars; Lightning would call a full disk a value that cannot be logged."""
         try:
@@ -31,11 +33,12 @@ class EventLogger(TensorBoardLogger):
             raise
 
     def save(self) -> None:
-        """Write what is pending, and `hparams.yaml` unless it is there."""
-        path = Path(self.log_dir, self.NAME_HPARAMS_FILE)
-        if not path.exists():
+        """Write what is pending, and `hparams.yaml` if it does not hold what this run has logged of them."""
+        if self.hparams != self.saved:
+            path = Path(self.log_dir, self.NAME_HPARAMS_FILE)
             rundir.write(path, lambda partial: save_hparams_to_yaml(partial, self.hparams))
-        super().save()
+            self.saved = dict(self.hparams)
+        self.experiment.flush()
 
     def finalize(self, status: str) -> None:
         """Close the event file; where a run has failed, what cannot be written any more is not the cause."""

@@ -1,5 +1,6 @@
 """What a run is, in TensorBoard: its question, configuration and verdict, its graph and its HParams row."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch.utils.tensorboard.summary import hparams
 
-from xornet.jobs import read_overrides
+from xornet.callbacks.hyperparameters import hparams_row, hyperparameters
 from xornet.module import XORModule
 from xornet.results import describe, evaluate
 from xornet.tensorboard import add_graph, is_continued, writers
@@ -21,12 +22,16 @@ class Card(Callback):
 
     """
 
+    every_n_epochs = math.inf  # the first block is all that it needs
+
     def __init__(self, question: str | None = None) -> None:
         self.question = question
+        self.is_written = False
 
-    def on_fit_start(self, trainer: Trainer, module: XORModule) -> None:
-        """Write the graph, and the card without its verdict."""
-        for writer in () if is_continued(trainer) else writers(trainer):
+    def on_train_batch_start(self, trainer: Trainer, module: XORModule, batch: Any, batch_idx: int) -> None:
+        """Write the graph, and the card without its verdict, once the configuration stands in the directory."""
+        is_written, self.is_written = self.is_written, True
+        for writer in () if is_written or is_continued(trainer) else writers(trainer):
             add_graph(writer, module.hparams["bits"], tuple(module.hparams["hidden"]), module.hparams["activation"])
             writer.add_text("run", self.card(trainer, module), 0)
 
@@ -36,17 +41,13 @@ class Card(Callback):
         ends = {f"trained/{name}": results[name] for name in ("loss", "accuracy", "solved", "solved_epoch")}
         metrics = {name: float(value) for name, value in ends.items() if value is not None}
         known = hyperparameters(module, trainer)
-        for logger in trainer.loggers:
-            if not isinstance(logger, TensorBoardLogger):
-                logger.log_hyperparams(known)
-                continue
-            verdict = describe(results, len(module.ensemble), trainer.current_epoch)
+        verdict = describe(results, len(module.ensemble), trainer.current_epoch)
+        for logger in (logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)):
             logger.experiment.add_text("run", self.card(trainer, module, verdict), trainer.current_epoch)
-            logger.hparams.update(known)  # for its hparams.yaml
             logger.log_metrics(metrics, trainer.current_epoch)
             # Without the list of columns that log_hyperparams writes: TensorBoard takes that of an arbitrary run for
             # all, where it would itself list the columns of every run, and those that differ first.
-            for summary in hparams({key: plain(value) for key, value in known.items()}, metrics)[1:]:
+            for summary in hparams(hparams_row(known), metrics)[1:]:
                 logger.experiment.file_writer.add_summary(summary)
 
     def card(self, trainer: Trainer, module: XORModule, verdict: str = "") -> str:
@@ -60,18 +61,3 @@ class Card(Callback):
             f"```yaml\n{composed.read_text()}```" if composed.exists() else "",
         ]
         return "\n\n".join(part for part in parts if part)
-
-
-def plain(value: Any) -> bool | float | str:
-    """The value, in words where it is no number."""
-    return value if isinstance(value, bool | int | float) else str(value)
-
-
-def hyperparameters(module: XORModule, trainer: Trainer) -> dict[str, Any]:
-    """What a sweep may vary, by the keys of the configuration: what makes the networks, and all that was overridden."""
-    assert module.optimizer is not None
-    ours = {key if key in ("seed", "networks") else f"model.{key}": value for key, value in module.hparams.items()}
-    ours["data.bits"] = ours.pop("model.bits")
-    theirs = {f"optimizer.{key}": value for key, value in module.optimizer.keywords.items()}
-    known = {"optimizer": module.optimizer.func.__name__, "trainer.max_epochs": trainer.max_epochs}
-    return read_overrides(Path(trainer.default_root_dir)) | ours | theirs | known

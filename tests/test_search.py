@@ -1,0 +1,105 @@
+"""Optuna's search: what counts as a trial, what a failed job counts as, and where a search outlives its process."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import optuna
+import pytest
+from conftest import NO_FIGURES, Command
+from omegaconf import OmegaConf
+from test_sweep import rows
+
+SEARCH = ("-m", "hydra/sweeper=optuna", "hydra.sweeper.n_jobs=1", "hydra.sweeper.sampler.seed=1")
+FILE = "sqlite:///<a file that can be written>"
+SHORT = ("trainer.max_epochs=20", *NO_FIGURES)
+
+
+def trials(storage: str, name: str) -> list[tuple[str, float | None]]:
+    """The state and the value of each trial of a study that is kept."""
+    study = optuna.load_study(study_name=name, storage=storage)
+    return [(trial.state.name, trial.value if trial.values else None) for trial in study.trials]
+
+
+@pytest.mark.parametrize(("direction", "best"), [("minimize", min), ("maximize", max)])
+def test_a_failed_job_is_a_failed_trial_whatever_the_direction(
+    command: Command, tmp_path: Path, direction: str, best: Callable[[list[float]], float]
+) -> None:
+    storage = f"sqlite:///{tmp_path}/study.db"
+    kept = (f"hydra.sweeper.storage={storage}", "hydra.sweeper.study_name=lr")
+    run = command(
+        *SEARCH,
+        *kept,
+        f"hydra.sweeper.direction={direction}",
+        "hydra.sweeper.n_trials=5",
+        "optimizer.lr=choice(-1,1,3)",
+        *SHORT,
+    )
+    table = rows(run.folder)
+    assert {row["status"] for row in table} == {"finished", "failed"}
+    losses = [float(row["loss"]) if row["loss"] else None for row in table]
+    told = [("COMPLETE", loss) if loss else ("FAIL", None) for loss in losses]
+    assert [state for state, _ in trials(storage, "lr")] == [state for state, _ in told]
+    assert [value for _, value in trials(storage, "lr") if value] == pytest.approx([loss for loss in losses if loss])
+    answer = OmegaConf.load(run.folder / "optimization_results.yaml")
+    assert answer.best_value == pytest.approx(best([loss for loss in losses if loss]))
+    assert answer.best_params["optimizer.lr"] in (1, 3)
+    assert run.status == 1
+    assert run.last_line == f"error: {losses.count(None)} of 5 jobs failed"
+    assert "max_failure_rate" not in run.err
+
+
+def test_a_search_whose_every_job_fails_ends_in_its_summary(command: Command, tmp_path: Path) -> None:
+    run = command(*SEARCH, "hydra.sweeper.n_trials=2", "optimizer.lr=choice(-1,-2)", *SHORT)
+    assert [row["status"] for row in rows(run.folder)] == ["failed"] * 2
+    assert not (run.folder / "optimization_results.yaml").exists()
+    assert run.status == 1
+    assert run.last_line == "error: 2 of 2 jobs failed"
+    assert "Traceback" not in run.err
+    assert "No trials" not in run.err
+
+
+def test_a_search_that_is_kept_in_a_file_goes_on_by_the_same_command(command: Command, tmp_path: Path) -> None:
+    folder = tmp_path / "search"
+    # the storage may stand in the sweep's own directory, which is made for it
+    search = ["-m", "hydra/sweeper=optuna", "hydra.sweeper.n_jobs=1", "hydra.sweeper.n_trials=2"]
+    search += ["hydra.sweeper.storage=sqlite:///${hydra.sweep.dir}/study.db", "hydra.sweeper.study_name=lr"]
+    search += ["optimizer.lr=interval(0.5,30)", *SHORT, f"hydra.sweep.dir={folder}"]
+    first = command(*search)
+    assert first.status == 0, first.err
+    before = {path: path.read_bytes() for path in folder.glob("*/metrics.json")}
+    assert len(before) == 2
+
+    again = command(*search)
+    assert again.status == 0, again.err
+    assert {path: path.read_bytes() for path in before} == before
+    told = trials(f"sqlite:///{folder}/study.db", "lr")
+    losses = sorted(float(row["loss"]) for row in rows(folder))
+    assert sorted(value or 0 for _, value in told) == pytest.approx(losses)
+    assert len(losses) == 4
+    assert OmegaConf.load(folder / "optimization_results.yaml").best_value == losses[0]
+
+
+@pytest.mark.parametrize(
+    ("setting", "cause"),
+    [
+        ("storage=sqlite:////dev/null/study.db", f"unable to open database file; use {FILE}"),
+        ("storage=sqlite:///{damaged}", f"file is not a database; use {FILE}"),
+        ("storage=redis://localhost", f"storage=redis://localhost is no database; use {FILE}"),
+        ("storage=study.db", f"storage=study.db is no database; use {FILE}"),
+        ("storage=sqlite+none:///study.db", f"needs a package that is not installed; use {FILE}"),
+        ("direction=[minimize,maximize]", "a run is judged by one number; use minimize"),
+        ("max_failure_rate=0.3", "a failed job ends no sweep; drop it"),
+    ],
+)
+def test_what_a_search_cannot_use_is_refused_in_one_line(
+    command: Command, tmp_path: Path, setting: str, cause: str
+) -> None:
+    damaged = tmp_path / "damaged"
+    damaged.write_text("no database")
+    run = command(*SEARCH, f"hydra.sweeper.{setting.format(damaged=damaged)}", "optimizer.lr=interval(1,2)", *SHORT)
+    assert run.status == 1
+    assert run.last_line.startswith("error: hydra.sweeper."), run.err
+    assert run.last_line.endswith(cause)
+    assert "Traceback" not in run.err
+    assert not list(tmp_path.glob("logs/*/*/*/*_*")), "a job has begun"
+    assert damaged.read_text() == "no database"
