@@ -5,12 +5,13 @@ from xornet import signals
 signals.exit_at_once()  # while it imports
 
 import sys
+from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from xornet import conf, errors
+from xornet import conf, errors, rundir
 from xornet.callbacks.pictures import boundary_pictures, curve_figures, save, unit_pictures
 from xornet.plots import drawn
 from xornet.results import describe, write_results
@@ -22,8 +23,10 @@ conf.register()
 @hydra.main(version_base="1.3", config_path="../conf", config_name="eval")
 def main(cfg: DictConfig) -> None:
     """Print the truth table with predictions, and how well it is known; draw the pictures and write the results."""
-    module, epochs = load(cfg.ckpt_path)
     folder = HydraConfig.get().runtime.output_dir
+    rundir.check_holder(Path(folder), "an evaluation")
+    module, epochs = load(cfg.ckpt_path)
+    rundir.record(cfg)
     curves = {name: drawn(figure) for name, figure in curve_figures(module).items()}
     save(curves | boundary_pictures(module) | unit_pictures(module), folder)
     results = write_results(module, epochs, folder)

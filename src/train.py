@@ -10,7 +10,6 @@ gc.disable()  # until all is imported; with the freeze below, a whole run takes 
 import logging
 import sys
 import time
-from pathlib import Path
 
 import hydra
 from hydra.utils import instantiate
@@ -35,19 +34,18 @@ def main(cfg: DictConfig) -> float | None:
     return job.run(train, cfg)
 
 
-def train(cfg: DictConfig) -> float:
+def train(cfg: DictConfig, directory: job.RunDirectory) -> float:
     """Train as `cfg` says; return the final loss, of an ensemble the share unsolved."""
     ckpt_path = checkpoint.find(cfg.ckpt_path)
     data, module = instantiate(cfg.data), instantiate(cfg.model, _convert_="all")
     named = [instantiate(callback, _convert_="all") for callback in cfg.callbacks.values() if callback]
     keeps = cfg.trainer.get("enable_checkpointing", any(isinstance(callback, Checkpoint) for callback in named))
-    callbacks = [StopOnSignal(), Continuity(), Hyperparameters(), *named]
+    callbacks = [StopOnSignal(), Continuity(), directory, Hyperparameters(), *named]
     settings = with_list_of_loggers(cfg).trainer
     trainer: Trainer = instantiate(settings, _convert_="all", callbacks=callbacks, enable_checkpointing=keeps)
     check_trainer(trainer)
 
     folder, start = trainer.default_root_dir, time.perf_counter()
-    Path(folder, "metrics.json").unlink(missing_ok=True)  # an earlier run's: this one has not finished yet
     trainer.fit(module, data, ckpt_path=ckpt_path, weights_only=True)
     seconds, compiling = (round(spent, 3) for spent in (time.perf_counter() - start, module.compile_seconds))
 

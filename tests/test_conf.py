@@ -29,6 +29,34 @@ def test_every_experiment_is_headed_by_its_command(option: Path) -> None:
     assert second.startswith("# ")
 
 
+def test_an_experiment_that_would_be_ignored_is_refused(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "conf" / "experiment").mkdir(parents=True)
+    files = {
+        "no_package": "model:\n  hidden: [2]\n",
+        "typo": "# @package _global_\noptimiser:\n  lr: 2\n",
+        "own_key": "# @package _global_\nscale: 2\noptimizer:\n  lr: ${scale}\n",
+    }
+    for name, text in files.items():
+        (tmp_path / "conf" / "experiment" / f"{name}.yaml").write_text(text)
+    refused = {
+        "experiment=no_package": "experiment=no_package sets nothing; use # @package _global_",
+        "-m experiment=no_package,linear": "experiment=no_package sets nothing; use # @package _global_",
+        "experiment=typo": "experiment=typo: optimiser is no key of the configuration; use one of data, model",
+        "-m experiment=glob(l*)": "experiment=lr_by_width is itself a sweep, over optimizer.lr, model.hidden",
+        "-m experiment=lr_sweep,linear": "experiment=lr_sweep is itself a sweep, over optimizer.lr; use it alone",
+        "-m experiment=glob(zz*)": "experiment=glob(zz*) names no value; use a list of values",
+        "experiment=lr_sweep hydra.mode=RUN": "hydra.sweeper.params (optimizer.lr) is a sweep, but this is one run",
+    }
+    search = [f"hydra.searchpath=[{tmp_path}/conf]", "trainer.max_epochs=3"]
+    for line, cause in refused.items():
+        run = command(*line.split(), *search)
+        assert run.status == 1
+        assert cause in run.last_line
+    assert not list(tmp_path.rglob("metrics.json"))
+    assert command("experiment=own_key", *search).status == 0
+    assert command("+own.key=1", *search[1:]).status == 0
+
+
 @pytest.mark.parametrize("path", sorted(CONF.rglob("*.yaml")), ids=str)
 def test_every_file_opens_with_its_purpose(path: Path) -> None:
     assert path.read_text().startswith("# ")

@@ -134,6 +134,11 @@ def test_a_sweep_minimises_the_loss_of_one_network_and_the_share_unsolved_of_man
     assert objective({"loss": 0.2, "solved": 0.0}) == 1.0
 
 
+def files(folder: Path) -> set[str]:
+    """The files below a directory."""
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
 @pytest.mark.filterwarnings("ignore:Experiment logs directory")
 def test_all_that_a_run_may_leave_is_known_and_discarded_from_the_directory_of_a_run_alone(
     command: Command, tmp_path: Path
@@ -141,9 +146,11 @@ def test_all_that_a_run_may_leave_is_known_and_discarded_from_the_directory_of_a
     folder = tmp_path / "run"
     everything = ("callbacks=loss_surface", "networks=3", "trainer.max_epochs=30", f"hydra.run.dir={folder}")
     assert command(*everything).status == 0
-    assert command(*everything, "logger=csv").status == 0
+    left = files(folder)
+    assert command(*everything, "logger=csv").status == 0  # which discards what the first has left
+    assert "hparams.yaml" in left - files(folder)
     (folder / "error.txt").write_text("why it failed\n")
-    left = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    left |= files(folder)
     kept = {name for name in left if name.startswith((".hydra", "checkpoints/", "events.out.tfevents.", "train.log"))}
     assert left - kept == set(LEFT)
 
@@ -156,5 +163,5 @@ def test_all_that_a_run_may_leave_is_known_and_discarded_from_the_directory_of_a
 
     (folder / "metrics.json").unlink()  # as if it had been stopped
     discard(folder)
-    assert {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()} == kept
+    assert files(folder) == kept
     discard(tmp_path / "new")

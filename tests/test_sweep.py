@@ -18,8 +18,8 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 from test_train import signal_after
 
-from xornet.job import LONGEST_NAME, job_name
 from xornet.jobs import Job
+from xornet.naming import LONGEST_NAME, named
 from xornet.summary import best
 from xornet.sweep import read_once
 
@@ -116,21 +116,6 @@ def test_the_same_sweep_again_passes_over_what_finished_and_overwrites_nothing(c
     assert untouched(jobs[0]) | untouched(jobs[1]) == before
     assert [row["seed"] for row in rows(first.folder)] == ["1", "2", "3", "4"]
 
-    # configured differently: refused by name, and all is as it was
-    refused = command("-m", "seed=1,2", *SHORT, "model.tolerance=0.4", f"hydra.sweep.dir={first.folder}")
-    assert refused.status == 1
-    causes = [line for line in refused.err.splitlines() if line.startswith("error: ")]
-    assert [line.split()[1] for line in causes[:2]] == ["0_seed=1", "1_seed=2"]
-    assert f"{jobs[0]} was run with model.tolerance=0.5, but this sweep has model.tolerance=0.4" in causes[0]
-    assert "use another hydra.sweep.dir" in causes[0]
-    assert [row["status"] for row in rows(first.folder)] == ["refused", "refused", "finished", "finished"]
-    assert {
-        path: time for path, time in untouched(jobs[0]).items() if path.name != "error.txt"
-    }.items() <= before.items()
-
-    assert command("-m", "seed=1,2", *SHORT, f"hydra.sweep.dir={first.folder}").status == 0
-    assert [row["status"] for row in rows(first.folder)] == ["finished"] * 4
-
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=SLOW)])
 def test_a_signal_stops_the_sweep_which_then_goes_on_to_the_same_bits(
@@ -216,11 +201,11 @@ def test_order_and_neighbours_do_not_change_a_job(command: Command) -> None:
 
 
 def test_names_of_jobs_serve_as_directories_and_in_further_overrides(command: Command, tmp_path: Path) -> None:
-    assert job_name(0, "optimizer.lr=0.01") == "0_optimizer.lr=0.01"
-    assert job_name(1, "model.hidden=[4,4]_seed=-1") == "1_model.hidden=4-4_seed=-1"
-    assert job_name(2, "a=/b/c d_e='x;y'") == "2_a=-b-c-d_e=x-y"
-    assert job_name(3, "name=größe") == "3_name=größe"
-    assert len(job_name(4, "name=" + "ü" * 500).encode()) <= LONGEST_NAME
+    assert named(0, "optimizer.lr=0.01") == "0_optimizer.lr=0.01"
+    assert named(1, "model.hidden=[4,4]_seed=-1") == "1_model.hidden=4-4_seed=-1"
+    assert named(2, "a=/b/c d_e='x;y'") == "2_a=-b-c-d_e=x-y"
+    assert named(3, "name=größe") == "3_name=größe"
+    assert len(named(4, "name=" + "ü" * 500).encode()) <= LONGEST_NAME
     run = command("-m", "model.hidden=[2,2],[3]", "optimizer.lr=0.5", *SHORT)  # what is not swept is no name
     assert [path.name for path in sorted(run.folder.glob("*_*"))] == ["0_model.hidden=2-2", "1_model.hidden=3"]
     checkpoint = run.folder / "1_model.hidden=3" / "checkpoints" / "last.ckpt"
@@ -390,3 +375,88 @@ def test_three_hundred_jobs_leave_memory_files_and_figures_flat(tmp_path: Path) 
     assert max(memory[200:]) - max(memory[50:100]) < 30, memory  # MiB
     assert max(files[50:]) <= max(files[:50]), files
     assert max(threads[50:]) <= max(threads[:50]), threads
+
+
+def test_a_job_is_recognised_by_what_it_is(command: Command, tmp_path: Path) -> None:
+    here = (*SHORT, f"hydra.sweep.dir={tmp_path}/sweep")
+    sweep = tmp_path / "sweep"
+    assert command("-m", "optimizer.lr=0.1,1.0", *here).status == 0
+    before = untouched(sweep / "0_optimizer.lr=0.1") | untouched(sweep / "1_optimizer.lr=1.0")
+    more = command("-m", "optimizer.lr=0.01,1e-1,1.0,0.5", *here)  # values in front, between, and spelt otherwise
+    assert more.status == 0
+    assert more.err.count("skipped, finished before") == 2
+    assert [(row["job"], row["optimizer.lr"]) for row in rows(sweep)] == [
+        ("0", "0.1"),
+        ("1", "1.0"),
+        ("2", "0.01"),
+        ("3", "0.5"),
+    ]
+    one = command("-m", "optimizer.lr=2.0", *here)  # a single value is one more job
+    assert one.status == 0
+    assert [row["directory"] for row in rows(sweep)][-1] == "4_optimizer.lr=2.0"
+    assert command("-m", "optimizer.lr=1.0", *here).err.count("skipped, finished before: 1_optimizer.lr=1.0") == 1
+    assert command("-m", "hydra/launcher=joblib", "optimizer.lr=2.0,0.1", *here).status == 0
+    assert len(rows(sweep)) == 5
+    assert untouched(sweep / "0_optimizer.lr=0.1") | untouched(sweep / "1_optimizer.lr=1.0") == before
+
+
+def test_jobs_that_would_write_the_same_path_are_refused_before_anything_runs(command: Command, tmp_path: Path) -> None:
+    shared = {
+        f"trainer.default_root_dir={tmp_path}/x": f"would be written by every job; use hydra.sweep.dir={tmp_path}/x",
+        f"callbacks.checkpoint.dirpath={tmp_path}/x": "would be written by jobs 0 and 1",
+        f"logger.save_dir={tmp_path}/x": "would be written by jobs 0 and 1",
+        f"hydra.job_logging.handlers.file.filename={tmp_path}/x.log": "would be written by jobs 0 and 1",
+    }
+    for override, cause in shared.items():
+        run = command("-m", "seed=1,2", override, *SHORT)
+        assert run.status == 1
+        assert override in run.last_line
+        assert cause in run.last_line
+    some = command("-m", "seed=1,2", f"callbacks.checkpoint.dirpath={tmp_path}/x,{tmp_path}/y", *SHORT)
+    assert f"callbacks.checkpoint.dirpath={tmp_path}/x would be written by jobs 0 and 2" in some.last_line
+    search = ["-m", "hydra/sweeper=optuna", "seed=choice(1,2)", f"callbacks.checkpoint.dirpath={tmp_path}/x"]
+    assert "would be written by jobs 0 and 1" in command(*search, *SHORT).last_line
+    assert list(tmp_path.iterdir()) == []
+    own = command("-m", "seed=1,2", f"callbacks.checkpoint.dirpath='{tmp_path}/kept/${{hydra:job.num}}'", *SHORT)
+    assert own.status == 0
+    assert [len(list((tmp_path / "kept" / number).glob("*.ckpt"))) for number in "01"] == [1, 1]
+
+
+def test_a_job_with_checkpoints_elsewhere_is_resumed_from_them(command: Command, tmp_path: Path) -> None:
+    sweep = ["-m", "seed=1,2", f"hydra.sweep.dir={tmp_path}/sweep", "trainer.max_epochs=40", *NO_FIGURES]
+    sweep.append("callbacks.checkpoint.dirpath='${hydra:sweep.dir}/kept/${seed}'")
+    assert command(*sweep).status == 0
+    (tmp_path / "sweep" / "0_seed=1" / "metrics.json").unlink()
+    assert "resumed: 0_seed=1" in command(*sweep).err
+
+
+def test_an_interpolation_in_an_override_hides_no_failure(command: Command) -> None:
+    own = "callbacks.checkpoint.dirpath=${trainer.default_root_dir}/ck"
+    run = command("-m", "seed=1,2", "optimizer.lr=-1", own, *SHORT)
+    assert run.status == 1
+    assert run.last_line == "error: 2 of 2 jobs failed"
+    assert [row["status"] for row in rows(run.folder)] == ["failed", "failed"]
+    assert [path.name for path in sorted(run.folder.glob("*_seed=*"))] == ["0_seed=1", "1_seed=2"]
+
+
+def test_an_error_of_our_own_callback_ends_the_command(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(folder: Path) -> None:
+        raise OSError(f"cannot read {folder}")
+
+    monkeypatch.setattr("xornet.sweep.read_jobs", fail)
+    run = command("-m", "seed=1,2", *SHORT)
+    assert run.status == 1
+    assert run.last_line.startswith("error: cannot read")
+    assert not list(run.folder.rglob("metrics.json"))
+
+
+def test_without_hydras_own_output_subdir_a_sweep_is_the_same(command: Command, tmp_path: Path) -> None:
+    sweep = ["-m", "hydra.output_subdir=null", "seed=1,2", f"hydra.sweep.dir={tmp_path}/sweep", *SHORT]
+    for skipped in (0, 2):
+        run = command(*sweep)
+        assert run.status == 0
+        assert run.err.count("skipped, finished before") == skipped
+        assert [(row["seed"], row["status"]) for row in rows(tmp_path / "sweep")] == [
+            ("1", "finished"),
+            ("2", "finished"),
+        ]

@@ -99,7 +99,8 @@ class LastCheckpoint(Checkpoint):
         self.path = Path(dirpath) / "last.ckpt"
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Make the directory."""
+        """Make the directory, which goes again if nothing is saved."""
+        rundir.expect(self.path.parent.absolute())
         self.path.parent.mkdir(parents=True, exist_ok=True)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

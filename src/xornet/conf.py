@@ -3,14 +3,13 @@
 from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
-from xornet import guard, job, rundir
+from xornet import guard, naming, rundir
 
 
 def register() -> None:
     """Tell Hydra: resolvers, and the options `open`, in which any argument of a class can be set without a `+`."""
     guard.install()
     OmegaConf.register_new_resolver("claim", rundir.claim, use_cache=True, replace=True)
-    OmegaConf.register_new_resolver("job_name", job.job_name, replace=True)
-    OmegaConf.register_new_resolver("hydra_files", job.hydra_files, replace=True)
+    OmegaConf.register_new_resolver("job_name", naming.job_name, replace=True)
     for group in ("trainer", "optimizer"):
         ConfigStore.instance().store(group=group, name="open", node=OmegaConf.create({}, flags={"struct": False}))

@@ -14,7 +14,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 from yaml import YAMLError
 
-from xornet import signals
+from xornet import rundir, signals
 
 # What upstream says: what a person here can do about it.
 REMEDIES = {
@@ -57,6 +57,7 @@ def one_line(overrides: Sequence[str], disk: str = DISK) -> Iterator[None]:
         print(f"error: {report(error, overrides, disk)}", file=sys.stderr)
         sys.exit(1)
     finally:
+        rundir.remove_empty()
         threading.excepthook = before
         logging.raiseExceptions = True
 

@@ -1,28 +1,96 @@
-"""A job of a sweep: run, passed over, gone on with, or refused; its failure is its own."""
+"""A run, on its own or as a job of a sweep: accepted or refused, resumed or skipped; a job's failure is its own."""
 
 import logging
-import re
+import math
+import os
+import sys
 from collections.abc import Callable
 from contextlib import suppress
+from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
+from lightning.pytorch import Callback, LightningModule, Trainer
 from omegaconf import DictConfig, OmegaConf
 
 from xornet import errors, rundir
 from xornet.isolation import process_left_as_found
-from xornet.jobs import flatten, read_metrics
-from xornet.results import objective
+from xornet.jobs import error_files, flatten, read_metrics
+from xornet.results import discard, objective
 
 REMEDY = "use another hydra.sweep.dir"
-LONGEST_NAME = 200  # bytes of a directory's name; file systems end at 255
 
 log = logging.getLogger(__name__)
 
 
-def run(train: Callable[[DictConfig], float], cfg: DictConfig) -> float | None:
-    """Run `train`; as a job of a sweep, if it has not finished already, and from where it was stopped.
+class RunDirectory(Callback):
+    """Makes the directory this run's when training starts: until then the run may be refused, and has written nothing.
+
+    That is when every callback has accepted the Trainer in its `on_train_start`.
+
+    Args:
+        cfg: what the run was configured with.
+
+    """
+
+    every_n_epochs = math.inf  # the first is all that it needs
+
+    def __init__(self, cfg: DictConfig) -> None:
+        self.cfg = deepcopy(cfg)  # without the checkpoint of its own that a job is resumed from
+        self.is_begun = False
+        output_dir = HydraConfig.get().runtime.output_dir
+        self.folder = Path(OmegaConf.select(cfg, "trainer.default_root_dir") or output_dir)
+        self.logged = event_files(self.folder)  # by earlier parts
+
+    def check(self) -> None:
+        """Refuse a directory that holds something else.
+
+        Raises:
+            ValueError: naming the directory and what it holds.
+
+        """
+        rundir.check_holder(Path(HydraConfig.get().runtime.output_dir), "a run")
+        if "networks" not in (read_metrics(self.folder) or {"networks": None}):
+            raise ValueError(f"{self.folder}/metrics.json was not written by this project; use another directory")
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin, with everything checked and restored."""
+        self.begin(trainer)
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin a run that was resumed at its end, and so never trained."""
+        self.begin(trainer)
+
+    def begin(self, trainer: Trainer) -> None:
+        """Take away the results of an earlier run, this one has not finished yet; write the configuration."""
+        if self.is_begun:
+            return
+        self.is_begun = True
+        if not (trainer.ckpt_path and self.folder.resolve() in Path(str(trainer.ckpt_path)).resolve().parents):
+            discard(self.folder)
+        (self.folder / "metrics.json").unlink(missing_ok=True)
+        if HydraConfig.get().mode == RunMode.MULTIRUN:
+            for path in error_files(Path(HydraConfig.get().runtime.output_dir)):
+                path.unlink(missing_ok=True)
+        rundir.record(self.cfg)
+
+    def undo(self) -> None:
+        """Remove what loggers have written of a run that was refused after all."""
+        if not self.is_begun:
+            for path in event_files(self.folder) - self.logged:
+                if f".{os.getpid()}." in path.name:  # ours, not that of another run beside this one
+                    path.unlink(missing_ok=True)
+
+
+def event_files(folder: Path) -> set[Path]:
+    """The event files in a directory."""
+    return set(folder.glob("events.out.tfevents.*"))
+
+
+def run(train: Callable[[DictConfig, RunDirectory], float], cfg: DictConfig) -> float | None:
+    """Run `train`; as a job of a sweep, if it has not finished already, and from where it was interrupted.
 
     A job that fails leaves its cause in `error.txt`, and the next one begins.
 
@@ -30,38 +98,59 @@ def run(train: Callable[[DictConfig], float], cfg: DictConfig) -> float | None:
         what `train` does; None for a job that failed, which Optuna takes for a failed trial in any direction.
 
     """
+    folder, directory = Path(HydraConfig.get().runtime.output_dir), RunDirectory(cfg)
     if HydraConfig.get().mode != RunMode.MULTIRUN:
-        return train(cfg)
-    folder = Path(HydraConfig.get().runtime.output_dir)
+        try:
+            directory.check()
+            return train(cfg, directory)
+        except BaseException:
+            directory.undo()
+            raise
     try:
-        (folder / "error.txt").unlink(missing_ok=True)
+        directory.check()
         check_same_job(folder, cfg)
         if results := read_metrics(folder):
-            log.info("finished before: %s", folder.name)
+            say("skipped, finished before", folder)
             return objective(results)
-        if found := checkpoints(folder):
-            log.info("going on with %s", folder.name)
+        if found := checkpoints(folder, cfg):
+            say("resumed", folder)
             cfg.ckpt_path = str(found[-1])
         with process_left_as_found():
-            return train(cfg)
+            return train(cfg, directory)
     except Exception as error:
+        directory.undo()
         disk = errors.DISK.replace("run.dir", "sweep.dir")
-        cause = errors.report(error, HydraConfig.get().overrides.task, disk)
-        log.error("%s failed: %s", folder.name, cause)
-        with suppress(OSError):  # where the directory is what failed
-            rundir.write(folder / "error.txt", lambda path: path.write_text(cause + "\n"))
+        task: Any = OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)
+        cause = errors.report(error, task, disk)
+        print(f"{folder.name} failed: {cause}", file=sys.stderr)
+        write_error(folder, directory, cause)
         return None
 
 
+def say(what: str, folder: Path) -> None:
+    """Say on the console what becomes of a job; its log is not touched."""
+    print(f"{what}: {folder.name}", file=sys.stderr)
+
+
+def write_error(folder: Path, directory: RunDirectory, cause: str) -> None:
+    """Write why a job failed: into its directory, or beside one that holds an earlier run, which stays as it was."""
+    inside, beside = error_files(folder)
+    with suppress(OSError):  # where the directory is what failed
+        if not directory.is_begun and not is_begun(folder):
+            rundir.record(directory.cfg)
+        path = inside if directory.is_begun or not is_begun(folder) else beside
+        rundir.write(path, lambda partial: partial.write_text(cause + "\n", encoding="utf-8"))
+
+
 def check_same_job(folder: Path, cfg: DictConfig) -> None:
-    """Refuse to go on with a job that was configured differently.
+    """Refuse to resume, or to skip, a job that was configured differently.
 
     Raises:
         ValueError: naming the directory and the first key that differs.
 
     """
     if is_begun(folder):
-        before, now = flatten(OmegaConf.load(folder / ".hydra" / "config.yaml")), flatten(cfg)
+        before, now = flatten(OmegaConf.load(folder / rundir.CONFIG)), flatten(cfg)
         for key in sorted(before.keys() | now.keys()):
             was, new = before.get(key), now.get(key)
             if repr(was) != repr(new):  # nan is not equal to itself
@@ -73,20 +162,17 @@ def is_begun(folder: Path) -> bool:
     return (folder / "metrics.json").exists() or any(checkpoints(folder))
 
 
-def checkpoints(folder: Path) -> list[Path]:
-    """The checkpoints of a job, the newest last; not the neighbours of one that a killed process was writing."""
-    return sorted(folder.glob("checkpoints/[!.]*.ckpt"), key=lambda path: path.stat().st_mtime)
+def checkpoints(folder: Path, cfg: DictConfig | None = None) -> list[Path]:
+    """The checkpoints of a job, the newest last; not the neighbours of one that a killed process was writing.
 
+    Args:
+        folder: the job's directory, which keeps them in `checkpoints`.
+        cfg: what the job was configured with, where a callback may have another directory.
 
-def hydra_files(mode: RunMode | None, folder: str | None) -> str | None:
-    """Return `.hydra`, where Hydra writes a run's configuration; None for a job begun before, which has its own."""
-    return None if mode == RunMode.MULTIRUN and folder and is_begun(Path(folder)) else ".hydra"
-
-
-def job_name(number: int, overrides: str) -> str:
-    """Return the directory of a job: `0_optimizer.lr=0.01`, `1_model.hidden=4-4`.
-
-    Every character stays that neither a file system nor a shell minds; Hydra minds the `=`, which takes quotes there.
     """
-    plain = re.sub(r"[^\w.=+-]+", "-", re.sub(r"[\[\]{}()'\"]", "", overrides))
-    return f"{number}_{plain}".encode()[:LONGEST_NAME].decode(errors="ignore").rstrip("-_")
+    folders = {folder / "checkpoints"}
+    for name in cfg.callbacks if cfg else ():
+        if dirpath := OmegaConf.select(cfg, f"callbacks.{name}.dirpath") if cfg else None:
+            folders.add(Path(dirpath))
+    found = [path for place in folders for path in place.glob("[!.]*.ckpt")]
+    return sorted(found, key=lambda path: path.stat().st_mtime)

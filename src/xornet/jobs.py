@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 
 from xornet.checkpoint import CheckpointFile
 from xornet.plots import Array
+from xornet.rundir import CONFIG
 
 
 @dataclass
@@ -46,8 +47,7 @@ class Job:
     @property
     def failed_at(self) -> float | None:
         """When it failed, in seconds of time.time()."""
-        error = self.folder / "error.txt"
-        return error.stat().st_mtime if error.exists() else None
+        return max((path.stat().st_mtime for path in error_files(self.folder) if path.exists()), default=None)
 
     @cached_property
     def curve(self) -> tuple[Array, Array] | None:
@@ -77,15 +77,25 @@ class Job:
 
 def read_jobs(sweep: Path) -> list[Job]:
     """Return the jobs of a sweep, in their order; what was never started has no directory."""
-    folders = [path for path in sweep.glob("*") if path.is_dir() and re.match(r"\d+(_|$)", path.name)]
-    return sorted((read_job(folder) for folder in folders), key=lambda job: (job.number, job.folder.name))
+    return sorted(map(read_job, job_folders(sweep)), key=lambda job: (job.number, job.folder.name))
+
+
+def job_folders(sweep: Path) -> list[Path]:
+    """The directories of the jobs of a sweep: those with a number that a run has written its configuration into."""
+    found = (path for path in sweep.glob("*") if re.match(r"\d+(_|$)", path.name))
+    return [path for path in found if (path / CONFIG.parent / "overrides.yaml").exists()]
+
+
+def error_files(folder: Path) -> tuple[Path, Path]:
+    """Where the cause of a job's failure stands: in its directory, or beside one that had to stay as it was."""
+    return folder / "error.txt", folder.with_name(f"{folder.name}.error.txt")
 
 
 def read_job(folder: Path) -> Job:
     """Return one job."""
     overrides = read_overrides(folder)
-    error = folder / "error.txt"
-    cause = error.read_text().strip() if error.exists() else None
+    causes = [path.read_text(encoding="utf-8").strip() for path in error_files(folder) if path.exists()]
+    cause = causes[-1] if causes else None
     try:
         return Job(folder, overrides, read_metrics(folder), cause)
     except ValueError as damage:
@@ -94,9 +104,19 @@ def read_job(folder: Path) -> Job:
 
 def read_overrides(folder: Path) -> dict[str, str]:
     """Return what a run was given on the command line, value by key."""
-    given = folder / ".hydra" / "overrides.yaml"
-    lines = OmegaConf.to_container(OmegaConf.load(given)) if given.exists() else []
-    return dict(str(line).lstrip("+~").partition("=")[::2] for line in lines or [])
+    return {key_of(line): line.partition("=")[2] for line in read_lines(folder)}
+
+
+def read_lines(folder: Path) -> list[str]:
+    """Return the overrides that a run was given on the command line, as they were written."""
+    given = folder / CONFIG.parent / "overrides.yaml"
+    lines = OmegaConf.to_container(OmegaConf.load(given), resolve=False) if given.exists() else []
+    return [str(line) for line in lines or []]
+
+
+def key_of(override: str) -> str:
+    """The key of an override: `x` of `+x=1`."""
+    return override.partition("=")[0].lstrip("+~")
 
 
 def read_metrics(folder: Path) -> dict[str, Any] | None:

@@ -1,4 +1,8 @@
-"""The run directory: found, claimed for one run, and written so that a file under its final name is whole."""
+"""The run directory: found, claimed for one run, and written so that a file under its final name is whole.
+
+Whatever is refused leaves every file as it was. So a run writes nothing, its configuration included, before it starts
+to train (see RunDirectory in job.py), and a directory that this process has made for nothing is removed.
+"""
 
 import glob
 import itertools
@@ -6,9 +10,30 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
 PROJECT = Path(__file__).resolve().parents[2]
+CONFIG = Path(".hydra", "config.yaml")  # in a run's directory, what it was configured with
+
+made: list[Path] = []  # the directories that this process makes, or has Hydra make
+
+
+def expect(folder: Path) -> None:
+    """Note that `folder` and those of its parents that are missing are about to be made."""
+    missing = itertools.takewhile(lambda path: not path.exists(), [folder, *folder.parents])
+    made.extend(path for path in missing if path not in made)
+
+
+def remove_empty() -> None:
+    """Remove the directories that this process has made and nothing was written into."""
+    for folder in sorted(made, key=lambda path: len(path.parts), reverse=True):
+        with suppress(OSError):  # it holds something, or was never made
+            folder.rmdir()
+    made.clear()
 
 
 def claim(parent: str) -> str:
@@ -19,13 +44,59 @@ def claim(parent: str) -> str:
     stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
     for number in itertools.count(1):
         folder = PROJECT / parent / (stamp if number == 1 else f"{stamp}_{number}")
+        if folder.exists():
+            continue
+        expect(folder)
         try:
             folder.mkdir(parents=True)
             break
         except FileExistsError:
+            made.remove(folder)
             if not folder.exists():  # a file stands where a parent should
                 raise
     return str(folder)
+
+
+def check_holder(folder: Path, may_hold: str) -> None:
+    """Refuse a directory that holds the results of something else, which would be mixed with those of this command.
+
+    Args:
+        folder: a directory, which need not exist.
+        may_hold: what it may hold: "a run", "an evaluation" or "a sweep".
+
+    Raises:
+        ValueError: naming the directory and what it holds.
+
+    """
+    config, table = folder / CONFIG, folder / "sweep.csv"
+    holds = None
+    if (folder / "multirun.yaml").exists() or (table.exists() and table.read_bytes().startswith(b"job,")):
+        holds = "a sweep"
+    elif config.exists():
+        holds = "a run" if "trainer" in OmegaConf.load(config) else "an evaluation"
+    elif any((folder / name).exists() for name in ("metrics.json", "checkpoints")):
+        holds = "a run"
+    elif table.exists():
+        holds = "a sweep.csv of something else"
+    if holds not in (None, may_hold):
+        raise ValueError(f"{folder} holds {holds}; use another directory")
+
+
+def record(cfg: DictConfig) -> None:
+    """Write what this run was configured with into `.hydra` of Hydra's output directory, the files that Hydra has.
+
+    Hydra would write them before anything could be refused; hence its `hydra.output_subdir` is null.
+    """
+    folder = Path(HydraConfig.get().runtime.output_dir, CONFIG.parent)
+    folder.mkdir(exist_ok=True)
+    parts = (
+        ("overrides.yaml", HydraConfig.get().overrides.task),
+        ("hydra.yaml", {"hydra": HydraConfig.get()}),
+        (CONFIG.name, cfg),
+    )
+    for name, part in parts:
+        text = OmegaConf.to_yaml(part)
+        write(folder / name, partial(Path.write_text, data=text, encoding="utf-8"))
 
 
 def write(path: str | Path, save: Callable[[Path], object]) -> None:
@@ -39,20 +110,20 @@ def write(path: str | Path, save: Callable[[Path], object]) -> None:
 
     """
     path = Path(path)
-    partial = path.with_name(f".{os.getpid()}.{path.name}")
+    neighbour = path.with_name(f".{os.getpid()}.{path.name}")
     try:
         for left in path.parent.glob(f".*.{glob.escape(path.name)}"):
             if not is_running(left.name.split(".")[1]):
                 left.unlink(missing_ok=True)
-        save(partial)
-        with partial.open("rb") as file:
+        save(neighbour)
+        with neighbour.open("rb") as file:
             os.fsync(file.fileno())
-        partial.replace(path)
+        neighbour.replace(path)
     except OSError as error:
         raise OSError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
         with suppress(OSError):  # of a directory that is gone, or turned into a file
-            partial.unlink()
+            neighbour.unlink()
 
 
 def is_running(pid: str) -> bool:

@@ -19,6 +19,7 @@ from xornet.tensorboard import add_png
 
 RESULTS = ("loss", "solved", "solved_low", "solved_high", "solved_epoch", "epochs", "seconds", "status", "directory")
 OUTCOME = ("loss", "solved", "solved_epoch")
+SUFFIX = ".sweep"  # of the event files of a sweep itself
 
 log = logging.getLogger(__name__)
 
@@ -57,10 +58,10 @@ def write(folder: Path, keys: Sequence[str], start: float = 0) -> list[str]:
 
 def draw(folder: Path, jobs: list[Job], keys: Sequence[str], cells: list[list[str]]) -> None:
     """Draw the jobs that have something to show, and write the sweep's own run `.` in TensorBoard."""
-    for old in folder.glob("events.out.tfevents.*"):  # of an earlier part of this sweep
+    for old in folder.glob(f"events.out.tfevents.*{SUFFIX}"):  # of an earlier part of this sweep
         old.unlink()
     heading, *rows = (f"| {' | '.join(row)} |" for row in cells)
-    with SummaryWriter(str(folder)) as writer:
+    with SummaryWriter(str(folder), filename_suffix=SUFFIX) as writer:
         writer.add_text("sweep", "\n".join([heading, "|---" * len(cells[0]) + "|", *rows]))
         if jobs:
             swept = axes(jobs, keys)

@@ -1,13 +1,14 @@
-"""Sweeps: named after what is swept, composed once, and summed up however they end.
+"""Sweeps: checked before anything runs, named after what is swept, and summed up however they end.
 
 Hydra composes and launches the jobs, here or in other processes, so everything that they must know of each other
 stands in the sweep's directory.
 """
 
 import copy
+import functools
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,12 +18,16 @@ from typing import Any
 from hydra._internal.config_repository import ConfigRepository
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from hydra.core.utils import JobReturn
 from hydra.experimental.callback import Callback
 from hydra.plugins.config_source import ConfigResult
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from xornet import conf, summary
+from xornet import conf, errors, rundir, summary
+from xornet.jobs import differing, read_jobs
+from xornet.naming import earlier_jobs, identity
+from xornet.plan import check_earlier, check_jobs, check_keys, composer, product, written
 
 conf.register()  # here, for the processes of every launcher, which import this module
 
@@ -46,32 +51,87 @@ class Running:
 running: list[Running] = []
 
 
-class Sweep(Callback):
-    """Hydra's callback: names the jobs after what is swept, and has `summed_up` know that a sweep runs."""
+def ends_the_command(method: Callable[..., None]) -> Callable[..., None]:
+    """Have an error of a Hydra callback end the command: Hydra itself would turn it into a warning and go on."""
 
-    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Leave what is not swept out of the jobs' names, and note the sweep."""
-        given = [f"{key}={value}" for key, value in (config.hydra.sweeper.get("params") or {}).items()]
-        parsed = OverridesParser.create().parse_overrides([*given, *config.hydra.overrides.task])
-        varies = {override.key_or_group: override.is_sweep_override() for override in parsed}
-        constant = ",".join(repr(key) for key, is_swept in varies.items() if not is_swept)
-        with open_dict(config):
-            exclude = f"hydra.job.config.override_dirname.exclude_keys=[{constant}]"
-            config.hydra.overrides.hydra.append(exclude)
-        keys = [key for key, is_swept in varies.items() if is_swept]
-        if "max_failure_rate" in config.hydra.sweeper:  # Optuna's
-            config.hydra.sweeper.max_failure_rate = 1.0  # a failed job ends no sweep (see targets.py)
-            Path(config.hydra.sweep.dir).mkdir(parents=True, exist_ok=True)  # where its storage may stand
-        running.append(Running(Path(config.hydra.sweep.dir), keys, time.time()))
-        plain = (config.hydra.sweeper._target_, config.hydra.launcher._target_)
-        if all("hydra._internal" in target for target in plain):  # others compose differently, or elsewhere
+    @functools.wraps(method)
+    def checked(*args: Any, **kwargs: Any) -> None:
+        try:
+            method(*args, **kwargs)
+        except Exception as error:
+            print(f"error: {errors.report(error, sys.argv[1:])}", file=sys.stderr)
+            sys.exit(1)
+
+    return checked
+
+
+class Directory(Callback):
+    """Hydra's callback for a single command: its directory goes again if the command is refused."""
+
+    @ends_the_command
+    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Note whether the directory is new."""
+        rundir.expect(Path(config.hydra.run.dir).absolute())
+
+
+class Sweep(Directory):
+    """Hydra's callback for training: checks a sweep, names its jobs, and has `summed_up` know that it runs."""
+
+    @ends_the_command
+    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Refuse a single run in which something would be ignored."""
+        check_keys(config)
+        if params := config.hydra.sweeper.get("params"):
+            raise ValueError(f"hydra.sweeper.params ({', '.join(params)}) is a sweep, but this is one run; add -m")
+        super().on_run_start(config)
+
+    @ends_the_command
+    def on_multirun_start(self, config: DictConfig, config_name: str | None = None, **kwargs: Any) -> None:
+        """Check all jobs before the first; leave what is not swept out of their names, and note the sweep."""
+        folder = Path(config.hydra.sweep.dir)
+        rundir.check_holder(folder, "a sweep")
+        earlier, parsed = read_jobs(folder), parse(config)
+        swept = [key for key, override in parsed.items() if override.is_sweep_override()]
+        # A further value of what an earlier part has swept, given alone, is one more job.
+        keys = swept + [key for key in differing(earlier) if key in parsed and key not in swept]
+        is_plain = "hydra._internal" in config.hydra.sweeper._target_  # the others choose their jobs as they go
+        if is_plain and "hydra._internal" in config.hydra.launcher._target_:  # others compose elsewhere
             loader: Any = GlobalHydra.instance().config_loader()  # Any: Hydra has no setting for what follows
             compose_once(loader)
             read_once(loader.repository)
+        compose = composer(config, config_name)
+        fixed = [text for key, override in parsed.items() if key not in keys for text in written(override)]
+        check_earlier(folder, earlier, keys, fixed, compose)
+        jobs = product(parsed.values()) if is_plain else [fixed, fixed]
+        check_jobs(jobs, folder, compose)
+
+        constant = [key for key in parsed if key not in keys]
+        taken = 1 + max((job.number for job in earlier), default=-1)
+        known = earlier_jobs(str(folder), taken, tuple(constant))
+        fresh = [number for number, job in enumerate(jobs) if identity(job, constant) not in known]
+        raw: Any = OmegaConf.to_container(config.hydra.sweep, resolve=False)
+        subdir = raw["subdir"].replace(",0,null}", f",{taken},{fresh if is_plain and known else 'null'}}}")
+        with open_dict(config):
+            config.hydra.overrides.hydra += [
+                f"hydra.job.config.override_dirname.exclude_keys=[{','.join(map(repr, constant))}]",
+                f"hydra.sweep.subdir='{subdir}'",
+            ]
+        if "max_failure_rate" in config.hydra.sweeper:  # Optuna's
+            config.hydra.sweeper.max_failure_rate = 1.0  # a failed job ends no sweep (see targets.py)
+            folder.mkdir(parents=True, exist_ok=True)  # where its storage may stand
+        running.append(Running(folder, keys, time.time()))
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
         """Forget the job's configuration, which Hydra would keep until the sweep ends."""
         job_return.cfg = job_return.hydra_cfg = None
+
+
+def parse(config: DictConfig) -> dict[str, Override]:
+    """The overrides of a sweep, those of its experiment file first, by their keys."""
+    given = [f"{key}={value}" for key, value in (config.hydra.sweeper.get("params") or {}).items()]
+    task: Any = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
+    parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
+    return {override.key_or_group: override for override in parser.parse_overrides([*given, *task])}
 
 
 def compose_once(loader: Any) -> None:

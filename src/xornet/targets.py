@@ -8,12 +8,14 @@ kind that fits its place, defined in one of PACKAGES.
 
 import inspect
 import re
+from pathlib import Path
 from typing import Any
 
 from hydra._internal.utils import _locate
 from hydra.experimental.callback import Callback as HydraCallback
 from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
+from hydra.types import RunMode
 from lightning.fabric.loggers.logger import Logger
 from lightning.fabric.plugins import ClusterEnvironment
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
@@ -23,6 +25,8 @@ from lightning.pytorch.profilers import Profiler
 from lightning.pytorch.strategies import Strategy
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from torch.optim import Optimizer
+
+from xornet.rundir import CONFIG
 
 PACKAGES = ("xornet", "torch.optim", "lightning.pytorch", "lightning.fabric")  # add one of yours here
 HYDRAS = ("xornet", "hydra.experimental", "hydra._internal.core_plugins", "hydra_plugins", "optuna.samplers")
@@ -91,12 +95,28 @@ def check_hydra(cfg: DictConfig, hydras: dict[str, Any]) -> None:
     if is_summed_up and not (subdir == NUMBER or subdir.startswith("${job_name:")):
         raise ValueError(f"hydra.sweep.subdir={subdir} hides jobs from the summary; use {NUMBER}, or drop it")
     check_search(hydras.get("sweeper") or {})
+    if "trainer" in cfg:
+        check_records(cfg, hydras)
     job = hydras.get("job", {})
     for name in job.get("env_set", {}):
         if name not in (*ENVIRONMENT, *job.get("env_copy", [])):
             raise ValueError(
                 f"hydra.job.env_set.{name} is not allowed; use one of {', '.join(ENVIRONMENT)}, or the shell"
             )
+
+
+def check_records(cfg: DictConfig, hydras: dict[str, Any]) -> None:
+    """Refuse what would have Hydra write into the directory of a run before that is accepted, or hide a sweep's jobs.
+
+    A run's own `.hydra/config.yaml`, run again, is composed without our settings of Hydra.
+    """
+    if (hydras.get("callbacks") or {}).get("sweep"):
+        if (output_subdir := hydras.get("output_subdir")) is not None:
+            raise ValueError(f"hydra.output_subdir={output_subdir} is not allowed: a run writes .hydra itself; drop it")
+    elif OmegaConf.select(cfg, "hydra.mode") == RunMode.MULTIRUN:
+        raise ValueError("hydra.callbacks.sweep is missing, which checks a sweep and sums it up; use conf/train.yaml's")
+    elif (folder := Path(str(OmegaConf.select(cfg, "hydra.run.dir")))).joinpath(CONFIG).exists():
+        raise ValueError(f"hydra.run.dir={folder} holds a run; use another directory")
 
 
 def check_search(sweeper: dict[str, Any]) -> None:

@@ -1,6 +1,8 @@
 """What a run is, in TensorBoard: its question, configuration and verdict, its graph and its HParams row."""
 
+import math
 from pathlib import Path
+from typing import Any
 
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
@@ -20,12 +22,16 @@ class Card(Callback):
 
     """
 
+    every_n_epochs = math.inf  # the first block is all that it needs
+
     def __init__(self, question: str | None = None) -> None:
         self.question = question
+        self.is_written = False
 
-    def on_fit_start(self, trainer: Trainer, module: XORModule) -> None:
-        """Write the graph, and the card without its verdict."""
-        for writer in () if is_continued(trainer) else writers(trainer):
+    def on_train_batch_start(self, trainer: Trainer, module: XORModule, batch: Any, batch_idx: int) -> None:
+        """Write the graph, and the card without its verdict, once the configuration stands in the directory."""
+        is_written, self.is_written = self.is_written, True
+        for writer in () if is_written or is_continued(trainer) else writers(trainer):
             add_graph(writer, module.hparams["bits"], tuple(module.hparams["hidden"]), module.hparams["activation"])
             writer.add_text("run", self.card(trainer, module), 0)
 

@@ -29,11 +29,15 @@ class Hyperparameters(Callback):
     nothing of the optimizer.
     """
 
+    every_n_epochs = math.inf  # the first is all that it needs
+
     def __init__(self) -> None:
         self.is_told = False
 
-    def on_train_start(self, trainer: Trainer, pl_module: XORModule) -> None:
-        """Tell them."""
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: XORModule) -> None:
+        """Tell them, with the run begun."""
+        if self.is_told:
+            return
         for logger in trainer.loggers:
             logger.log_hyperparams(hyperparameters(pl_module, trainer))
             logger.save()
@@ -41,8 +45,7 @@ class Hyperparameters(Callback):
 
     def on_fit_end(self, trainer: Trainer, pl_module: XORModule) -> None:
         """Tell them of a run that was resumed at its end, and so never trained."""
-        if not self.is_told:
-            self.on_train_start(trainer, pl_module)
+        self.on_train_epoch_start(trainer, pl_module)
 
 
 def hyperparameters(module: XORModule, trainer: Trainer) -> dict[str, Any]:

@@ -1,0 +1,141 @@
+"""What is refused leaves every file as it was: of a run, of an evaluation, of a sweep and of its jobs."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+from conftest import NO_FIGURES, Command
+
+SHORT = ("trainer.max_epochs=40", *NO_FIGURES)
+
+
+def contents(folder: Path) -> dict[str, str]:
+    """Every file below a directory with a checksum of its bytes, and every directory."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "directory"
+        for path in folder.rglob("*")
+    }
+
+
+@pytest.fixture(name="run", scope="module")
+def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return where a finished run is to be; the first test that needs it trains it."""
+    return tmp_path_factory.mktemp("refusals") / "run"
+
+
+REFUSED = {
+    # resumed with another configuration: {ckpt} is the run's own checkpoint
+    "ckpt_path={ckpt} optimizer.lr=0.5": "optimizer.lr=0.1",
+    "ckpt_path={ckpt} optimizer=adam": "optimizer",
+    "ckpt_path={ckpt} model.hidden=[3]": "hidden=[4]",
+    "ckpt_path={ckpt} data.bits=3": "bits=2",
+    "ckpt_path={ckpt} seed=7": "seed=452582093",
+    "ckpt_path={ckpt} trainer.max_epochs=20": "trainer.max_epochs",
+    "ckpt_path={ckpt} trainer.precision=64-true": "precision",
+    "ckpt_path={ckpt} logger=csv model.hidden=[3]": "hidden=[4]",
+    # begun anew with what cannot be
+    "optimizer.lr=-1": "optimizer.lr",
+    "model.bits=3": "model.bits=3",
+    "ckpt_path=/nowhere": "does not exist",
+    "trainer.devices=2": "trainer.devices=2",
+    "callbacks.checkpoint.dirpath=/dev/null/x": "/dev/null/x",
+    "+callbacks.x._target_=os.system": "os.system",
+    # refused by Lightning, once it trains
+    "trainer.logger=false +callbacks.lr._target_=lightning.pytorch.callbacks.LearningRateMonitor": "no logger",
+    # for another directory
+    "hydra.output_subdir=other": "hydra.output_subdir=other",
+    "-m seed=1,2 hydra.sweep.dir={run}": "holds a run",
+    "eval ckpt_path=/nowhere": "holds a run",
+    "eval ckpt_path={ckpt}": "holds a run",
+}
+
+
+@pytest.mark.parametrize(("line", "cause"), REFUSED.items())
+def test_a_refused_command_leaves_a_finished_run_as_it_was(command: Command, run: Path, line: str, cause: str) -> None:
+    if not run.exists():
+        assert command(f"hydra.run.dir={run}", *SHORT).status == 0
+    words = line.format(run=run, ckpt=run / "checkpoints" / "last.ckpt").split()
+    script = "eval.py" if words[0] == "eval" else "train.py"
+    before = contents(run)
+    settings = SHORT if script == "train.py" else ()
+    given = [word for word in words if word != "eval"]
+    refused = command(*given[:1], f"hydra.run.dir={run}", *settings, *given[1:], script=script)
+    assert refused.status == 1
+    assert refused.last_line.startswith("error: ")
+    assert cause in refused.last_line
+    assert contents(run) == before
+
+
+def test_a_refused_command_leaves_no_directory(command: Command, tmp_path: Path) -> None:
+    assert command("optimizer.lr=-1").status == 1
+    assert command("optimizer.lr=-1", f"hydra.run.dir={tmp_path}/new/run").status == 1
+    assert command("ckpt_path=/nowhere", script="eval.py").status == 1
+    assert command("-m", "foo=1,2").status == 1
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "empty").mkdir()
+    assert command("optimizer.lr=-1", f"hydra.run.dir={tmp_path}/empty").status == 1
+    assert (tmp_path / "empty").is_dir()  # it was there before
+
+
+def test_what_is_not_ours_is_not_overwritten(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "metrics.json").write_text('{"accuracy": 1}')
+    (tmp_path / "table").mkdir()
+    (tmp_path / "table" / "sweep.csv").write_text("mine")
+    before = contents(tmp_path)
+    run = command(f"hydra.run.dir={tmp_path}/mine", *SHORT)
+    assert "metrics.json was not written by this project; use another directory" in run.last_line
+    sweep = command("-m", "seed=1,2", f"hydra.sweep.dir={tmp_path}/table", *SHORT)
+    assert "holds a sweep.csv of something else" in sweep.last_line
+    assert contents(tmp_path) == before
+
+
+def test_a_sweep_is_refused_as_a_whole_and_stays_as_it_was(command: Command, tmp_path: Path) -> None:
+    sweep = tmp_path / "sweep"
+    assert command("-m", "optimizer.lr=0.1,1.0", f"hydra.sweep.dir={sweep}", *SHORT).status == 0
+    before = contents(sweep)
+    refused = {
+        ("-m", "optimizer.lr=0.1,1.0", "model.tolerance=0.4"): (
+            f"{sweep}/0_optimizer.lr=0.1 was run with model.tolerance=0.5, but this sweep has model.tolerance=0.4"
+        ),
+        ("-m", "optimizer.lr=1.0,5.0", "seed=3"): f"{sweep}/0_optimizer.lr=0.1 was run with seed=452582093",
+        ("-m", "seed=1,2"): "holds a sweep over optimizer.lr, but this one is over seed",
+        ("-m", "seed=1,2", "optimizer.lr=0.1,1.0"): "but this one is over seed, optimizer.lr",
+        ("-m", "optimizer.lr=0.1,1.0", "foo=1"): "foo is no key of the configuration",
+        ("-m", "optimizer.lr=0.1,1.0", "optimizer=none"): "optimizer",
+        ("-m", "optimizer.lr=interval(0,1)"): "use a list of values, or hydra/sweeper=optuna",
+        ("-m", "optimizer.lr=0.1,1.0", "hydra.callbacks.sweep=null"): "hydra.callbacks.sweep",
+        (f"hydra.run.dir={sweep}",): f"{sweep} holds a sweep; use another directory",
+    }
+    for overrides, cause in refused.items():
+        run = command(*overrides, f"hydra.sweep.dir={sweep}", *SHORT)
+        assert run.status == 1
+        assert cause in run.last_line
+        assert contents(sweep) == before
+
+
+def test_a_job_that_is_refused_stays_as_it_was_and_its_cause_stands_beside_it(command: Command, tmp_path: Path) -> None:
+    sweep = ["-m", "seed=1,2", f"hydra.sweep.dir={tmp_path}/sweep", *SHORT]
+    assert command(*sweep).status == 0
+    job = tmp_path / "sweep" / "1_seed=2"
+    (job / "metrics.json").unlink()
+    (job / "checkpoints" / "last.ckpt").write_bytes(b"damaged")
+    before = contents(job)
+    again = command(*sweep)
+    assert again.status == 1
+    assert again.err.count(f"error: 1_seed=2 failed: ckpt_path={job}/checkpoints/last.ckpt cannot be read") == 1
+    assert contents(job) == before
+    assert (tmp_path / "sweep" / "1_seed=2.error.txt").read_text().startswith("ckpt_path=")
+    (job / "checkpoints" / "last.ckpt").unlink()
+    assert command(*sweep).status == 0
+    assert not (tmp_path / "sweep" / "1_seed=2.error.txt").exists()
+
+
+def test_a_sweep_deletes_its_own_event_files_alone(command: Command, tmp_path: Path) -> None:
+    sweep = ["-m", "seed=1,2", f"hydra.sweep.dir={tmp_path}", *SHORT]
+    assert command(*sweep).status == 0
+    theirs = tmp_path / "events.out.tfevents.1.host.1.0"
+    theirs.write_bytes(b"of somebody else")
+    assert command(*sweep).status == 0
+    assert theirs.read_bytes() == b"of somebody else"
+    assert len(list(tmp_path.glob("events.out.tfevents.*.sweep"))) == 1
