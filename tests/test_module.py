@@ -8,6 +8,7 @@ from conftest import StopAt, fit
 from lightning.pytorch import Callback, Trainer
 from oracle import X, train_sheet
 
+from xornet import runs
 from xornet.checkpoint import LastCheckpoint
 from xornet.descent import Descent
 from xornet.history import Block, History
@@ -68,6 +69,49 @@ def test_resumed_run_equals_uninterrupted_run(
     assert_equal(weights(resumed), weights(straight))
     assert_equal(trainer.optimizers[0].state_dict(), straight_trainer.optimizers[0].state_dict())
     assert_equal(resumed.history.state_dict(), straight.history.state_dict())
+
+
+@pytest.mark.parametrize("gradient", ["backprop", "autograd"])
+@pytest.mark.parametrize("optimizer", [SGD, MOMENTUM, ADAM])
+def test_a_run_resumes_to_the_same_bits_in_every_precision_that_is_allowed(
+    tmp_path: Path, optimizer: "partial[Any]", gradient: str
+) -> None:
+    single, double = torch.float32, torch.float64
+    for precision, dtype in (("32-true", single), (32, single), ("64-true", double), ("64", double)):
+        folder = tmp_path / str(precision)
+
+        how: dict[str, Any] = {"trainer": {"precision": precision}, "gradient": gradient, "networks": 2}
+        last = LastCheckpoint(str(folder))
+        straight_trainer, straight = fit(folder, 60, [], None, optimizer, **how)
+        fit(folder, 60, [StopAt(37), last], None, optimizer, **how)
+        trainer, resumed = fit(folder, 60, [last], last.path, optimizer, **how)
+        assert resumed.ensemble.weights[0].dtype == dtype
+        assert_equal(weights(resumed), weights(straight))
+        assert_equal(trainer.optimizers[0].state_dict(), straight_trainer.optimizers[0].state_dict())
+        assert_equal(resumed.history.state_dict(), straight.history.state_dict())
+        for shown in (
+            runs.load(str(folder / "last.ckpt"))[0],
+            XORModule.load_from_checkpoint(folder / "last.ckpt", weights_only=True),
+        ):
+            assert_equal(weights(shown), weights(straight))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("compiler")
+def test_a_compiled_run_in_float64_resumes_to_the_same_bits(tmp_path: Path) -> None:
+    how: dict[str, Any] = {"trainer": {"precision": "64-true"}, "compile": True, "networks": 2}
+    last = LastCheckpoint(str(tmp_path))
+    _, straight = fit(tmp_path, 60, [], None, ADAM, **how)
+    fit(tmp_path, 60, [StopAt(37), last], None, ADAM, **how)
+    _, resumed = fit(tmp_path, 60, [], last.path, ADAM, **how)
+    assert_equal(weights(resumed), weights(straight))
+
+
+def test_a_checkpoint_of_another_precision_is_refused_by_name(tmp_path: Path) -> None:
+    fit(tmp_path, 5, [LastCheckpoint(str(tmp_path))], trainer={"precision": "64-true"})
+    refusal = "ckpt_path holds a run with trainer.precision=64-true, but this run has trainer.precision=32-true; resume"
+    with pytest.raises(ValueError, match=refusal):
+        fit(tmp_path, 9, ckpt_path=tmp_path / "last.ckpt")
 
 
 def test_a_finished_run_resumes_to_more_epochs_and_to_none(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ gradient step here. Nobody may notice: every callback sees the epochs it wants, 
 import math
 from typing import Any
 
+import torch
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import ModelSummary, ProgressBar, Timer
 from lightning.pytorch.loggers import Logger
@@ -14,7 +15,7 @@ from lightning.pytorch.profilers import Profiler
 
 LARGEST_BLOCK = 1000
 ENDLESS = 20000
-PRECISIONS = ("32-true", "64-true")
+PRECISIONS: dict[Any, torch.dtype] = {"32-true": torch.float32, "64-true": torch.float64}
 _EPOCH_HOOKS = ("on_train_epoch_start", "on_train_epoch_end", "on_train_batch_start", "on_train_batch_end")
 _NOT_COUNTING_EPOCHS = (ModelSummary, ProgressBar, Timer)
 

@@ -13,11 +13,11 @@ from torch.optim import Optimizer
 from xornet import checks
 from xornet.backprop import backpropagate
 from xornet.compiled import check_compile, is_compiled
-from xornet.epochs import block_length, count_epochs, run_length
+from xornet.epochs import PRECISIONS, block_length, count_epochs, run_length
 from xornet.history import Block, History
 from xornet.network import Ensemble, layer_names
 from xornet.optimizer import check_optimizer, describe_optimizer, fresh_state
-from xornet.resumption import check_resumable, check_same_run
+from xornet.resumption import check_resumable, check_same_precision, check_same_run
 from xornet.steps import GRADIENTS, Steps
 from xornet.threads import set_threads
 
@@ -85,6 +85,7 @@ class XORModule(LightningModule):
         """Take the truth table from the data module, its one batch, and space what is remembered."""
         (batch,) = vars(self.trainer)["datamodule"].train_dataloader()  # which fit sets, and nothing declares
         self.set_table(*batch)
+        self.to(PRECISIONS[self.trainer.precision])  # before a checkpoint is loaded, which would be rounded otherwise
         self.history.set_length(run_length(self.trainer))
         set_threads(len(self.ensemble))
 
@@ -165,9 +166,12 @@ class XORModule(LightningModule):
 
         """
         ours = dict(self.hparams)
-        if self.optimizer is not None:
+        if self.optimizer is None:
+            self.to(checkpoint["state_dict"]["ensemble.weights.0"].dtype)  # which is the run's trainer.precision
+        else:
             ours["optimizer"] = describe_optimizer(self.optimizer)
         check_same_run(checkpoint, ours)
         if self.optimizer is not None:
+            check_same_precision(checkpoint, self.trainer)
             check_resumable(checkpoint, self.trainer, fresh_state(self.optimizer, len(self.layers)))
         self.history.load_state_dict(checkpoint["history"])
