@@ -9,6 +9,7 @@ from lightning.pytorch import Callback, Trainer
 from oracle import X, train_sheet
 
 from xornet import runs
+from xornet.callbacks.surface import LossSurface
 from xornet.checkpoint import LastCheckpoint
 from xornet.descent import Descent
 from xornet.history import Block, History
@@ -121,10 +122,40 @@ def test_a_finished_run_resumes_to_more_epochs_and_to_none(tmp_path: Path) -> No
     _, longer = fit(tmp_path, 900, ckpt_path=tmp_path / "last.ckpt", seed=3)
     _, straight = fit(tmp_path, 900, seed=3)
     assert_equal(weights(longer), weights(straight))
-    _, longest = fit(tmp_path, 3000, ckpt_path=tmp_path / "last.ckpt", seed=3)
-    _, straight_longest = fit(tmp_path, 3000, seed=3)
-    assert_equal(longest.history.state_dict(), straight_longest.history.state_dict())  # every third epoch of both
     assert evaluate(same)["loss"] == pytest.approx(straight.history.curve["losses"][700, 1].item(), abs=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "more", "every"),
+    [(1000, 3000, 10), (1500, 3000, 10), (2000, 2001, 10), (999, 1999, 2), (3000, 12000, 20)],
+)
+def test_a_run_made_longer_remembers_and_draws_what_a_straight_one_does(
+    tmp_path: Path, epochs: int, more: int, every: int
+) -> None:
+    path, last = LossSurface(), LastCheckpoint(str(tmp_path))
+    fit(tmp_path, epochs, [LossSurface(), last])
+    _, longer = fit(tmp_path, more, [path, last], last.path)
+    straight_path = LossSurface()
+    _, straight = fit(tmp_path, more, [straight_path])
+    assert straight.history.curve["epochs"].tolist() == list(range(0, more, every))
+    assert_equal(longer.history.state_dict(), straight.history.state_dict())
+    assert_equal(path.path, straight_path.path)
+
+
+def test_the_default_run_remembers_every_twentieth_epoch_and_no_run_more_than_a_thousand() -> None:
+    history, before = History(networks=1, tolerance=0.5), 1
+    for epochs in (*range(1, 100_000, 7), 20_000, 10**6, 10**9):
+        history.set_length(epochs)
+        assert len(history.remembered(0, epochs)) <= 1000
+        if epochs > 20_000:
+            assert len(history.remembered(0, epochs)) >= 500
+    for epochs, points in ((1000, 1000), (2000, 1000), (5000, 500), (10_000, 1000), (20_000, 1000), (50_000, 625)):
+        history.set_length(epochs)
+        assert len(history.remembered(0, epochs)) == points
+        assert history.every % before == 0
+        before = history.every
+    history.set_length(20_000)
+    assert history.every == 20
 
 
 def test_an_endless_run_remembers_no_more_than_a_long_one() -> None:
