@@ -8,13 +8,14 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.core.saving import save_hparams_to_yaml
-from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import Summary
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard._pytorch_graph import graph
 
 from xornet import rundir
+from xornet.csvfile import CSVLogger
 from xornet.network import XORNet
 
 
@@ -47,10 +48,10 @@ class EventLogger(TensorBoardLogger):
 
 
 class Continuity(Callback):
-    """Has the event files of a run hold each step once, if it was killed and goes on.
+    """Has the event files and the table of a run hold each step once, if it was killed and goes on.
 
     Before a checkpoint is written, all that was logged is on disk. A run that begins, or goes on from a checkpoint, in
-    a directory where steps were logged beyond it, tells TensorBoard to forget those.
+    a directory where steps were logged beyond it, tells TensorBoard to forget those, and its table to keep the others.
     """
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -61,11 +62,14 @@ class Continuity(Callback):
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
         forget(trainer, checkpoint["global_step"] if is_continued(trainer) else 0)
+        for logger in trainer.loggers:
+            if isinstance(logger, CSVLogger) and is_own(trainer):
+                logger.resume(checkpoint["global_step"])
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Let nothing be in the checkpoint that is not on disk."""
-        for writer in writers(trainer):
-            writer.flush()
+        for logger in trainer.loggers:
+            logger.save()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Name the directory in an error of the writer, which knows no name, and leave no empty file of it."""
@@ -90,11 +94,22 @@ def writers(trainer: Trainer) -> Iterator[SummaryWriter]:
             yield logger.experiment
 
 
+def is_own(trainer: Trainer) -> bool:
+    """Whether this run goes on from a checkpoint of its own directory."""
+    folder = Path(trainer.default_root_dir).resolve()
+    return bool(trainer.ckpt_path) and folder in Path(str(trainer.ckpt_path)).resolve().parents
+
+
 def is_continued(trainer: Trainer) -> bool:
     """Whether this run goes on from a checkpoint of its own directory, into which an earlier part has logged."""
-    folder = Path(trainer.default_root_dir).resolve()
-    is_own = bool(trainer.ckpt_path) and folder in Path(str(trainer.ckpt_path)).resolve().parents
-    return is_own and len(list(folder.glob("events.out.tfevents.*"))) > 1
+    return is_own(trainer) and len(list(Path(trainer.default_root_dir).glob("events.out.tfevents.*"))) > 1
+
+
+def first_step(logger: Logger, trainer: Trainer, step: int) -> int:
+    """Return the first step that `logger` lacks in a run that goes on at `step`: 0 if it lacks them all."""
+    if isinstance(logger, CSVLogger):
+        return logger.first_step
+    return step if isinstance(logger, TensorBoardLogger) and is_continued(trainer) else 0
 
 
 def add_png(writer: SummaryWriter, tag: str, file: bytes, step: int = 0) -> None:
