@@ -1,5 +1,7 @@
 """TensorBoard's event files: whole steps, each once, however often a run is killed and goes on; pictures and graphs."""
 
+import re
+import time
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -18,9 +20,24 @@ from xornet import rundir
 from xornet.csvfile import CSVLogger
 from xornet.network import XORNet
 
+EVENTS = "events.out.tfevents."  # and the second in which the file was begun
+
 
 class EventLogger(TensorBoardLogger):
-    """Lightning's TensorBoardLogger, with `hparams.yaml` whole or absent, and what cannot be written told as it is."""
+    """Lightning's TensorBoardLogger, with `hparams.yaml` whole or absent, and what cannot be written told as it is.
+
+    Its event file is the last of its directory, which TensorBoard therefore reads last (see `put_before`).
+    """
+
+    is_last = False
+
+    @property
+    def experiment(self) -> SummaryWriter:
+        """TensorBoard's writer, made when it is first asked for."""
+        if not self.is_last:
+            put_before(Path(self.log_dir), int(time.time()))
+            self.is_last = True
+        return super().experiment
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Log scalars; Lightning would call a full disk a value that cannot be logged."""
@@ -45,6 +62,20 @@ class EventLogger(TensorBoardLogger):
         except OSError:
             if status != "failed":
                 raise
+
+
+def put_before(folder: Path, second: int) -> None:
+    """Rename event files whose names say that they were begun in `second` or later, so that they come before.
+
+    TensorBoard reads the event files of a directory in the order of their names, in which the second comes first and
+    then the host, the process and a count. Within a second, or when the clock was put back, that is not the order in
+    which they were written, and what a later part of a run has TensorBoard forget would be read only after it. Theirs
+    becomes the second before, with their number, which keeps them in order behind all others of that second.
+    """
+    for number, path in enumerate(sorted(folder.glob(f"{EVENTS}*"))):
+        named = re.fullmatch(rf"{re.escape(EVENTS)}(\d+)(?:~\d+)?(.*)", path.name)
+        if named and int(named[1]) >= second:
+            path.rename(folder / f"{EVENTS}{second - 1:010d}~{number:06d}{named[2]}")
 
 
 class Continuity(Callback):
@@ -75,7 +106,7 @@ class Continuity(Callback):
         """Name the directory in an error of the writer, which knows no name, and leave no empty file of it."""
         if isinstance(exception, OSError) and exception.errno and not exception.filename:
             exception.filename = trainer.default_root_dir
-        for path in Path(trainer.default_root_dir).glob("events.out.tfevents.*"):
+        for path in Path(trainer.default_root_dir).glob(f"{EVENTS}*"):
             if path.stat().st_size == 0:
                 path.unlink()
 
@@ -102,7 +133,7 @@ def is_own(trainer: Trainer) -> bool:
 
 def is_continued(trainer: Trainer) -> bool:
     """Whether this run goes on from a checkpoint of its own directory, into which an earlier part has logged."""
-    return is_own(trainer) and len(list(Path(trainer.default_root_dir).glob("events.out.tfevents.*"))) > 1
+    return is_own(trainer) and len(list(Path(trainer.default_root_dir).glob(f"{EVENTS}*"))) > 1
 
 
 def first_step(logger: Logger, trainer: Trainer, step: int) -> int:
