@@ -13,8 +13,8 @@ from torch.optim import Optimizer
 from xornet import checks
 from xornet.backprop import backpropagate
 from xornet.compiled import check_compile, is_compiled
-from xornet.epochs import PRECISIONS, block_length, count_epochs, run_length
-from xornet.history import Block, History
+from xornet.epochs import PRECISIONS, block_length, check_trainer, count_epochs, run_length
+from xornet.history import History
 from xornet.network import Ensemble, layer_names
 from xornet.optimizer import check_optimizer, describe_optimizer, fresh_state
 from xornet.resumption import check_resumable, check_same_precision, check_same_run
@@ -83,6 +83,7 @@ class XORModule(LightningModule):
 
     def setup(self, stage: str) -> None:
         """Take the truth table from the data module, its one batch, and space what is remembered."""
+        check_trainer(self.trainer)
         (batch,) = vars(self.trainer)["datamodule"].train_dataloader()  # which fit sets, and nothing declares
         self.set_table(*batch)
         self.to(PRECISIONS[self.trainer.precision])  # before a checkpoint is loaded, which would be rounded otherwise
@@ -111,8 +112,10 @@ class XORModule(LightningModule):
         weights = list(self.ensemble.weights)
         return Steps(weights, x, y, self.ensemble.activation, optimizer, self.history, gradient, compiles)
 
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> dict[str, Block]:
-        """Run epochs until somebody must look; callbacks get them as `outputs["block"]`."""
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> dict[str, Any]:
+        """Run epochs until somebody must look; callbacks get them as `outputs["block"]`, the last loss as "loss"."""
+        if self.trainer.lr_scheduler_configs:  # which only a callback can have added
+            raise ValueError("a learning rate scheduler is never stepped here; set param_groups in a callback instead")
         x, y = batch
         deadline = time.monotonic() + LONGEST_BLOCK
         # Inference mode spares each operation PyTorch's bookkeeping for a backward pass that never comes.
@@ -129,7 +132,7 @@ class XORModule(LightningModule):
         # For callbacks that monitor them; the curves in TensorBoard are callbacks.curves'.
         solved = (block.last.abs().amax((0, 1)) < self.history.tolerance).double().mean()
         self.log_dict({"train/loss": block.loss, "train/solved": solved}, on_step=False, on_epoch=True, logger=False)
-        return {"block": block}
+        return {"block": block, "loss": torch.tensor(block.loss)}
 
     @torch.no_grad()
     def gradients(self, networks: int) -> list[Tensor]:
