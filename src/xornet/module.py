@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 from xornet import checks
 from xornet.backprop import backpropagate
 from xornet.compiled import check_compile, is_compiled
+from xornet.contents import TIMES
 from xornet.epochs import PRECISIONS, block_length, check_trainer, count_epochs, run_length
 from xornet.history import History
 from xornet.network import Ensemble, layer_names
@@ -70,6 +71,8 @@ class XORModule(LightningModule):
         self.layers = layer_names(hidden)
         self.optimizer = check_optimizer(optimizer) if optimizer else None
         self.steps: Steps | None = None
+        self.began = time.perf_counter()
+        self.earlier = dict.fromkeys(TIMES, 0.0)  # what the earlier parts of this run have taken
         self.compile_seconds = 0.0
         self.save_hyperparameters(ignore="optimizer")
 
@@ -83,6 +86,7 @@ class XORModule(LightningModule):
 
     def setup(self, stage: str) -> None:
         """Take the truth table from the data module, its one batch, and space what is remembered."""
+        self.began = time.perf_counter()
         check_trainer(self.trainer)
         (batch,) = vars(self.trainer)["datamodule"].train_dataloader()  # which fit sets, and nothing declares
         self.set_table(*batch)
@@ -149,6 +153,12 @@ class XORModule(LightningModule):
         error = self.predictions() - self.y[:, :, None]
         self.history.note(error[None], epoch)
 
+    def times(self) -> dict[str, float]:
+        """What the whole run has taken so far, with its earlier parts: `seconds`, of them `compile_seconds`."""
+        compiling = self.steps.compile_seconds if self.steps else self.compile_seconds
+        spent = time.perf_counter() - self.began, compiling
+        return {name: self.earlier[name] + seconds for name, seconds in zip(TIMES, spent, strict=True)}
+
     def on_train_end(self) -> None:
         """Note what the last update of all made of the networks."""
         self.note(self.current_epoch)
@@ -156,8 +166,9 @@ class XORModule(LightningModule):
         self.steps = None  # its buffers
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add what the run remembers, and what it was configured as."""
+        """Add what the run remembers, what it has taken, and what it was configured as."""
         checkpoint["history"] = self.history.state_dict()
+        checkpoint["times"] = self.times()
         assert self.optimizer is not None
         checkpoint["optimizer"] = describe_optimizer(self.optimizer)
 
@@ -178,3 +189,4 @@ class XORModule(LightningModule):
             check_same_precision(checkpoint, self.trainer)
             check_resumable(checkpoint, self.trainer, fresh_state(self.optimizer, len(self.layers)))
         self.history.load_state_dict(checkpoint["history"])
+        self.earlier = checkpoint.get("times", self.earlier)  # which older checkpoints do not have
