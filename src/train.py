@@ -9,7 +9,6 @@ gc.disable()  # until all is imported; with the freeze below, a whole run takes 
 
 import logging
 import sys
-import time
 
 import hydra
 from hydra.utils import instantiate
@@ -45,12 +44,12 @@ def train(cfg: DictConfig, directory: job.RunDirectory) -> float:
     trainer: Trainer = instantiate(settings, _convert_="all", callbacks=callbacks, enable_checkpointing=keeps)
     check_trainer(trainer)
 
-    folder, start = trainer.default_root_dir, time.perf_counter()
+    folder = trainer.default_root_dir
     trainer.fit(module, data, ckpt_path=ckpt_path, weights_only=True)
-    seconds, compiling = (round(spent, 3) for spent in (time.perf_counter() - start, module.compile_seconds))
+    times = {name: round(seconds, 3) for name, seconds in module.times().items()}
 
     checkpoint.save(module.ensemble.network(0).state_dict(), f"{folder}/xornet.pt")
-    results = write_results(module, trainer.current_epoch, folder, seconds=seconds, compile_seconds=compiling)
+    results = write_results(module, trainer.current_epoch, folder, **times)
     logging.getLogger(__name__).info("results in %s", folder)
     return objective(results)
 

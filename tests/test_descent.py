@@ -56,5 +56,5 @@ def test_a_descent_of_a_large_network_remembers_fewer_epochs() -> None:
     descent = Descent(weights, every=2)
     for epoch in range(1000):
         descent.note(epoch, is_last=False)
-    assert descent.epochs[:3] == [0, 334, 668]  # multiples of the epochs that the curve remembers
+    assert descent.epochs == [0, 640]  # multiples of the epochs that the curve remembers
     assert sum(weight.numel() for moment in descent.moments for weight in moment) <= LARGEST

@@ -1,6 +1,7 @@
 """TensorBoard's files: torn anywhere, what was logged before stays; a run that goes on leaves every step once."""
 
 import json
+import re
 import shutil
 import struct
 import time
@@ -8,10 +9,13 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import events
-from conftest import Command
+import pytest
+from conftest import NO_FIGURES, Command
 from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
 
 RUN = [
@@ -69,7 +73,6 @@ def test_a_run_that_goes_on_after_a_kill_shows_each_step_once(command: Command, 
     straight = logged(folder)
     shutil.copy(half / "checkpoints" / "last.ckpt", checkpoint)
     tear(folder)
-    time.sleep(1.1)  # event files are named by the second
     assert command(*RUN, f"hydra.run.dir={folder}", f"ckpt_path={checkpoint}").status == 0
 
     assert straight["scalars"]["train/loss"] == list(range(60))
@@ -81,6 +84,35 @@ def test_a_run_that_goes_on_after_a_kill_shows_each_step_once(command: Command, 
             for tag, steps in straight[kind].items():
                 assert [event.step for event in multiplexer.Tensors(".", tag)] == steps, tag
                 assert shown(f"{address}data/plugin/{kind}/{kind}", tag, steps) == steps, tag
+
+
+@pytest.mark.parametrize(
+    "began",
+    [
+        [0, 0, 0, 0],  # within a second
+        [0, -5, -4000, -4000],  # the clock is put back, twice
+        [0, 100, 100, 7],
+    ],
+)
+def test_the_parts_of_a_run_are_read_in_their_order_whatever_their_files_are_called(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, began: list[int]
+) -> None:
+    now, folder = int(time.time()), tmp_path / "run"
+    run = [*NO_FIGURES, "callbacks.gradients=null", f"hydra.run.dir={folder}"]
+    for part, seconds in enumerate(began):
+        clock = SimpleNamespace(time=partial(int, now + seconds))
+        # Each part's host and process come before those of the part before it.
+        monkeypatch.setattr("tensorboard.summary.writer.event_file_writer.time", clock)
+        monkeypatch.setattr("xornet.tensorboard.time", clock)
+        monkeypatch.setattr("socket.gethostname", lambda part=part: f"host{9 - part}")
+        monkeypatch.setattr("os.getpid", lambda part=part: 9999 - part)
+        resumed = [f"ckpt_path={folder}/checkpoints/last.ckpt"] if part else []
+        assert command(*run, f"trainer.max_epochs={10 * (part + 1)}", *resumed).status == 0
+    assert list(events.scalar(folder, "train/loss")) == list(range(40))
+    hosts = [re.findall(r"host\d", path.name) for path in sorted(folder.glob("events*"))]
+    assert hosts == [["host9"], ["host8"], ["host7"], ["host6"]]
+    assert command(*run, "trainer.max_epochs=5").status == 0
+    assert list(events.scalar(folder, "train/loss")) == list(range(5))
 
 
 def logged(folder: Path) -> dict[str, dict[str, list[int]]]:

@@ -8,6 +8,8 @@ from conftest import StopAt, fit
 from lightning.pytorch import Callback, Trainer
 from oracle import X, train_sheet
 
+from xornet import runs
+from xornet.callbacks.surface import LossSurface
 from xornet.checkpoint import LastCheckpoint
 from xornet.descent import Descent
 from xornet.history import Block, History
@@ -70,6 +72,49 @@ def test_resumed_run_equals_uninterrupted_run(
     assert_equal(resumed.history.state_dict(), straight.history.state_dict())
 
 
+@pytest.mark.parametrize("gradient", ["backprop", "autograd"])
+@pytest.mark.parametrize("optimizer", [SGD, MOMENTUM, ADAM])
+def test_a_run_resumes_to_the_same_bits_in_every_precision_that_is_allowed(
+    tmp_path: Path, optimizer: "partial[Any]", gradient: str
+) -> None:
+    single, double = torch.float32, torch.float64
+    for precision, dtype in (("32-true", single), (32, single), ("64-true", double), ("64", double)):
+        folder = tmp_path / str(precision)
+
+        how: dict[str, Any] = {"trainer": {"precision": precision}, "gradient": gradient, "networks": 2}
+        last = LastCheckpoint(str(folder))
+        straight_trainer, straight = fit(folder, 60, [], None, optimizer, **how)
+        fit(folder, 60, [StopAt(37), last], None, optimizer, **how)
+        trainer, resumed = fit(folder, 60, [last], last.path, optimizer, **how)
+        assert resumed.ensemble.weights[0].dtype == dtype
+        assert_equal(weights(resumed), weights(straight))
+        assert_equal(trainer.optimizers[0].state_dict(), straight_trainer.optimizers[0].state_dict())
+        assert_equal(resumed.history.state_dict(), straight.history.state_dict())
+        for shown in (
+            runs.load(str(folder / "last.ckpt"))[0],
+            XORModule.load_from_checkpoint(folder / "last.ckpt", weights_only=True),
+        ):
+            assert_equal(weights(shown), weights(straight))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("compiler")
+def test_a_compiled_run_in_float64_resumes_to_the_same_bits(tmp_path: Path) -> None:
+    how: dict[str, Any] = {"trainer": {"precision": "64-true"}, "compile": True, "networks": 2}
+    last = LastCheckpoint(str(tmp_path))
+    _, straight = fit(tmp_path, 60, [], None, ADAM, **how)
+    fit(tmp_path, 60, [StopAt(37), last], None, ADAM, **how)
+    _, resumed = fit(tmp_path, 60, [], last.path, ADAM, **how)
+    assert_equal(weights(resumed), weights(straight))
+
+
+def test_a_checkpoint_of_another_precision_is_refused_by_name(tmp_path: Path) -> None:
+    fit(tmp_path, 5, [LastCheckpoint(str(tmp_path))], trainer={"precision": "64-true"})
+    refusal = "ckpt_path holds a run with trainer.precision=64-true, but this run has trainer.precision=32-true; resume"
+    with pytest.raises(ValueError, match=refusal):
+        fit(tmp_path, 9, ckpt_path=tmp_path / "last.ckpt")
+
+
 def test_a_finished_run_resumes_to_more_epochs_and_to_none(tmp_path: Path) -> None:
     fit(tmp_path, 700, [LastCheckpoint(str(tmp_path))], seed=3)
     trainer, same = fit(tmp_path, 700, ckpt_path=tmp_path / "last.ckpt", seed=3)
@@ -77,10 +122,40 @@ def test_a_finished_run_resumes_to_more_epochs_and_to_none(tmp_path: Path) -> No
     _, longer = fit(tmp_path, 900, ckpt_path=tmp_path / "last.ckpt", seed=3)
     _, straight = fit(tmp_path, 900, seed=3)
     assert_equal(weights(longer), weights(straight))
-    _, longest = fit(tmp_path, 3000, ckpt_path=tmp_path / "last.ckpt", seed=3)
-    _, straight_longest = fit(tmp_path, 3000, seed=3)
-    assert_equal(longest.history.state_dict(), straight_longest.history.state_dict())  # every third epoch of both
     assert evaluate(same)["loss"] == pytest.approx(straight.history.curve["losses"][700, 1].item(), abs=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "more", "every"),
+    [(1000, 3000, 10), (1500, 3000, 10), (2000, 2001, 10), (999, 1999, 2), (3000, 12000, 20)],
+)
+def test_a_run_made_longer_remembers_and_draws_what_a_straight_one_does(
+    tmp_path: Path, epochs: int, more: int, every: int
+) -> None:
+    path, last = LossSurface(), LastCheckpoint(str(tmp_path))
+    fit(tmp_path, epochs, [LossSurface(), last])
+    _, longer = fit(tmp_path, more, [path, last], last.path)
+    straight_path = LossSurface()
+    _, straight = fit(tmp_path, more, [straight_path])
+    assert straight.history.curve["epochs"].tolist() == list(range(0, more, every))
+    assert_equal(longer.history.state_dict(), straight.history.state_dict())
+    assert_equal(path.path, straight_path.path)
+
+
+def test_the_default_run_remembers_every_twentieth_epoch_and_no_run_more_than_a_thousand() -> None:
+    history, before = History(networks=1, tolerance=0.5), 1
+    for epochs in (*range(1, 100_000, 7), 20_000, 10**6, 10**9):
+        history.set_length(epochs)
+        assert len(history.remembered(0, epochs)) <= 1000
+        if epochs > 20_000:
+            assert len(history.remembered(0, epochs)) >= 500
+    for epochs, points in ((1000, 1000), (2000, 1000), (5000, 500), (10_000, 1000), (20_000, 1000), (50_000, 625)):
+        history.set_length(epochs)
+        assert len(history.remembered(0, epochs)) == points
+        assert history.every % before == 0
+        before = history.every
+    history.set_length(20_000)
+    assert history.every == 20
 
 
 def test_an_endless_run_remembers_no_more_than_a_long_one() -> None:

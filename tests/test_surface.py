@@ -79,7 +79,7 @@ def test_a_path_remembers_no_more_of_a_long_run_than_of_a_short_one(tmp_path: Pa
     assert list(short.path) == list(range(0, 1500, 2))
     for block in range(0, 5000, 1000):  # as in a run without an end
         moments = [[torch.full((3, 4), float(epoch))] for epoch in range(block, block + 1000)]
-        told = SimpleNamespace(epochs=range(block, block + 1000), moments=moments)
+        told = SimpleNamespace(epochs=range(block, block + 1000), moments=moments, every=1)
         long.on_train_batch_end(trainer, module, {"block": SimpleNamespace(descent=told)}, None, 0)
     assert 500 <= len(long.path) <= CURVE_POINTS
     assert all(torch.equal(place, torch.full((12,), float(epoch))) for epoch, place in long.path.items())

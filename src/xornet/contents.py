@@ -17,6 +17,7 @@ from xornet.network import layer_shapes
 LARGEST = 2**31  # of a count of epochs
 PARTS = ("state_dict", "hyper_parameters", "history", "optimizer")
 REMEDY = "use the checkpoints/last.ckpt of a run, or delete this one to begin anew"
+TIMES = ("seconds", "compile_seconds")  # what a run has taken
 MOST_FRAMES = 1000  # of the film: callbacks.boundary.images
 
 
@@ -53,6 +54,9 @@ def check(checkpoint: Any) -> None:
     need(dtype in (torch.float32, torch.float64), "state_dict: weights")
     need(all(is_tensor(w, s, dtype) for w, s in zip(weights, shapes, strict=True)), "state_dict: weights")
     check_history(checkpoint["history"], 2**bits, networks)
+    times = checkpoint.get("times", dict.fromkeys(TIMES, 0.0))
+    need(isinstance(times, dict) and times.keys() == set(TIMES), "times")
+    need(all(type(time) is float and 0 <= time < LARGEST for time in times.values()), "times")
     frames = checkpoint.get("decision_boundary", [])
     need(is_list(frames) and len(frames) <= MOST_FRAMES, "decision_boundary")
     for frame in frames:

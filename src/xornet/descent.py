@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from xornet.epochs import LARGEST_BLOCK
+from xornet.spacing import spacing
 
 SAMPLE = 500  # networks, the first ones, stand for a large ensemble where every one would cost more than it shows
 LARGEST = 2**22  # numbers that a descent may hold for a block of 1,000 epochs (16 MiB in float32)
@@ -15,14 +16,14 @@ class Descent:
 
     Args:
         weights: one (I + 1, H, N) tensor a layer.
-        every: n, unless the networks are so large that n must be a multiple of it.
+        every: n, unless the networks are so large that n must be larger (see spacing.py).
 
     """
 
     def __init__(self, weights: Sequence[Tensor], every: int) -> None:
         self.weights = [weight.detach() for weight in weights]
         most = max(1, LARGEST // max(1, sum(weight[..., 0].numel() for weight in weights)))
-        self.every = every * -(-LARGEST_BLOCK // (every * most))
+        self.every = spacing(max(every, LARGEST_BLOCK / most))
         self.epochs: list[int] = []
         self.moments: list[list[Tensor]] = []  # one (I + 1, H) a layer, at each of these
         self.last: list[Tensor] = []

@@ -5,18 +5,42 @@ gradient step here. Nobody may notice: every callback sees the epochs it wants, 
 """
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
+import torch
 from lightning.pytorch import Callback, Trainer
-from lightning.pytorch.callbacks import ModelSummary, ProgressBar, Timer
+from lightning.pytorch.callbacks import (
+    BaseFinetuning,
+    BatchSizeFinder,
+    GradientAccumulationScheduler,
+    LearningRateFinder,
+    ModelPruning,
+    ModelSummary,
+    ProgressBar,
+    StochasticWeightAveraging,
+    Timer,
+    WeightAveraging,
+)
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.profilers import Profiler
 
 LARGEST_BLOCK = 1000
 ENDLESS = 20000
-PRECISIONS = ("32-true", "64-true")
+PRECISIONS: dict[Any, torch.dtype] = {"32-true": torch.float32, "64-true": torch.float64}
 _EPOCH_HOOKS = ("on_train_epoch_start", "on_train_epoch_end", "on_train_batch_start", "on_train_batch_end")
 _NOT_COUNTING_EPOCHS = (ModelSummary, ProgressBar, Timer)
+# Lightning calls these once an optimizer step, of which a block has many.
+_STEP_HOOKS = ("on_before_zero_grad", "on_before_backward", "on_after_backward", "on_before_optimizer_step")
+_REFUSED_CALLBACKS: dict[type[Callback], str] = {
+    StochasticWeightAveraging: "it anneals the learning rate by a scheduler, which is never stepped here; leave it out",
+    WeightAveraging: "a finished run that is resumed would go on from the average; leave it out",
+    BaseFinetuning: "every layer is trained from the first epoch on; leave it out",
+    ModelPruning: "the networks are stacked tensors, no layers to prune; use a smaller model.hidden",
+    GradientAccumulationScheduler: "an epoch is one batch, the whole table; leave it out",
+    BatchSizeFinder: "an epoch is one batch, the whole table; leave it out",
+    LearningRateFinder: "use a sweep to find one, e.g. -m optimizer.lr=0.01,0.1,1",
+}
 
 
 def next_look(callback: Callback, epoch: int) -> float:
@@ -31,9 +55,12 @@ def next_look(callback: Callback, epoch: int) -> float:
         return epoch - epoch % every + every
     if isinstance(callback, _NOT_COUNTING_EPOCHS):
         return math.inf
-    # of the object, not its class: LambdaCallback sets its hooks there
-    silent = all(getattr(getattr(callback, hook), "__func__", None) is getattr(Callback, hook) for hook in _EPOCH_HOOKS)
-    return math.inf if silent else epoch + 1
+    return epoch + 1 if overridden(callback, _EPOCH_HOOKS) else math.inf
+
+
+def overridden(callback: Callback, hooks: Iterable[str]) -> list[str]:
+    """Return those of the hooks that `callback` has of its own: the object, as LambdaCallback sets them there."""
+    return [hook for hook in hooks if getattr(getattr(callback, hook), "__func__", None) is not getattr(Callback, hook)]
 
 
 def run_length(trainer: Trainer) -> int:
@@ -81,12 +108,13 @@ def check_trainer(trainer: Trainer) -> None:
     """Refuse what cannot work here, before anything starts.
 
     Raises:
-        ValueError: naming the Trainer's argument, its value and what to do instead.
+        ValueError: naming the Trainer's argument and its value, or the callback, and what to do instead.
 
     """
     many = "the table fits one device; use networks=N to train many networks side by side"
     limits = {name: getattr(trainer, name) for name in ("max_epochs", "max_steps", "min_epochs", "min_steps")}
     profiler = vars(trainer)["profiler"]  # whatever the Trainer was given, which declares a Profiler
+    overfit = vars(trainer)["overfit_batches"]  # which it sets without declaring it
     refused = {
         **{
             name: (limit, not is_limit(limit, least=name.startswith("min")), f"use e.g. trainer.{name}=20000")
@@ -111,6 +139,11 @@ def check_trainer(trainer: Trainer) -> None:
             not all(isinstance(logger, Logger) for logger in trainer.loggers),
             "use logger=tensorboard, logger=csv or trainer.logger=false",
         ),
+        "overfit_batches": (
+            overfit,
+            overfit not in (0, 1),
+            "an epoch is one batch, the whole table; leave it at 0.0",
+        ),
         "limit_train_batches": (
             trainer.limit_train_batches,
             trainer.limit_train_batches not in (1, 1.0),
@@ -120,6 +153,24 @@ def check_trainer(trainer: Trainer) -> None:
     for name, (value, is_refused, remedy) in refused.items():
         if is_refused:
             raise ValueError(f"trainer.{name}={value} cannot work here: {remedy}")
+    for callback in callbacks_of(trainer):
+        check_callback(callback)
+
+
+def check_callback(callback: Callback) -> None:
+    """Refuse a callback that would do nothing here, or something else than in another run of Lightning.
+
+    Raises:
+        ValueError: naming its class and what to do instead.
+
+    """
+    reasons = [reason for kind, reason in _REFUSED_CALLBACKS.items() if isinstance(callback, kind)]
+    reasons += [
+        f"its {hook} would never be called, as many steps run at a time; use on_train_batch_end"
+        for hook in overridden(callback, _STEP_HOOKS)
+    ]
+    if reasons:
+        raise ValueError(f"the callback {type(callback).__name__} cannot work here: {reasons[0]}")
 
 
 def is_limit(value: object, least: bool) -> bool:

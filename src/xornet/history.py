@@ -1,6 +1,5 @@
 """What a run remembers of its epochs: a curve of about 1,000 points, and when each network solved the table."""
 
-import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -10,6 +9,7 @@ import torch
 from torch import Tensor
 
 from xornet.descent import Descent
+from xornet.spacing import spacing
 
 CURVE_POINTS = 1000
 QUANTILES = (0.1, 0.5, 0.9)
@@ -46,8 +46,8 @@ class Block:
 class History:
     """The curve of a run, and the epochs at which each network first solved the table and was lost to nan.
 
-    The curve holds every n-th epoch, with n so that a run has at most CURVE_POINTS of them: a long run remembers, logs
-    and draws no more than a short one.
+    The curve holds every n-th epoch, with n (of spacing.py) so that a run has at most CURVE_POINTS of them: a long run
+    remembers, logs and draws no more than a short one, and a run that was made longer what a long one does.
 
     Args:
         networks: N.
@@ -68,7 +68,7 @@ class History:
 
     def set_length(self, epochs: int) -> None:
         """Choose n for a run of `epochs`."""
-        self.every = math.ceil(epochs / CURVE_POINTS)
+        self.every = spacing(epochs / CURVE_POINTS)
 
     def remembered(self, start: int, length: int) -> range:
         """The epochs to remember of a block."""
@@ -111,9 +111,9 @@ class History:
         self.thin()
 
     def thin(self) -> None:
-        """Keep every n-th epoch only; double n while there are too many: in an endless run, or a longer resumption."""
+        """Keep every n-th epoch only, with a larger n where there are too many: an endless run comes to that."""
         while self.curve and (self.curve["epochs"] % self.every == 0).sum() > CURVE_POINTS:
-            self.every *= 2
+            self.every = spacing(self.every + 1)
         self.curve = {name: values[self.curve["epochs"] % self.every == 0] for name, values in self.curve.items()}
 
     def state_dict(self) -> dict[str, Any]:

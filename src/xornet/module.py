@@ -13,11 +13,12 @@ from torch.optim import Optimizer
 from xornet import checks
 from xornet.backprop import backpropagate
 from xornet.compiled import check_compile, is_compiled
-from xornet.epochs import block_length, count_epochs, run_length
-from xornet.history import Block, History
+from xornet.contents import TIMES
+from xornet.epochs import PRECISIONS, block_length, check_trainer, count_epochs, run_length
+from xornet.history import History
 from xornet.network import Ensemble, layer_names
 from xornet.optimizer import check_optimizer, describe_optimizer, fresh_state
-from xornet.resumption import check_resumable, check_same_run
+from xornet.resumption import check_resumable, check_same_precision, check_same_run
 from xornet.steps import GRADIENTS, Steps
 from xornet.threads import set_threads
 
@@ -70,6 +71,8 @@ class XORModule(LightningModule):
         self.layers = layer_names(hidden)
         self.optimizer = check_optimizer(optimizer) if optimizer else None
         self.steps: Steps | None = None
+        self.began = time.perf_counter()
+        self.earlier = dict.fromkeys(TIMES, 0.0)  # what the earlier parts of this run have taken
         self.compile_seconds = 0.0
         self.save_hyperparameters(ignore="optimizer")
 
@@ -83,8 +86,11 @@ class XORModule(LightningModule):
 
     def setup(self, stage: str) -> None:
         """Take the truth table from the data module, its one batch, and space what is remembered."""
+        self.began = time.perf_counter()
+        check_trainer(self.trainer)
         (batch,) = vars(self.trainer)["datamodule"].train_dataloader()  # which fit sets, and nothing declares
         self.set_table(*batch)
+        self.to(PRECISIONS[self.trainer.precision])  # before a checkpoint is loaded, which would be rounded otherwise
         self.history.set_length(run_length(self.trainer))
         set_threads(len(self.ensemble))
 
@@ -110,8 +116,10 @@ class XORModule(LightningModule):
         weights = list(self.ensemble.weights)
         return Steps(weights, x, y, self.ensemble.activation, optimizer, self.history, gradient, compiles)
 
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> dict[str, Block]:
-        """Run epochs until somebody must look; callbacks get them as `outputs["block"]`."""
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> dict[str, Any]:
+        """Run epochs until somebody must look; callbacks get them as `outputs["block"]`, the last loss as "loss"."""
+        if self.trainer.lr_scheduler_configs:  # which only a callback can have added
+            raise ValueError("a learning rate scheduler is never stepped here; set param_groups in a callback instead")
         x, y = batch
         deadline = time.monotonic() + LONGEST_BLOCK
         # Inference mode spares each operation PyTorch's bookkeeping for a backward pass that never comes.
@@ -128,7 +136,7 @@ class XORModule(LightningModule):
         # For callbacks that monitor them; the curves in TensorBoard are callbacks.curves'.
         solved = (block.last.abs().amax((0, 1)) < self.history.tolerance).double().mean()
         self.log_dict({"train/loss": block.loss, "train/solved": solved}, on_step=False, on_epoch=True, logger=False)
-        return {"block": block}
+        return {"block": block, "loss": torch.tensor(block.loss)}
 
     @torch.no_grad()
     def gradients(self, networks: int) -> list[Tensor]:
@@ -145,6 +153,12 @@ class XORModule(LightningModule):
         error = self.predictions() - self.y[:, :, None]
         self.history.note(error[None], epoch)
 
+    def times(self) -> dict[str, float]:
+        """What the whole run has taken so far, with its earlier parts: `seconds`, of them `compile_seconds`."""
+        compiling = self.steps.compile_seconds if self.steps else self.compile_seconds
+        spent = time.perf_counter() - self.began, compiling
+        return {name: self.earlier[name] + seconds for name, seconds in zip(TIMES, spent, strict=True)}
+
     def on_train_end(self) -> None:
         """Note what the last update of all made of the networks."""
         self.note(self.current_epoch)
@@ -152,8 +166,9 @@ class XORModule(LightningModule):
         self.steps = None  # its buffers
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add what the run remembers, and what it was configured as."""
+        """Add what the run remembers, what it has taken, and what it was configured as."""
         checkpoint["history"] = self.history.state_dict()
+        checkpoint["times"] = self.times()
         assert self.optimizer is not None
         checkpoint["optimizer"] = describe_optimizer(self.optimizer)
 
@@ -165,9 +180,13 @@ class XORModule(LightningModule):
 
         """
         ours = dict(self.hparams)
-        if self.optimizer is not None:
+        if self.optimizer is None:
+            self.to(checkpoint["state_dict"]["ensemble.weights.0"].dtype)  # which is the run's trainer.precision
+        else:
             ours["optimizer"] = describe_optimizer(self.optimizer)
         check_same_run(checkpoint, ours)
         if self.optimizer is not None:
+            check_same_precision(checkpoint, self.trainer)
             check_resumable(checkpoint, self.trainer, fresh_state(self.optimizer, len(self.layers)))
         self.history.load_state_dict(checkpoint["history"])
+        self.earlier = checkpoint.get("times", self.earlier)  # which older checkpoints do not have

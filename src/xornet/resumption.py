@@ -8,7 +8,7 @@ from lightning.pytorch import Trainer
 from torch import Tensor
 
 from xornet.contents import is_count, is_list, is_tensor, need
-from xornet.epochs import callbacks_of
+from xornet.epochs import PRECISIONS, callbacks_of
 
 # Between a run and its resumption: what does not change what the networks become.
 MAY_CHANGE = ("gradient", "compile", "tolerance")
@@ -32,6 +32,22 @@ def check_same_run(checkpoint: dict[str, Any], ours: dict[str, Any]) -> None:
                 f"ckpt_path holds a run with {key}={theirs.get(key)}, but this run has {key}={value}; "
                 "resume with the configuration that the run was started with"
             )
+
+
+def check_same_precision(checkpoint: dict[str, Any], trainer: Trainer) -> None:
+    """Refuse a checkpoint whose numbers would be rounded, or widened, to those of this run.
+
+    Raises:
+        ValueError: naming both precisions.
+
+    """
+    dtype = checkpoint["state_dict"]["ensemble.weights.0"].dtype
+    if PRECISIONS[trainer.precision] != dtype:
+        theirs = next(name for name, known in PRECISIONS.items() if known == dtype)
+        raise ValueError(
+            f"ckpt_path holds a run with trainer.precision={theirs}, but this run has "
+            f"trainer.precision={trainer.precision}; resume with the configuration that the run was started with"
+        )
 
 
 def check_resumable(checkpoint: Any, trainer: Trainer, fresh: dict[str, Any]) -> None:

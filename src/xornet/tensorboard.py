@@ -1,6 +1,8 @@
 """TensorBoard's event files: whole steps, each once, however often a run is killed and goes on; pictures and graphs."""
 
-from collections.abc import Iterator, Mapping
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -8,20 +10,36 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.core.saving import save_hparams_to_yaml
-from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.compat.proto.summary_pb2 import Summary
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard._pytorch_graph import graph
 
 from xornet import rundir
+from xornet.csvfile import CSVLogger
 from xornet.network import XORNet
+
+EVENTS = "events.out.tfevents."  # and the second in which the file was begun
 
 
 class EventLogger(TensorBoardLogger):
-    """Lightning's TensorBoardLogger, with `hparams.yaml` whole or absent, and what cannot be written told as it is."""
+    """Lightning's TensorBoardLogger, with `hparams.yaml` whole or absent, and what cannot be written told as it is.
+
+    Its event file is the last of its directory, which TensorBoard therefore reads last (see `put_before`).
+    """
 
     saved: Mapping[str, Any] = {}  # of the hyperparameters
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.earlier = set(Path(self.log_dir).glob(f"{EVENTS}*"))
+
+    def put_last(self) -> None:
+        """Have TensorBoard read our event file after those that were there before, once the run is accepted."""
+        ours = set(Path(self.log_dir).glob(f"{EVENTS}*")) - self.earlier
+        put_before(self.earlier, min(map(begun, ours), default=math.inf))
+        self.earlier |= ours
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Log scalars; Lightning would call a full disk a value that cannot be logged."""
@@ -49,12 +67,43 @@ class EventLogger(TensorBoardLogger):
                 raise
 
 
+def begun(path: Path) -> int:
+    """The second in which an event file was begun, by its name."""
+    return int(re.match(r"\d*", path.name.removeprefix(EVENTS))[0] or 0)  # type: ignore[index]
+
+
+def put_before(files: Iterable[Path], second: float) -> None:
+    """Rename those event files whose names say that they were begun in `second` or later, so that they come before it.
+
+    TensorBoard reads the event files of a directory in the order of their names, in which the second comes first and
+    then the host, the process and a count. Within a second, or when the clock was put back, that is not the order in
+    which they were written, and what a later part of a run has TensorBoard forget would be read only after it. Theirs
+    becomes the second before, with their number, which keeps them in order behind all others of that second.
+    """
+    for number, path in enumerate(sorted(files)):
+        if begun(path) >= second:
+            rest = re.sub(r"^\d+(~\d+)?", "", path.name.removeprefix(EVENTS))
+            path.rename(path.with_name(f"{EVENTS}{int(second) - 1:010d}~{number:06d}{rest}"))
+
+
 class Continuity(Callback):
-    """Has the event files of a run hold each step once, if it was killed and goes on.
+    """Has the event files and the table of a run hold each step once, if it was killed and goes on.
 
     Before a checkpoint is written, all that was logged is on disk. A run that begins, or goes on from a checkpoint, in
-    a directory where steps were logged beyond it, tells TensorBoard to forget those.
+    a directory where steps were logged beyond it, tells TensorBoard to forget those, and its table to keep the others.
     """
+
+    every_n_epochs = math.inf  # the first is all that it needs
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Put our event file last, once the run is accepted."""
+        for logger in trainer.loggers:
+            if isinstance(logger, EventLogger):
+                logger.put_last()
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Put that of a run last that was resumed at its end, and so never trained."""
+        self.on_train_epoch_start(trainer, pl_module)
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin anew, unless a checkpoint has been loaded."""
@@ -64,17 +113,20 @@ class Continuity(Callback):
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
         forget(trainer, checkpoint["global_step"] if is_continued(trainer) else 0)
+        for logger in trainer.loggers:
+            if isinstance(logger, CSVLogger) and is_own(trainer):
+                logger.resume(checkpoint["global_step"])
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Let nothing be in the checkpoint that is not on disk."""
-        for writer in writers(trainer):
-            writer.flush()
+        for logger in trainer.loggers:
+            logger.save()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Name the directory in an error of the writer, which knows no name, and leave no empty file of it."""
         if isinstance(exception, OSError) and exception.errno and not exception.filename:
             exception.filename = trainer.default_root_dir
-        for path in Path(trainer.default_root_dir).glob("events.out.tfevents.*"):
+        for path in Path(trainer.default_root_dir).glob(f"{EVENTS}*"):
             if path.stat().st_size == 0:
                 path.unlink()
 
@@ -93,11 +145,22 @@ def writers(trainer: Trainer) -> Iterator[SummaryWriter]:
             yield logger.experiment
 
 
+def is_own(trainer: Trainer) -> bool:
+    """Whether this run goes on from a checkpoint of its own directory."""
+    folder = Path(trainer.default_root_dir).resolve()
+    return bool(trainer.ckpt_path) and folder in Path(str(trainer.ckpt_path)).resolve().parents
+
+
 def is_continued(trainer: Trainer) -> bool:
     """Whether this run goes on from a checkpoint of its own directory, into which an earlier part has logged."""
-    folder = Path(trainer.default_root_dir).resolve()
-    is_own = bool(trainer.ckpt_path) and folder in Path(str(trainer.ckpt_path)).resolve().parents
-    return is_own and len(list(folder.glob("events.out.tfevents.*"))) > 1
+    return is_own(trainer) and len(list(Path(trainer.default_root_dir).glob(f"{EVENTS}*"))) > 1
+
+
+def first_step(logger: Logger, trainer: Trainer, step: int) -> int:
+    """Return the first step that `logger` lacks in a run that goes on at `step`: 0 if it lacks them all."""
+    if isinstance(logger, CSVLogger):
+        return logger.first_step
+    return step if isinstance(logger, TensorBoardLogger) and is_continued(trainer) else 0
 
 
 def add_png(writer: SummaryWriter, tag: str, file: bytes, step: int = 0) -> None:

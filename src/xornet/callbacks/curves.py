@@ -8,7 +8,7 @@ from lightning.pytorch import Callback, Trainer
 
 from xornet.module import XORModule
 from xornet.results import per_network
-from xornet.tensorboard import is_continued, writers
+from xornet.tensorboard import first_step, writers
 
 
 class Curves(Callback):
@@ -22,11 +22,11 @@ class Curves(Callback):
 
     def __init__(self) -> None:
         self.logged = -1  # the last epoch logged
+        self.resumed = 0  # the epoch at which the run goes on
 
     def on_load_checkpoint(self, trainer: Trainer, module: XORModule, checkpoint: dict[str, Any]) -> None:
-        """Pass over what an earlier part of this run has logged already."""
-        if is_continued(trainer):
-            self.logged = checkpoint["global_step"] - 1
+        """Note how far an earlier part of this run has come."""
+        self.resumed = checkpoint["global_step"]
 
     def on_train_batch_end(self, trainer: Trainer, module: XORModule, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Log the new rows of the curve."""
@@ -48,6 +48,7 @@ class Curves(Callback):
         curve = {name: values[fresh].tolist() for name, values in module.history.curve.items()}
         points = ["".join(str(int(bit)) for bit in point) for point in module.x.tolist()]
         targets = module.y[:, 0].tolist()
+        loggers = [(logger, first_step(logger, trainer, self.resumed)) for logger in trainer.loggers]
         for k, epoch in enumerate(curve.get("epochs", [])):
             self.logged = epoch
             low, median, high = curve["losses"][k]
@@ -57,5 +58,6 @@ class Curves(Callback):
                 row |= {f"train/prediction_{point}": target + error for point, error, target in errors}
             else:
                 row |= {"train/loss_q10": low, "train/loss_q90": high, "train/solved": curve["solved"][k]}
-            for logger in trainer.loggers:
-                logger.log_metrics(row, epoch)
+            for logger, first in loggers:
+                if epoch >= first:  # an earlier part has logged the others
+                    logger.log_metrics(row, epoch)

@@ -1,6 +1,5 @@
 """Gradient flow: how large the gradient of each layer is, and how far an update moves its weights."""
 
-import math
 from typing import Any
 
 from lightning.pytorch import Callback, Trainer
@@ -11,6 +10,7 @@ from xornet.descent import SAMPLE
 from xornet.epochs import run_length
 from xornet.history import CURVE_POINTS, Block
 from xornet.module import XORModule
+from xornet.spacing import spacing
 from xornet.tensorboard import writers
 
 BINS = 30  # as many as TensorBoard shows; by default it gets hundreds of empty ones, 9 KB of them for 12 weights
@@ -23,7 +23,7 @@ class Gradients(Callback):
     Of an ensemble the mean over its first SAMPLE networks.
 
     Args:
-        every: epochs between two looks (more in runs so long that there would be over CURVE_POINTS looks).
+        every: epochs between two looks (a multiple in runs so long that there would be over CURVE_POINTS looks).
         histograms_every: looks between two histograms.
 
     """
@@ -36,7 +36,7 @@ class Gradients(Callback):
 
     def setup(self, trainer: Trainer, module: XORModule, stage: str) -> None:
         """Space the looks."""
-        self.every_n_epochs = max(self.every, math.ceil(run_length(trainer) / CURVE_POINTS))
+        self.every_n_epochs = self.every * spacing(run_length(trainer) / CURVE_POINTS / self.every)
 
     def on_train_batch_start(self, trainer: Trainer, module: XORModule, batch: Any, batch_idx: int) -> None:
         """Look, if it is time: after a checkpoint of the same epoch, so that a run that goes on from it looks again."""

@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -55,10 +56,7 @@ class StopOnSignal(Callback):
     def on_exception(self, trainer: Trainer, pl_module: XORModule, exception: BaseException) -> None:
         """Keep the last completed block of a run that was stopped while it compiled."""
         if self.received is not None and pl_module.steps and pl_module.steps.is_compiling:
-            callback = trainer.checkpoint_callback
-            if isinstance(callback, LastCheckpoint):
-                trainer.save_checkpoint(callback.path)
-            self.leave(trainer)
+            self.leave(trainer, is_saved=False)
 
     def on_fit_end(self, trainer: Trainer, pl_module: XORModule) -> None:
         """Exit, before pictures are drawn and metrics.json says that the run finished."""
@@ -87,11 +85,32 @@ class StopOnSignal(Callback):
         for number in SIGNALS:
             signal.signal(number, stop)
 
-    def leave(self, trainer: Trainer) -> None:
-        """Exit as a process does that a signal has ended, if one has come."""
+    def leave(self, trainer: Trainer, is_saved: bool = True) -> None:
+        """Exit as a process does that a signal has ended, if one has come.
+
+        Args:
+            trainer: of the run.
+            is_saved: whether our own checkpoint holds the state in which the run is left; others' never do.
+
+        """
         if self.received is not None:
-            path = getattr(trainer.checkpoint_callback, "path", None)
+            path, is_ours = checkpoint_path(trainer)
+            if path and not (is_ours and is_saved):
+                trainer.save_checkpoint(path)
             override = f"\"ckpt_path='{path}'\"" if "=" in str(path) else f"ckpt_path={path}"
             how = f"; resume with {override}" if path else ""
             print(f"stopped at epoch {trainer.current_epoch}{how}", file=sys.stderr)
             raise SystemExit(128 + self.received)
+
+
+def checkpoint_path(trainer: Trainer) -> tuple[Path | None, bool]:
+    """Return the checkpoint with which an interrupted run can be resumed, and whether it is our own, `last.ckpt`.
+
+    Lightning's ModelCheckpoint saves when it is time, not where a run is interrupted: `interrupted.ckpt` stands beside
+    its files. None where a run has no checkpoints.
+    """
+    callbacks = trainer.checkpoint_callbacks
+    ours = [callback.path for callback in callbacks if isinstance(callback, LastCheckpoint)]
+    folders = [getattr(callback, "dirpath", None) for callback in callbacks]
+    others = [Path(folder, "interrupted.ckpt") for folder in folders if folder]
+    return next(iter([*ours, *others]), None), bool(ours)

@@ -11,10 +11,11 @@ from torch import Tensor
 
 from xornet.callbacks.pictures import log_image, save
 from xornet.descent import LARGEST
-from xornet.history import CURVE_POINTS, Block
+from xornet.history import CURVE_POINTS
 from xornet.module import XORModule
 from xornet.network import append_ones, predict
 from xornet.plots import Array, drawn, surface
+from xornet.spacing import spacing
 
 GRID = 61  # points along each direction
 
@@ -29,7 +30,8 @@ class LossSurface(Callback):
     every_n_epochs = math.inf  # the blocks tell where the weights have been
 
     def __init__(self) -> None:
-        self.path: dict[int, Tensor] = {}  # the weights (K,) before the update of an epoch
+        self.path: dict[int, Tensor] = {}  # the weights (K,) before the update of every n-th epoch
+        self.every = 1  # n
 
     def on_save_checkpoint(self, trainer: Trainer, module: XORModule, checkpoint: dict[str, Any]) -> None:
         """Keep the path."""
@@ -41,12 +43,18 @@ class LossSurface(Callback):
 
     def on_train_batch_end(self, trainer: Trainer, module: XORModule, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Note where the weights have been."""
-        block: Block = outputs["block"]
-        for epoch, layers in zip(block.descent.epochs, block.descent.moments, strict=True):
-            self.path[epoch] = flat(layers)
+        descent = outputs["block"].descent
+        self.path |= {epoch: flat(layers) for epoch, layers in zip(descent.epochs, descent.moments, strict=True)}
         most = max(2, min(CURVE_POINTS, LARGEST // len(flat(module.ensemble.first(1)))))  # fewer of a large network
-        while len(self.path) > most:  # every second one is enough
-            self.path = dict(list(self.path.items())[::2])
+        self.every = max(self.every, descent.every)
+        self.thin()
+        while len(self.path) > most:
+            self.every = spacing(self.every + 1)
+            self.thin()
+
+    def thin(self) -> None:
+        """Keep every n-th epoch only."""
+        self.path = {epoch: weights for epoch, weights in self.path.items() if epoch % self.every == 0}
 
     def on_fit_end(self, trainer: Trainer, module: XORModule) -> None:
         """Draw."""
