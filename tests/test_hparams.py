@@ -86,6 +86,13 @@ def test_tensorboard_sorts_and_filters_the_hyperparameters_and_results_of_any_ru
             assert (len(values) == len(RUNS)) == (tag != "trained/solved_epoch")  # where it was never solved, none
 
 
+def test_a_row_without_results_is_refused(command: Command) -> None:
+    run = command("logger.default_hp_metric=true", "trainer.max_epochs=3")
+    assert run.status == 1
+    assert "logger.default_hp_metric=true would log a result of -1; drop it" in run.last_line
+    assert "Traceback" not in run.err
+
+
 def test_the_type_of_a_hyperparameter_hangs_on_its_key_alone() -> None:
     values = [1, 0.5, True, False, None, "1", "a", [1, 2], {"a": 1}, "nan", float("inf"), "größe", 'say "x"']
     rows = [hparams_row({"model.init": value, "x": value}) for value in values]

@@ -32,14 +32,17 @@ class EventLogger(TensorBoardLogger):
     saved: Mapping[str, Any] = {}  # of the hyperparameters
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+        if kwargs.get("default_hp_metric"):  # a second HParams row, whose columns can be of any type
+            cause = "logger.default_hp_metric=true would log a result of -1"
+            raise ValueError(f"{cause}; drop it: callbacks.card logs real ones")
+        super().__init__(*args, **{"default_hp_metric": False, **kwargs})
         self.earlier = set(Path(self.log_dir).glob(f"{EVENTS}*"))
 
     def put_last(self) -> None:
         """Have TensorBoard read our event file after those that were there before, once the run is accepted."""
         ours = set(Path(self.log_dir).glob(f"{EVENTS}*")) - self.earlier
         put_before(self.earlier, min(map(begun, ours), default=math.inf))
-        self.earlier |= ours
+        self.earlier = set(Path(self.log_dir).glob(f"{EVENTS}*"))  # by their new names, and ours: once is enough
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Log scalars; Lightning would call a full disk a value that cannot be logged."""
