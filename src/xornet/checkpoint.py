@@ -79,7 +79,8 @@ def check_zip(path: str) -> None:
         ValueError: a sum does not fit, or the archive is not one of `torch.save`, which compresses nothing.
 
     """
-    with zipfile.ZipFile(path) as archive:
+    # Opened here: a signal that comes while zipfile opens a file would have it print a traceback of its own.
+    with Path(path).open("rb") as file, zipfile.ZipFile(file) as archive:
         if any(file.compress_type != zipfile.ZIP_STORED for file in archive.infolist()) or archive.testzip():
             raise ValueError(f"{path} is damaged")
 
