@@ -103,7 +103,6 @@ def test_the_parts_of_a_run_are_read_in_their_order_whatever_their_files_are_cal
         clock = SimpleNamespace(time=partial(int, now + seconds))
         # Each part's host and process come before those of the part before it.
         monkeypatch.setattr("tensorboard.summary.writer.event_file_writer.time", clock)
-        monkeypatch.setattr("xornet.tensorboard.time", clock)
         monkeypatch.setattr("socket.gethostname", lambda part=part: f"host{9 - part}")
         monkeypatch.setattr("os.getpid", lambda part=part: 9999 - part)
         resumed = [f"ckpt_path={folder}/checkpoints/last.ckpt"] if part else []

@@ -94,7 +94,9 @@ def test_a_full_disk_is_named_and_leaves_the_last_good_checkpoint(small_disk: Ca
 
 def test_a_disk_that_is_full_from_the_start_leaves_no_empty_event_file(small_disk: Callable[[int], Path]) -> None:
     folder = small_disk(12)
-    assert last_line(folder) == f"error: [Errno 28] No space left on device: '{folder}'{REMEDY}"
+    line = last_line(folder)
+    assert line.startswith(f"error: cannot write {folder}/") or line.startswith(f"error: [Errno 28] {folder}")
+    assert line.endswith(f"No space left on device{REMEDY}")
     assert not list(folder.glob("events*"))
 
 
@@ -125,7 +127,9 @@ def test_a_directory_that_is_read_only_from_the_start_is_named(tmp_path: Path) -
     folder = tmp_path / "run"
     folder.mkdir(mode=0o555)
     line = last_line(folder, before=obey_permissions)
-    assert line == f"error: [Errno 13] Permission denied: '{folder}/train.log'{REMEDY}"
+    assert line.startswith(f"error: [Errno 13] Permission denied: '{folder}/events.out.tfevents.")
+    assert line.endswith(REMEDY)
+    assert list(folder.iterdir()) == []
 
 
 def test_a_log_that_cannot_be_opened_is_named(command: Command, tmp_path: Path) -> None:
@@ -133,6 +137,7 @@ def test_a_log_that_cannot_be_opened_is_named(command: Command, tmp_path: Path) 
     run = command(f"hydra.run.dir={tmp_path}/run")
     assert run.status == 1
     assert run.last_line == f"error: [Errno 21] Is a directory: '{tmp_path}/run/train.log'{REMEDY}"
+    assert "Epoch 0" not in run.out
 
 
 def test_a_line_that_the_log_cannot_take_ends_no_run(tmp_path: Path) -> None:

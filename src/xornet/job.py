@@ -75,6 +75,9 @@ class RunDirectory(Callback):
             for path in error_files(Path(HydraConfig.get().runtime.output_dir)):
                 path.unlink(missing_ok=True)
         rundir.record(self.cfg)
+        for handler in logging.getLogger().handlers:
+            if isinstance(handler, logging.FileHandler):  # train.log, which can be written now or never
+                Path(handler.baseFilename).open("a", encoding="utf-8").close()
 
     def undo(self) -> None:
         """Remove what loggers have written of a run that was refused after all."""

@@ -18,7 +18,7 @@ from xornet.epochs import PRECISIONS, block_length, check_trainer, count_epochs,
 from xornet.history import History
 from xornet.network import Ensemble, layer_names
 from xornet.optimizer import check_optimizer, describe_optimizer, fresh_state
-from xornet.resumption import check_resumable, check_same_precision, check_same_run
+from xornet.resumption import check_resumable, check_same_precision, check_same_run, with_optimizer
 from xornet.steps import GRADIENTS, Steps
 from xornet.threads import set_threads
 
@@ -159,6 +159,16 @@ class XORModule(LightningModule):
         spent = time.perf_counter() - self.began, compiling
         return {name: self.earlier[name] + seconds for name, seconds in zip(TIMES, spent, strict=True)}
 
+    def on_train_start(self) -> None:
+        """Refuse what would be ignored: the hand-written gradient is not computed by autograd.
+
+        Raises:
+            ValueError: `trainer.detect_anomaly` is set.
+
+        """
+        if torch.is_anomaly_enabled() and self.hparams["gradient"] == "backprop":
+            raise ValueError("trainer.detect_anomaly=true looks at autograd; use model.gradient=autograd with it")
+
     def on_train_end(self) -> None:
         """Note what the last update of all made of the networks."""
         self.note(self.current_epoch)
@@ -183,7 +193,7 @@ class XORModule(LightningModule):
         if self.optimizer is None:
             self.to(checkpoint["state_dict"]["ensemble.weights.0"].dtype)  # which is the run's trainer.precision
         else:
-            ours["optimizer"] = describe_optimizer(self.optimizer)
+            ours = with_optimizer(ours, describe_optimizer(self.optimizer))
         check_same_run(checkpoint, ours)
         if self.optimizer is not None:
             check_same_precision(checkpoint, self.trainer)

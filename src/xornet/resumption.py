@@ -12,6 +12,7 @@ from xornet.epochs import PRECISIONS, callbacks_of
 
 # Between a run and its resumption: what does not change what the networks become.
 MAY_CHANGE = ("gradient", "compile", "tolerance")
+KEYS = {"seed": "seed", "networks": "networks", "bits": "data.bits"}  # the others are below `model`
 
 
 def check_same_run(checkpoint: dict[str, Any], ours: dict[str, Any]) -> None:
@@ -25,13 +26,21 @@ def check_same_run(checkpoint: dict[str, Any], ours: dict[str, Any]) -> None:
         ValueError: naming the first difference.
 
     """
-    theirs = {"optimizer": checkpoint["optimizer"], **checkpoint["hyper_parameters"]}
-    for key, value in ours.items():
-        if key not in MAY_CHANGE and theirs.get(key) != value:
+    theirs = with_optimizer(checkpoint["hyper_parameters"], checkpoint["optimizer"])
+    given = [key for key in theirs if key.startswith("optimizer.") and "optimizer._target_" in ours]
+    for key in dict.fromkeys([*ours, *given]):
+        was, new = theirs.get(key), ours.get(key)
+        if key not in MAY_CHANGE and was != new:
+            name = KEYS.get(key, key if "." in key else f"model.{key}")
             raise ValueError(
-                f"ckpt_path holds a run with {key}={theirs.get(key)}, but this run has {key}={value}; "
+                f"ckpt_path holds a run with {name}={was}, but this run has {name}={new}; "
                 "resume with the configuration that the run was started with"
             )
+
+
+def with_optimizer(hparams: dict[str, Any], optimizer: dict[str, Any]) -> dict[str, Any]:
+    """The hyperparameters of a run, those of its optimizer as `optimizer.lr`."""
+    return {**hparams, **{f"optimizer.{key}": value for key, value in optimizer.items()}}
 
 
 def check_same_precision(checkpoint: dict[str, Any], trainer: Trainer) -> None:

@@ -1,6 +1,7 @@
 """TensorBoard's event files: whole steps, each once, however often a run is killed and goes on; pictures and graphs."""
 
 import math
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
@@ -30,6 +31,7 @@ class EventLogger(TensorBoardLogger):
     """
 
     saved: Mapping[str, Any] = {}  # of the hyperparameters
+    is_last = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if kwargs.get("default_hp_metric"):  # a second HParams row, whose columns can be of any type
@@ -40,9 +42,11 @@ class EventLogger(TensorBoardLogger):
 
     def put_last(self) -> None:
         """Have TensorBoard read our event file after those that were there before, once the run is accepted."""
+        if self.is_last:
+            return
+        self.is_last = True
         ours = set(Path(self.log_dir).glob(f"{EVENTS}*")) - self.earlier
         put_before(self.earlier, min(map(begun, ours), default=math.inf))
-        self.earlier = set(Path(self.log_dir).glob(f"{EVENTS}*"))  # by their new names, and ours: once is enough
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Log scalars; Lightning would call a full disk a value that cannot be logged."""
@@ -127,9 +131,9 @@ class Continuity(Callback):
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Name the directory in an error of the writer, which knows no name, and leave no empty file of it."""
-        if isinstance(exception, OSError) and exception.errno and not exception.filename:
-            exception.filename = trainer.default_root_dir
-        for path in Path(trainer.default_root_dir).glob(f"{EVENTS}*"):
+        if isinstance(exception, OSError) and exception.errno:
+            exception.filename = os.fsdecode(exception.filename or trainer.default_root_dir)
+        for path in Path(trainer.default_root_dir).glob(f"{EVENTS}*.{os.getpid()}.*"):
             if path.stat().st_size == 0:
                 path.unlink()
 
