@@ -127,7 +127,7 @@ def test_max_steps_is_met_exactly(tmp_path: Path) -> None:
 
 def test_max_time_ends_an_endless_run(tmp_path: Path) -> None:
     trainer, module = fit(tmp_path, -1, trainer={"max_time": {"seconds": 0.5}})
-    assert trainer.current_epoch == trainer.global_step > 1000
+    assert trainer.current_epoch == trainer.global_step > 0
     assert int(module.history.curve["epochs"][-1]) < trainer.current_epoch
 
 
