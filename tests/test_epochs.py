@@ -149,3 +149,10 @@ def test_what_cannot_work_is_refused_by_name(argument: str, value: Any) -> None:
     trainer = Trainer(**{"accelerator": "cpu", "devices": 1, "logger": False, "barebones": False, argument: value})
     with pytest.raises(ValueError, match=f"trainer.{argument}={value} cannot work here: "):
         check_trainer(trainer)
+
+
+@pytest.mark.parametrize("strategy", ["ddp", "ddp_spawn"])
+def test_every_strategy_of_several_processes_is_refused(strategy: str) -> None:
+    trainer = Trainer(strategy=strategy, accelerator="cpu", devices=1, logger=False)
+    with pytest.raises(ValueError, match=r"trainer\.strategy=DDPStrategy cannot work here: .*leave it at auto"):
+        check_trainer(trainer)

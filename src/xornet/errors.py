@@ -34,7 +34,7 @@ EXPECTED = (*THEIRS, ValueError, TypeError, OSError, ImportError, Misconfigurati
 def one_line(overrides: Sequence[str], disk: str = DISK) -> Iterator[None]:
     """Print an error as one line and exit with 1; with HYDRA_FULL_ERROR=1 in the environment, leave it alone.
 
-    SIGINT and SIGTERM exit with 130 and 143, without a word.
+    SIGINT, SIGTERM and SIGHUP exit with 130, 143 and 129, and a pipe that nobody reads with 141, without a word.
 
     Args:
         overrides: the command line's `key=value` arguments.
@@ -48,6 +48,7 @@ def one_line(overrides: Sequence[str], disk: str = DISK) -> Iterator[None]:
     try:
         with signals.exit_status():
             yield
+            sys.stdout.flush()  # here, where what cannot be written is an error like any other
     except Exception as error:
         if is_full:
             raise
@@ -90,7 +91,8 @@ def explain(error: BaseException, overrides: Sequence[str], disk: str = DISK) ->
     for theirs, ours in REMEDIES.items():
         if re.search(theirs, message):
             message = re.sub(f"{theirs}.*", ours, message)
-    if "[Errno" in message or (isinstance(cause, OSError) and not isinstance(cause, HydraException)):
+    is_of_disk = "[Errno" in message or (isinstance(cause, OSError) and not isinstance(cause, HydraException))
+    if is_of_disk and not message.startswith("cannot write std"):
         message += f"; {disk}"
     elif not re.search(";|use |needs ", message):
         message += "; correct or drop it (README, Configuration)"

@@ -49,7 +49,7 @@ def run(train: Callable[[DictConfig], float], cfg: DictConfig) -> float:
         cause = errors.report(error, HydraConfig.get().overrides.task, disk)
         log.error("%s failed: %s", folder.name, cause)
         with suppress(OSError):  # where the directory is what failed
-            rundir.write(folder / "error.txt", lambda path: path.write_text(cause + "\n"))
+            rundir.write(folder / "error.txt", lambda path: path.write_text(cause + "\n", "utf-8"))
         return float("inf")
 
 
@@ -89,4 +89,4 @@ def job_name(number: int, overrides: str) -> str:
     Every character stays that neither a file system nor a shell minds; Hydra minds the `=`, which takes quotes there.
     """
     plain = re.sub(r"[^\w.=+-]+", "-", re.sub(r"[\[\]{}()'\"]", "", overrides))
-    return f"{number}_{plain}".encode()[:LONGEST_NAME].decode(errors="ignore").rstrip("-_")
+    return f"{number}_{plain}".encode()[:LONGEST_NAME].decode(errors="ignore").rstrip("-_.")

@@ -125,7 +125,7 @@ def write_results(module: XORModule, epochs: int, folder: str | Path, **more: An
     numbers = {name: module.hparams[name] for name in ("seed", "networks")}
     text = json.dumps({"epochs": epochs, **results, **numbers, **more}, indent=2, allow_nan=False)
     rundir.write(Path(folder, "networks.csv"), lambda path: write_networks(module, path))
-    rundir.write(Path(folder, "metrics.json"), lambda path: path.write_text(text + "\n"))
+    rundir.write(Path(folder, "metrics.json"), lambda path: path.write_text(text + "\n", "utf-8"))
     return results
 
 
@@ -134,7 +134,7 @@ def write_networks(module: XORModule, path: Path) -> None:
     predictions, losses, solved = (tensor.cpu() for tensor in per_network(module))
     points = ["".join(str(int(bit)) for bit in point) for point in module.x.tolist()]
     seed = module.hparams["seed"]
-    with path.open("w", newline="") as file:
+    with path.open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(["seed", "loss", "solved", "solved_epoch", *(f"prediction_{point}" for point in points)])
         columns = (losses.tolist(), solved.tolist(), module.history.solved_epoch.tolist(), predictions[:, 0].T.tolist())

@@ -77,7 +77,7 @@ def shown(text: str, longest: int = 48) -> str:
 
 def write_csv(jobs: list[Job], keys: Sequence[str], path: Path) -> None:
     """Write one row a job."""
-    with path.open("w", newline="") as file:
+    with path.open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(["job", *keys, *RESULTS, "cause"])
         for job in jobs:

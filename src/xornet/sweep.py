@@ -22,9 +22,11 @@ from hydra.experimental.callback import Callback
 from hydra.plugins.config_source import ConfigResult
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from xornet import conf, summary
+from xornet import conf, streams, summary
 
-conf.register()  # here, for the processes of every launcher, which import this module
+# here, for the processes of every launcher, which import this module
+conf.register()
+streams.make_usable(ends=False)  # nothing more to do where train.py has
 
 
 @dataclass

@@ -12,7 +12,7 @@ from lightning.pytorch.callbacks import EarlyStopping as LightningEarlyStopping
 from xornet import checks
 from xornet.checkpoint import LastCheckpoint
 from xornet.module import XORModule
-from xornet.signals import SIGNALS
+from xornet.signals import SIGNALS, handle
 
 
 class EarlyStopping(LightningEarlyStopping):
@@ -38,10 +38,10 @@ class EarlyStopping(LightningEarlyStopping):
 
 
 class StopOnSignal(Callback):
-    """Ctrl-C and SIGTERM: finish the block, let the checkpoint be written, exit with 130 or 143; a second one kills.
+    """Ctrl-C, SIGTERM and SIGHUP: finish the block, let the checkpoint be written, exit with 130, 143 or 129.
 
-    Lightning would raise from wherever the block happens to be, which leaves networks between two epochs. Compiling is
-    no epoch, and takes seconds: there the run ends where it is.
+    A second one kills. Lightning would raise from wherever the block happens to be, which leaves networks between two
+    epochs. Compiling is no epoch, and takes seconds: there the run ends where it is.
     """
 
     def __init__(self) -> None:
@@ -73,7 +73,7 @@ class StopOnSignal(Callback):
         self.leave(trainer)
 
     def handle(self, trainer: Trainer, module: XORModule) -> None:
-        """Take SIGINT and SIGTERM."""
+        """Take SIGINT, SIGTERM and SIGHUP."""
 
         def stop(signum: int, frame: FrameType | None) -> None:
             if self.received is not None:
@@ -84,8 +84,7 @@ class StopOnSignal(Callback):
             if module.steps and module.steps.is_compiling:
                 raise SystemExit(128 + signum)
 
-        for number in SIGNALS:
-            signal.signal(number, stop)
+        handle(stop)
 
     def leave(self, trainer: Trainer) -> None:
         """Exit as a process does that a signal has ended, if one has come."""
