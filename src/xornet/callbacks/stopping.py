@@ -12,6 +12,7 @@ from lightning.pytorch.callbacks import EarlyStopping as LightningEarlyStopping
 from xornet import checks
 from xornet.checkpoint import LastCheckpoint
 from xornet.module import XORModule
+from xornet.overrides import override
 from xornet.signals import SIGNALS, handle
 
 
@@ -90,7 +91,6 @@ class StopOnSignal(Callback):
         """Exit as a process does that a signal has ended, if one has come."""
         if self.received is not None:
             path = getattr(trainer.checkpoint_callback, "path", None)
-            override = f"\"ckpt_path='{path}'\"" if "=" in str(path) else f"ckpt_path={path}"
-            how = f"; resume with {override}" if path else ""
+            how = f"; resume with {override('ckpt_path', path)}" if path else ""
             print(f"stopped at epoch {trainer.current_epoch}{how}", file=sys.stderr)
             raise SystemExit(128 + self.received)
