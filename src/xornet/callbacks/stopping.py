@@ -15,6 +15,8 @@ from xornet.module import XORModule
 from xornet.overrides import override
 from xornet.signals import SIGNALS, handle
 
+MONITORED = ("train/loss", "train/solved")  # what XORModule logs
+
 
 class EarlyStopping(LightningEarlyStopping):
     """Lightning's EarlyStopping, checking every `every_n_epochs` epochs so that the blocks in between stay long.
@@ -26,6 +28,7 @@ class EarlyStopping(LightningEarlyStopping):
     """
 
     def __init__(self, monitor: str = "train/loss", every_n_epochs: int = 100, **kwargs: Any) -> None:
+        checks.choice("callbacks.early_stopping.monitor", monitor, MONITORED)
         super().__init__(monitor, **kwargs)
         remedy = "use e.g. callbacks.early_stopping.every_n_epochs=100"
         self.every_n_epochs = checks.integer(
