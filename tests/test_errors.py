@@ -116,6 +116,28 @@ def test_an_error_blames_the_override_that_is_wrong(
     assert "Traceback" not in run.err
 
 
+FILES = {
+    "optimizer/mine.yaml": ("_target_: torch.optim.SGD\nlr: 0.1\n", "use optimizer._partial_=true"),
+    "experiment/mine.yaml": ("# @package _global_\nmodel:\n  hidden: [4\nseed: 1\n", 'experiment/mine.yaml", line 3'),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_mistake_in_a_user_s_file_is_one_line(command: Command, tmp_path: Path, name: str) -> None:
+    text, said = FILES[name]
+    (tmp_path / "mine" / name).parent.mkdir(parents=True)
+    (tmp_path / "mine" / name).write_text(text)
+    run = command("--config-dir", f"{tmp_path}/mine", f"{Path(name).parent}=mine", "trainer.max_epochs=3")
+    assert run.status == 1
+    assert said in run.last_line
+    assert "Traceback" not in run.err
+
+
+def test_a_part_of_what_is_switched_off_is_named(command: Command) -> None:
+    run = command("callbacks.boundary=null", "callbacks.boundary.images=3")
+    assert "callbacks.boundary.images is no key of the configuration: what holds it is null" in run.last_line
+
+
 def test_asking_for_a_gpu_that_is_not_there_is_one_line(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     run = command("trainer.accelerator=gpu")

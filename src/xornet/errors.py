@@ -97,7 +97,8 @@ def explain(error: BaseException, overrides: Sequence[str], disk: str = DISK) ->
     place = words[words.index("full_key:") + 1] if "full_key:" in words else ""
     if isinstance(cause, ConfigAttributeError | ConfigKeyError) and cause.parent_node is not None:
         legal = ", ".join(sorted(str(key) for key in cause.parent_node if key not in ("_target_", "hydra")))
-        message = f"{place or cause.full_key} is no key of the configuration; use one of {legal}"
+        remedy = f"; use one of {legal}" if legal else ": what holds it is null or empty; drop one of the two"
+        message = f"{place or cause.full_key} is no key of the configuration{remedy}"
     for theirs, ours in REMEDIES.items():
         if re.search(theirs, message):
             message = re.sub(f"{theirs}.*", ours, message)
