@@ -1,7 +1,8 @@
 """Work a run's first step by hand and check its gradient: python src/check_gradients.py [key=value ...]."""
 
-from xornet import signals
+from xornet import signals, streams
 
+streams.make_usable()
 signals.exit_at_once()  # while it imports
 
 import sys

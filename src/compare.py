@@ -1,7 +1,8 @@
 """Compare runs: python src/compare.py <run> <run> ..., the directories of runs or of jobs of a sweep."""
 
-from xornet import signals
+from xornet import signals, streams
 
+streams.make_usable()
 signals.exit_at_once()  # while it imports
 
 import argparse

@@ -1,7 +1,8 @@
 """Evaluate a checkpoint: python src/eval.py ckpt_path=logs/train/runs/<run>/checkpoints/last.ckpt."""
 
-from xornet import signals
+from xornet import signals, streams
 
+streams.make_usable()
 signals.exit_at_once()  # while it imports
 
 import sys

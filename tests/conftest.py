@@ -2,9 +2,10 @@
 
 import json
 import os
+import re
 import runpy
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,13 +17,31 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 from torch._dynamo.exc import TorchDynamoException
 
+import xornet
 from xornet import rundir
 from xornet.checkpoint import CheckpointFile
+from xornet.cluster import OneProcess
 from xornet.data import XORData
 from xornet.module import XORModule
 
 SRC = Path(__file__).resolve().parents[1] / "src"
 NO_FIGURES = ("callbacks.boundary=null", "callbacks.loss_curve=null", "callbacks.hidden_units=null")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Ignore the warnings that the package ignores; pytest takes no others' filters."""
+    for message in xornet.IGNORED:
+        config.addinivalue_line("filterwarnings", f"ignore:{message}")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_cluster() -> Iterator[None]:
+    """Have a stock Trainer know nothing of the cluster that the tests may run on, as ours never does."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in filter(re.compile("(SLURM|LSB|JSM)_|(LOCAL_|GROUP_)?RANK$").match, list(os.environ)):
+            patch.delenv(name)
+        OneProcess()  # Lightning has read the rank already
+        yield
 
 
 def fit(

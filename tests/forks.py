@@ -4,16 +4,21 @@ import multiprocessing
 import os
 import runpy
 import sys
+import time
 from collections.abc import Callable
 from multiprocessing import forkserver
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from threading import RLock
+from typing import Any
 
 import pytest
 from conftest import SRC
 from tqdm import tqdm
 
+from xornet.callbacks.console import LossTable
+
+HANGS = 300  # seconds after which a process hangs; of no other time does a test make anything
 CONTEXT = multiprocessing.get_context("forkserver")
 # With what these import, all that the commands do; the compiler comes with the first optimizer.
 IMPORTS = [__name__, "xornet.sweep", "xornet.runs", "xornet.callbacks.boundary", "lightning.pytorch", "torch._dynamo"]
@@ -57,12 +62,38 @@ def command(script: str, overrides: tuple[str, ...], output: Path, before: Calla
     runpy.run_path(str(SRC / script), run_name="__main__")
 
 
+def hold(hook: str, epoch: int, until: Path, before: Callable[[], object] | None = None) -> None:
+    """Have a run wait in a hook, from an epoch on, until a file is there: what comes from outside then comes in time.
+
+    Args:
+        hook: of LossTable, one that runs when the table has been printed.
+        epoch: the first at which to wait.
+        until: the file.
+        before: what the process does besides.
+
+    """
+    theirs = getattr(LossTable, hook)
+
+    def wait(self: LossTable, trainer: Any, *given: Any) -> None:
+        theirs(self, trainer, *given)
+        sys.stdout.flush()
+        while trainer.current_epoch >= epoch and not until.exists():
+            time.sleep(0.001)
+
+    setattr(LossTable, hook, wait)
+    if before:
+        before()
+
+
 def ended(
     process: BaseProcess, when: Callable[[], bool] = lambda: False, then: Callable[[], object] | None = None
 ) -> int:
     """Wait for a process, doing one thing `when` something is so: killing it; return its exit status, -9 if killed."""
-    is_done = False
+    is_done, start = False, time.monotonic()
     while process.exitcode is None:
+        if time.monotonic() > start + HANGS:
+            process.kill()
+            raise TimeoutError(f"{process} hangs")
         if not is_done and when():
             (then or process.kill)()
             is_done = True

@@ -68,6 +68,7 @@ BAD = {
     "hydra.verbose=${seed}": "use true, false or the names of loggers",
     "hydra.verbose=0.5": "use true, false or the names of loggers",
     "ckpt_path=nowhere.ckpt": "does not exist; use the checkpoints/last.ckpt",
+    "trainer.strategy=ddp_spawn": "leave it at auto",
     "ckpt_path=last": "does not exist; use the checkpoints/last.ckpt",
 }
 
@@ -84,6 +85,57 @@ def test_bad_input_ends_in_one_line_with_key_value_and_remedy(command: Command, 
     assert "Traceback" not in run.err
     assert not list(run.folder.rglob("metrics.json"))
     assert not list(run.folder.rglob("*.ckpt"))
+
+
+# commands of several overrides, of which one is wrong: that one is named, and no other
+BLAMED = [
+    (["trainer.max_epochs=500", "trainer.accelerator=mps"], 1, "use trainer.accelerator=cpu"),
+    (["trainer.max_epochs=3", "trainer.accelerator=foo"], 1, ""),
+    (["seed=1", "trainer.max_steps=0"], 1, "use e.g. trainer.max_steps=20000"),
+    (["data.bits=2", "networks=2", "trainer.devices=2"], 2, "use networks=N"),
+    (["seed=3", "trainer.max_epochs=3", "optimizer.lr=-1"], 2, "use e.g. optimizer.lr=0.1"),
+    (["trainer.min_epochs=1", "trainer.max_time=soon"], 1, ""),
+    (["networks=1", "seed=1", "trainer.profiler=1"], 2, "use simple, advanced or pytorch"),
+    (["callbacks=early_stopping", "callbacks.early_stopping.monitor=train/acc"], 1, "must be one of train/loss"),
+    (["callbacks=early_stopping", "callbacks.early_stopping.mode=down"], 1, ""),
+]
+
+
+@pytest.mark.parametrize(("overrides", "wrong", "remedy"), BLAMED, ids=str)
+def test_an_error_blames_the_override_that_is_wrong(
+    command: Command, overrides: list[str], wrong: int, remedy: str
+) -> None:
+    run = command(*overrides)
+    assert run.status == 1
+    said = run.last_line
+    key, value = overrides[wrong].split("=")
+    assert key in said, said
+    assert value in said, said
+    assert remedy in said, said
+    assert not [other for i, other in enumerate(overrides) if i != wrong and other in said], said
+    assert "Traceback" not in run.err
+
+
+FILES = {
+    "optimizer/mine.yaml": ("_target_: torch.optim.SGD\nlr: 0.1\n", "use optimizer._partial_=true"),
+    "experiment/mine.yaml": ("# @package _global_\nmodel:\n  hidden: [4\nseed: 1\n", 'experiment/mine.yaml", line 3'),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_mistake_in_a_user_s_file_is_one_line(command: Command, tmp_path: Path, name: str) -> None:
+    text, said = FILES[name]
+    (tmp_path / "mine" / name).parent.mkdir(parents=True)
+    (tmp_path / "mine" / name).write_text(text)
+    run = command("--config-dir", f"{tmp_path}/mine", f"{Path(name).parent}=mine", "trainer.max_epochs=3")
+    assert run.status == 1
+    assert said in run.last_line
+    assert "Traceback" not in run.err
+
+
+def test_a_part_of_what_is_switched_off_is_named(command: Command) -> None:
+    run = command("callbacks.boundary=null", "callbacks.boundary.images=3")
+    assert "callbacks.boundary.images is no key of the configuration: what holds it is null" in run.last_line
 
 
 def test_asking_for_a_gpu_that_is_not_there_is_one_line(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -134,7 +134,7 @@ def test_tensorboard_listens_to_this_machine_alone(tmp_path: Path) -> None:
 def shown(address: str, tag: str, expected: list[int]) -> list[int]:
     """The steps that TensorBoard's server shows of a tag, once it has read it all."""
     steps: list[int] = []
-    for _ in range(50):
+    for _ in range(600):  # a minute: TensorBoard hangs
         query = urllib.parse.urlencode({"run": ".", "tag": tag})
         with suppress(urllib.error.HTTPError), urllib.request.urlopen(f"{address}?{query}") as answer:
             steps = [row["step"] if isinstance(row, dict) else row[1] for row in json.load(answer)]

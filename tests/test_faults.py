@@ -25,9 +25,17 @@ def last_line(
     """What a run says that fails, on its own or because of what is done after its first checkpoint."""
     forks.ready()
     output = folder.with_name(f"{folder.name}.out")
+    done = folder.with_name(f"{folder.name}.done")
+    if then:
+        before = partial(forks.hold, "on_train_batch_start", 1000, done, before)
     process = forks.start("train.py", f"hydra.run.dir={folder}", *RUN, *overrides, output=output, before=before)
+
+    def do() -> None:
+        (then or bool)()
+        done.touch()
+
     when = (folder / "checkpoints" / "last.ckpt").exists if then else lambda: False
-    assert forks.ended(process, when, then) == 1, output.read_text()
+    assert forks.ended(process, when, do) == 1, output.read_text()
     assert "Traceback" not in output.read_text()
     assert "Exception" not in output.read_text()
     return output.read_text().splitlines()[-1]

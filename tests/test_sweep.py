@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from hydra._internal.config_repository import ConfigRepository
 from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 from omegaconf import OmegaConf
-from test_train import signal_after
+from test_signals import Signalled, printed
 
 from xornet.jobs import Job
 from xornet.naming import LONGEST_NAME, named
@@ -123,18 +124,11 @@ def test_a_signal_stops_the_sweep_which_then_goes_on_to_the_same_bits(
 ) -> None:
     sweep = ["-m", "optimizer.lr=0.1,0.2", "trainer.max_epochs=6000", "callbacks.boundary=null"]
     folder = tmp_path / "sweep"
-    process = subprocess.Popen(
-        [sys.executable, SRC / "train.py", *sweep, f"hydra.sweep.dir={folder}"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    signal_after(process, "Epoch 2000", number)
-    out, _ = process.communicate()
-    assert process.returncode == status
+    run = Signalled(folder, *sweep, when=partial(printed, "Epoch 2000"), numbers=(number,), held_at=5000)
+    assert run.status == status
     assert [row["status"] for row in rows(folder)] == ["stopped"]
-    assert f"Summary: {folder}/sweep.csv" in out
-    assert out.endswith(f"To go on, give the same command with hydra.sweep.dir={folder}\n")
+    assert f"Summary: {folder}/sweep.csv" in run.output
+    assert run.output.endswith(f"To go on, give the same command with hydra.sweep.dir={folder}\n")
     first, second = folder / "0_optimizer.lr=0.1", folder / "1_optimizer.lr=0.2"
     stopped = torch.load(first / "checkpoints" / "last.ckpt", weights_only=True)["global_step"]
     assert 2000 <= stopped < 6000

@@ -24,6 +24,7 @@ from lightning.pytorch.callbacks import (
 )
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.profilers import Profiler
+from lightning.pytorch.strategies import SingleDeviceStrategy
 
 LARGEST_BLOCK = 1000
 ENDLESS = 20000
@@ -95,7 +96,7 @@ def count_epochs(trainer: Trainer, epochs: int) -> None:
     `global_step`, the step of `self.log` and everything that a checkpoint says of progress (Lightning 2.6).
     """
     loop = trainer.fit_loop
-    for tracker in (loop.epoch_progress.total, loop.epoch_progress.current):
+    for tracker in (loop.epoch_progress.total, loop.epoch_progress.current, loop.epoch_loop.batch_progress.total):
         for counter in ("ready", "started", "processed", "completed"):
             setattr(tracker, counter, getattr(tracker, counter) + epochs - 1)
     steps = loop.epoch_loop.manual_optimization.optim_step_progress.total
@@ -122,6 +123,11 @@ def check_trainer(trainer: Trainer) -> None:
         },
         "devices": (trainer.num_devices, trainer.num_devices > 1, many),
         "num_nodes": (trainer.num_nodes, trainer.num_nodes > 1, many),
+        "strategy": (
+            type(trainer.strategy).__name__,
+            not isinstance(trainer.strategy, SingleDeviceStrategy),
+            "a run is one process on one device; leave it at auto",
+        ),
         "precision": (trainer.precision, trainer.precision not in PRECISIONS, f"use one of {', '.join(PRECISIONS)}"),
         "gradient_clip_val": (
             trainer.gradient_clip_val,

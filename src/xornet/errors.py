@@ -8,6 +8,7 @@ import threading
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from hydra.errors import HydraException, InstantiationException
 from lightning.fabric.utilities.exceptions import MisconfigurationException
@@ -18,6 +19,7 @@ from xornet import rundir, signals
 
 # What upstream says: what a person here can do about it.
 REMEDIES = {
+    r"`\w+Accelerator` can not run on your system": "this machine has none; use trainer.accelerator=cpu",
     "No supported gpu backend found": "this machine has no usable GPU; use trainer.accelerator=cpu",
     " Config search path:": "; use one of these",
     "mismatched input '=' expecting <EOF>": "a value that contains = needs quotes of its own: \"key='value'\"",
@@ -37,7 +39,7 @@ EXPECTED = (*THEIRS, ValueError, TypeError, OSError, ImportError, Misconfigurati
 def one_line(overrides: Sequence[str], disk: str = DISK) -> Iterator[None]:
     """Print an error as one line and exit with 1; with HYDRA_FULL_ERROR=1 in the environment, leave it alone.
 
-    SIGINT and SIGTERM exit with 130 and 143, without a word.
+    SIGINT, SIGTERM and SIGHUP exit with 130, 143 and 129, and a pipe that nobody reads with 141, without a word.
 
     Args:
         overrides: the command line's `key=value` arguments.
@@ -51,6 +53,7 @@ def one_line(overrides: Sequence[str], disk: str = DISK) -> Iterator[None]:
     try:
         with signals.exit_status():
             yield
+            sys.stdout.flush()  # here, where what cannot be written is an error like any other
     except Exception as error:
         if is_full:
             raise
@@ -72,9 +75,16 @@ def report(error: Exception, overrides: Sequence[str], disk: str = DISK) -> str:
     """Return what is wrong in one line; print the traceback of what may be a bug of ours."""
     cause = root_cause(error)
     is_expected = isinstance(cause, EXPECTED) or type(cause).__module__.startswith("sqlalchemy.")  # if installed
-    if not (is_expected or isinstance(error, InstantiationException)):
+    if not (is_expected or isinstance(error, InstantiationException)) and is_ours(cause):
         traceback.print_exception(error)
     return explain(error, overrides, disk)
+
+
+def is_ours(error: BaseException) -> bool:
+    """Whether an error may be a bug of ours: no stock callback, or other part of Lightning, refused to go on."""
+    frames = traceback.extract_tb(error.__traceback__)
+    is_lightnings = bool(frames) and "lightning" in Path(frames[-1].filename).parts
+    return not (is_lightnings and isinstance(error, RuntimeError))
 
 
 def root_cause(error: BaseException) -> BaseException:
@@ -92,19 +102,43 @@ def explain(error: BaseException, overrides: Sequence[str], disk: str = DISK) ->
     place = words[words.index("full_key:") + 1] if "full_key:" in words else ""
     if isinstance(cause, ConfigAttributeError | ConfigKeyError) and cause.parent_node is not None:
         legal = ", ".join(sorted(str(key) for key in cause.parent_node if key not in ("_target_", "hydra")))
-        message = f"{place or cause.full_key} is no key of the configuration; use one of {legal}"
+        remedy = f"; use one of {legal}" if legal else ": what holds it is null or empty; drop one of the two"
+        message = f"{place or cause.full_key} is no key of the configuration{remedy}"
     for theirs, ours in REMEDIES.items():
         if re.search(theirs, message):
             message = re.sub(f"(?:{theirs}).*", ours, message)
-    if "[Errno" in message or (isinstance(cause, OSError) and not isinstance(cause, HydraException)):
+    is_of_disk = "[Errno" in message or (isinstance(cause, OSError) and not isinstance(cause, HydraException))
+    if is_of_disk and not message.startswith("cannot write std"):
         message += f"; {disk}"
     elif not re.search(";|use |needs ", message):
         message += "; correct or drop it (README, Configuration)"
     given = [override.lstrip("+~").partition("=") for override in overrides if not override.startswith("-")]
-    about = (
-        [override for override in given if override[0] in message]
-        or [override for override in given if override[2] and override[2] in message]
-        or [override for override in given if place and override[0].startswith(place)]
-    )
+    about = blamed(given, message, place)
     unsaid = ["".join(override) for override in about if not (override[0] in message and override[2] in message)]
     return f"{' '.join(unsaid)}: {message}" if unsaid else message
+
+
+def blamed(given: list[tuple[str, str, str]], message: str, place: str) -> list[tuple[str, str, str]]:
+    """Return the overrides that a message is about: those whose key it names, else whose last part, else whose value.
+
+    Args:
+        given: the overrides, each as its key, `=` and its value.
+        message: what is wrong, with a remedy behind a semicolon, which names keys that are not to blame.
+        place: the part of the configuration where it went wrong, if that is known.
+
+    """
+    cause = message.partition(";")[0]
+    inside = [override for override in given if place and override[0].startswith(place)]
+    return (
+        [override for override in given if is_word(override[0], cause)]
+        or [override for override in given if is_word(override[0], message)]
+        or [override for override in inside or given if is_word(override[0].rpartition(".")[2], cause)]
+        or [override for override in inside or given if is_word(override[2], cause)]
+        or [override for override in given if is_word(override[2], cause)]
+        or inside[: len(inside) == 1]
+    )
+
+
+def is_word(text: str, message: str) -> bool:
+    """Whether a message holds a key or a value, as a whole."""
+    return bool(text) and re.search(rf"(?<![\w.]){re.escape(text)}(?![\w]|\.\w)", message) is not None

@@ -123,7 +123,7 @@ def read_metrics(folder: Path) -> dict[str, Any] | None:
     """Return a run's metrics.json, None if it has not finished; ValueError if it is damaged."""
     path = folder / "metrics.json"
     try:
-        metrics: dict[str, Any] | None = json.loads(path.read_text()) if path.exists() else None
+        metrics: dict[str, Any] | None = json.loads(path.read_text("utf-8")) if path.exists() else None
     except ValueError as error:
         raise ValueError(f"{path} is damaged; delete it to run the job again") from error
     return metrics

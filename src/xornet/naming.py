@@ -64,4 +64,4 @@ def named(number: int, label: str) -> str:
     Every character stays that neither a file system nor a shell minds; Hydra minds the `=`, which takes quotes there.
     """
     text = re.sub(r"[^\w.=+-]+", "-", re.sub(r"[\[\]{}()'\"]", "", label))
-    return f"{number}_{text}".encode()[:LONGEST_NAME].decode(errors="ignore").rstrip("-_")
+    return f"{number}_{text}".encode()[:LONGEST_NAME].decode(errors="ignore").rstrip("-_.")

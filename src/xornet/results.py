@@ -132,15 +132,15 @@ def write_results(module: XORModule, epochs: int, folder: str | Path, **more: An
     numbers = {name: module.hparams[name] for name in ("seed", "networks")}
     text = json.dumps({"epochs": epochs, **results, **numbers, **more}, indent=2, allow_nan=False)
     rundir.write(Path(folder, "networks.csv"), lambda path: write_networks(module, path))
-    rundir.write(Path(folder, "metrics.json"), lambda path: path.write_text(text + "\n"))
+    rundir.write(Path(folder, "metrics.json"), lambda path: path.write_text(text + "\n", "utf-8"))
     return results
 
 
 def discard(folder: str | Path) -> None:
     """Delete what an earlier run has left in `folder`, if the files of one show that it is a run's directory."""
     config, metrics = Path(folder, ".hydra", "config.yaml"), Path(folder, "metrics.json")
-    is_configured = config.is_file() and "_target_: xornet." in config.read_text(errors="replace")
-    is_finished = metrics.is_file() and '"solved_epoch": ' in metrics.read_text(errors="replace")
+    is_configured = config.is_file() and "_target_: xornet." in config.read_text("utf-8", errors="replace")
+    is_finished = metrics.is_file() and '"solved_epoch": ' in metrics.read_text("utf-8", errors="replace")
     if is_configured or is_finished:
         for name in LEFT:
             Path(folder, name).unlink(missing_ok=True)
@@ -151,7 +151,7 @@ def write_networks(module: XORModule, path: Path) -> None:
     predictions, losses, solved = (tensor.cpu() for tensor in per_network(module))
     points = ["".join(str(int(bit)) for bit in point) for point in module.x.tolist()]
     seed = module.hparams["seed"]
-    with path.open("w", newline="") as file:
+    with path.open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(["seed", "loss", "solved", "solved_epoch", *(f"prediction_{point}" for point in points)])
         columns = (losses.tolist(), solved.tolist(), module.history.solved_epoch.tolist(), predictions[:, 0].T.tolist())

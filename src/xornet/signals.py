@@ -1,13 +1,17 @@
-"""SIGINT and SIGTERM: exit with 130 and 143, after cleaning up where there is anything to clean up."""
+"""SIGINT, SIGTERM and SIGHUP: exit with 130, 143 and 129, after cleaning up where there is anything to clean up.
+
+One that the process was started to ignore, as by nohup, stays ignored; Windows has no SIGHUP.
+"""
 
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
 def exit_at_once() -> None:
@@ -15,8 +19,14 @@ def exit_at_once() -> None:
 
     Python's own KeyboardInterrupt is caught by what is being imported, and comes out as another error, or not at all.
     """
+    handle(lambda signum, frame: os._exit(128 + signum))
+
+
+def handle(handler: Callable[[int, FrameType | None], Any]) -> None:
+    """Have a function called for every signal that is not ignored."""
     for number in SIGNALS:
-        signal.signal(number, lambda signum, frame: os._exit(128 + signum))
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 @contextmanager
@@ -28,9 +38,9 @@ def exit_status() -> Iterator[None]:
         sys.exit(128 + signum)
 
     try:
-        for number in SIGNALS:
-            signal.signal(number, stop)
+        handle(stop)
         yield
     finally:  # Python's own
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for number in SIGNALS:
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)

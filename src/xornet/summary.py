@@ -12,6 +12,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from xornet import rundir
 from xornet.jobs import Job, read_jobs
+from xornet.overrides import override
 from xornet.plots import drawn, png
 from xornet.plots.sweep import Axis, Ends, sweep_picture
 from xornet.results import objective
@@ -50,7 +51,7 @@ def write(folder: Path, keys: Sequence[str], start: float = 0) -> list[str]:
         log.warning("no sweep.png: %s", " ".join(str(error).split()))
     print(f"Summary: {folder}/sweep.csv" + ", sweep.png" * (folder / "sweep.png").exists())
     if any(job.status == "stopped" for job in jobs):
-        print(f"To go on, give the same command with hydra.sweep.dir={folder}")
+        print(f"To go on, give the same command with {override('hydra.sweep.dir', folder)}")
     failed = [job for job in jobs if job.cause and (job.failed_at is None or job.failed_at >= start)]
     lines = [f"error: {job.folder.name} {job.status}: {job.cause}" for job in failed]
     return [*lines, f"error: {len(failed)} of {len(jobs)} jobs failed"] if failed else []
@@ -78,7 +79,7 @@ def shown(text: str, longest: int = 48) -> str:
 
 def write_csv(jobs: list[Job], keys: Sequence[str], path: Path) -> None:
     """Write one row a job."""
-    with path.open("w", newline="") as file:
+    with path.open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(["job", *keys, *RESULTS, "cause"])
         for job in jobs:

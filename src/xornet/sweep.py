@@ -24,12 +24,14 @@ from hydra.experimental.callback import Callback
 from hydra.plugins.config_source import ConfigResult
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from xornet import conf, errors, rundir, summary
+from xornet import conf, errors, rundir, streams, summary
 from xornet.jobs import differing, read_jobs
 from xornet.naming import earlier_jobs, identity
 from xornet.plan import check_earlier, check_jobs, check_keys, composer, product, written
 
-conf.register()  # here, for the processes of every launcher, which import this module
+# here, for the processes of every launcher, which import this module
+conf.register()
+streams.make_usable(ends=False)  # nothing more to do where train.py has
 
 
 @dataclass

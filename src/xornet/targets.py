@@ -70,6 +70,12 @@ def check(cfg: DictConfig) -> None:
         is_elsewhere = isinstance(node, str) and "${" in node
         if not is_elsewhere and not (isinstance(node, dict) and "_target_" in node):
             raise ValueError(f"{key}={node} names no class; use {key}._target_=<class>")
+    optimizer = called.get("optimizer")
+    if isinstance(optimizer, dict) and optimizer.get("_partial_") is not True:
+        raise ValueError(
+            f"optimizer._target_={optimizer['_target_']} has no _partial_: true, which leaves the parameters to the "
+            "run; use optimizer._partial_=true, or add it to the optimizer's file"
+        )
     if "callbacks" in (called.get("trainer") or {}):
         raise ValueError("trainer.callbacks is taken; use +callbacks.<name>._target_=<class> to add a callback")
     check_hydra(cfg, container.get("hydra", {}))

@@ -12,4 +12,9 @@ WORTH_THREADS = 4096
 def set_threads(networks: int) -> None:
     """Use one thread for few networks and every core for many; a user's OMP_NUM_THREADS stands."""
     if "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(1 if networks < WORTH_THREADS else len(os.sched_getaffinity(0)))
+        torch.set_num_threads(1 if networks < WORTH_THREADS else cores())
+
+
+def cores() -> int:
+    """The cores that this process may use; all of the machine where the platform (macOS, Windows) does not say."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

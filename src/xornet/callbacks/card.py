@@ -58,6 +58,6 @@ class Card(Callback):
             f"### {self.question}" if self.question else "",
             "\n".join(f"- {line}" for line in verdict.splitlines()),
             "\n".join(["| key | value |", "|---|---|", *rows]),
-            f"```yaml\n{composed.read_text()}```" if composed.exists() else "",
+            f"```yaml\n{composed.read_text('utf-8')}```" if composed.exists() else "",
         ]
         return "\n\n".join(part for part in parts if part)

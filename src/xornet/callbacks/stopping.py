@@ -13,7 +13,10 @@ from lightning.pytorch.callbacks import EarlyStopping as LightningEarlyStopping
 from xornet import checks
 from xornet.checkpoint import LastCheckpoint
 from xornet.module import XORModule
-from xornet.signals import SIGNALS
+from xornet.overrides import override
+from xornet.signals import SIGNALS, handle
+
+MONITORED = ("train/loss", "train/solved")  # what XORModule logs
 
 
 class EarlyStopping(LightningEarlyStopping):
@@ -26,6 +29,7 @@ class EarlyStopping(LightningEarlyStopping):
     """
 
     def __init__(self, monitor: str = "train/loss", every_n_epochs: int = 100, **kwargs: Any) -> None:
+        checks.choice("callbacks.early_stopping.monitor", monitor, MONITORED)
         super().__init__(monitor, **kwargs)
         remedy = "use e.g. callbacks.early_stopping.every_n_epochs=100"
         self.every_n_epochs = checks.integer(
@@ -39,10 +43,10 @@ class EarlyStopping(LightningEarlyStopping):
 
 
 class StopOnSignal(Callback):
-    """Ctrl-C and SIGTERM: finish the block, let the checkpoint be written, exit with 130 or 143; a second one kills.
+    """Ctrl-C, SIGTERM and SIGHUP: finish the block, let the checkpoint be written, exit with 130, 143 or 129.
 
-    Lightning would raise from wherever the block happens to be, which leaves networks between two epochs. Compiling is
-    no epoch, and takes seconds: there the run ends where it is.
+    A second one kills. Lightning would raise from wherever the block happens to be, which leaves networks between two
+    epochs. Compiling is no epoch, and takes seconds: there the run ends where it is.
     """
 
     def __init__(self) -> None:
@@ -71,7 +75,7 @@ class StopOnSignal(Callback):
         self.leave(trainer)
 
     def handle(self, trainer: Trainer, module: XORModule) -> None:
-        """Take SIGINT and SIGTERM."""
+        """Take SIGINT, SIGTERM and SIGHUP."""
 
         def stop(signum: int, frame: FrameType | None) -> None:
             if self.received is not None:
@@ -82,8 +86,7 @@ class StopOnSignal(Callback):
             if module.steps and module.steps.is_compiling:
                 raise SystemExit(128 + signum)
 
-        for number in SIGNALS:
-            signal.signal(number, stop)
+        handle(stop)
 
     def leave(self, trainer: Trainer, is_saved: bool = True) -> None:
         """Exit as a process does that a signal has ended, if one has come.
@@ -97,8 +100,7 @@ class StopOnSignal(Callback):
             path, is_ours = checkpoint_path(trainer)
             if path and not (is_ours and is_saved):
                 trainer.save_checkpoint(path)
-            override = f"\"ckpt_path='{path}'\"" if "=" in str(path) else f"ckpt_path={path}"
-            how = f"; resume with {override}" if path else ""
+            how = f"; resume with {override('ckpt_path', path)}" if path else ""
             print(f"stopped at epoch {trainer.current_epoch}{how}", file=sys.stderr)
             raise SystemExit(128 + self.received)
 
