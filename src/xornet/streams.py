@@ -22,7 +22,7 @@ def make_usable(ends: bool = True) -> None:
             stream = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
         elif stream is getattr(sys, f"__{name}__") and not stream.isatty():
             raw = io.BufferedWriter(Output(number, ends))
-            stream = io.TextIOWrapper(raw, stream.encoding, line_buffering=stream.line_buffering)
+            stream = io.TextIOWrapper(raw, stream.encoding, line_buffering=number == 2)
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # as stderr's already are
         setattr(sys, name, stream)
