@@ -297,7 +297,8 @@ def test_a_job_with_a_damaged_checkpoint_fails_by_name_and_the_others_go_on(comm
     again = command(*sweep, f"hydra.sweep.dir={run.folder}")
     assert again.status == 1
     assert "Traceback" not in again.err
-    assert (jobs[0] / "error.txt").read_text().startswith(f"ckpt_path={last} cannot be read as a checkpoint; use the")
+    cause = jobs[0].with_name(f"{jobs[0].name}.error.txt").read_text()  # beside the job, which stays as it was
+    assert cause.startswith(f"ckpt_path={last} cannot be read as a checkpoint; use the")
     assert "1 of 2 jobs failed" in again.err
     assert (jobs[1] / "metrics.json").exists()
 

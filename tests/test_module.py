@@ -174,11 +174,11 @@ def test_an_endless_run_remembers_no_more_than_a_long_one() -> None:
 def test_a_checkpoint_of_another_configuration_is_refused_by_name(tmp_path: Path) -> None:
     fit(tmp_path, 5, [LastCheckpoint(str(tmp_path))], networks=2)
     others: list[tuple[dict[str, Any], str]] = [
-        ({"hidden": [5]}, "hidden"),
+        ({"hidden": [5]}, "model.hidden"),
         ({"networks": 3}, "networks"),
         ({"seed": 1}, "seed"),
-        ({"activation": "tanh"}, "activation"),
-        ({"init": 0.5}, "init"),
+        ({"activation": "tanh"}, "model.activation"),
+        ({"init": 0.5}, "model.init"),
     ]
     for other, named in others:
         with pytest.raises(ValueError, match=f"ckpt_path holds a run with {named}="):

@@ -136,7 +136,6 @@ def test_every_hook_of_a_callback_is_called_with_the_counters_of_a_plain_run(tmp
     "argument",
     [
         {"fast_dev_run": True, "callbacks": []},
-        {"detect_anomaly": True},
         {"reload_dataloaders_every_n_epochs": 2},
         {"deterministic": True},
         {"val_check_interval": 1, "check_val_every_n_epoch": None},
@@ -158,6 +157,14 @@ def test_a_callback_that_could_not_do_its_work_is_refused_by_name(name: str) -> 
     trainer = Trainer(callbacks=[getattr(callbacks, name)(**REFUSED[name])], accelerator="cpu", logger=False)
     with pytest.raises(ValueError, match=rf"the callback {name} cannot work here: .*[;,] "):
         check_trainer(trainer)
+
+
+def test_anomaly_detection_is_refused_where_no_autograd_runs(tmp_path: Path) -> None:
+    look = {"detect_anomaly": True}
+    with pytest.raises(ValueError, match="trainer.detect_anomaly=true looks at autograd; use model.gradient=autograd"):
+        fit(tmp_path, 3, trainer=look)
+    with pytest.warns(UserWarning, match="Anomaly Detection has been enabled"):
+        fit(tmp_path, 3, trainer=look, gradient="autograd")
 
 
 @pytest.mark.parametrize("hook", STEPS)

@@ -67,7 +67,6 @@ class RunDirectory(Callback):
         """Take away the results of an earlier run, this one has not finished yet; write the configuration."""
         if self.is_begun:
             return
-        self.is_begun = True
         if not (trainer.ckpt_path and self.folder.resolve() in Path(str(trainer.ckpt_path)).resolve().parents):
             discard(self.folder)
         (self.folder / "metrics.json").unlink(missing_ok=True)
@@ -78,6 +77,7 @@ class RunDirectory(Callback):
         for handler in logging.getLogger().handlers:
             if isinstance(handler, logging.FileHandler):  # train.log, which can be written now or never
                 Path(handler.baseFilename).open("a", encoding="utf-8").close()
+        self.is_begun = True
 
     def undo(self) -> None:
         """Remove what loggers have written of a run that was refused after all."""
