@@ -41,9 +41,9 @@ class LossTable(Callback):
         """Print the predictions of the trained network, or how many networks solved the table and when."""
         if len(module.ensemble) == 1:
             print("Final predictions:")
-            print(module.predictions()[..., 0].cpu())
+            print(module.predictions()[..., 0].cpu(), flush=True)
         else:
-            print(describe(evaluate(module), len(module.ensemble), trainer.current_epoch))
+            print(describe(evaluate(module), len(module.ensemble), trainer.current_epoch), flush=True)
 
 
 class EpochBar(Callback):
