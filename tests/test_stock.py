@@ -161,9 +161,7 @@ def test_a_callback_that_could_not_do_its_work_is_refused_by_name(name: str) -> 
 
 def test_anomaly_detection_is_refused_where_no_autograd_runs(tmp_path: Path) -> None:
     look = {"detect_anomaly": True}
-    with pytest.raises(
-        ValueError, match=r"trainer\.detect_anomaly=true looks at autograd; use model\.gradient=autograd"
-    ):
+    with pytest.raises(ValueError, match=r"trainer\.detect_anomaly=true looks at autograd"):
         fit(tmp_path, 3, trainer=look)
     trainer, _ = fit(tmp_path, 3, trainer=look, gradient="autograd")
     assert trainer.current_epoch == 3
