@@ -7,7 +7,7 @@ ARGS ?=
 .PHONY: help setup train test test-all lint types bench figures tensorboard clean
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: .venv/installed ## Create .venv and install the locked dependencies (once)
 

@@ -25,6 +25,7 @@ from xornet.checkpoint import LastCheckpoint
 MANY = ["networks=100000", "callbacks.checkpoint.every_n_epochs=10000"]
 NOTED = "a signal has been noted"
 EITHER = pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
+HANGUP = pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="this platform has no SIGHUP")
 
 
 class Signalled:
@@ -132,6 +133,36 @@ def test_a_hundred_thousand_networks_stop_and_keep_what_they_have_learnt(
     run = Signalled(folder, *MANY, "model.compile=false", when=partial(printed, "Epoch 0"), numbers=(number,))
     assert run.status == 128 + number
     assert 0 < run.stopped(folder) < 20000
+
+
+@HANGUP
+def test_a_closed_terminal_ends_a_run_as_sigterm_does(tmp_path: Path) -> None:
+    folder, endless = tmp_path / "run", ["trainer.max_epochs=-1", "model.compile=false"]
+    run = Signalled(folder, *endless, when=partial(printed, "Epoch 1000"), numbers=(signal.SIGHUP,))
+    assert run.status == 129
+    assert run.stopped(folder) > 1000
+
+
+def ignore_hangup() -> None:
+    """Be started as by nohup."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+
+@HANGUP
+def test_a_run_that_nohup_has_started_outlives_its_terminal(tmp_path: Path) -> None:
+    forks.ready()
+    folder, hung_up = tmp_path / "run", tmp_path / "hung_up"
+    before = partial(forks.hold, "on_train_batch_start", 1000, hung_up, ignore_hangup)
+    process = forks.start(
+        "train.py", "trainer.max_epochs=1100", f"hydra.run.dir={folder}", output=tmp_path / "run.out", before=before
+    )
+
+    def hang_up() -> None:
+        os.kill(process.pid or 0, signal.SIGHUP)
+        hung_up.touch()
+
+    assert forks.ended(process, partial(printed, "Epoch 1000", folder), hang_up) == 0
+    assert (folder / "metrics.json").exists()
 
 
 class SignalAt(torch.optim.SGD):

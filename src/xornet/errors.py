@@ -24,6 +24,8 @@ REMEDIES = {
     " Config search path:": "; use one of these",
     "mismatched input '=' expecting <EOF>": "a value that contains = needs quotes of its own: \"key='value'\"",
     r"You restored a checkpoint with current_epoch=(\d+)": r"ckpt_path is at epoch \1; use a larger trainer.max_epochs",
+    r"Config group override must be a string or a list\. Got NoneType": "null is no option of a group; use a file of it",
+    r"LexerNoViableAltException: (\S+)": r"\1 cannot be read; it needs quotes of its own: \"key='value'\"",
     "Failed to import DB access module|Can't load plugin: sqlalchemy": "hydra.sweeper.storage needs a package that is "
     "not installed; use sqlite:///<a file that can be written>",
     r"\([\w.]+\.\w*Error\) ([^\[(]*\w)": r"hydra.sweeper.storage: \1; use sqlite:///<a file that can be written>",
@@ -96,7 +98,7 @@ def root_cause(error: BaseException) -> BaseException:
 def explain(error: BaseException, overrides: Sequence[str], disk: str = DISK) -> str:
     """Return what is wrong, with the override that it is about and a remedy, where the message itself has none."""
     cause = root_cause(error)
-    message = " ".join(str(cause).split())
+    message = " ".join(str(cause).split()) or type(cause).__name__
     words = str(error).split()
     # Hydra and OmegaConf close a message with where they were: `full_key: trainer`.
     place = words[words.index("full_key:") + 1] if "full_key:" in words else ""

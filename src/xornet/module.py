@@ -100,7 +100,8 @@ class XORModule(LightningModule):
 
     def configure_optimizers(self) -> Optimizer:
         """The configured optimizer over all networks: any elementwise one steps N networks as it would step one."""
-        assert self.optimizer is not None
+        if self.optimizer is None:
+            raise ValueError("model.optimizer is None, which can evaluate but not train; use e.g. optimizer=sgd")
         return self.optimizer(self.ensemble.parameters())
 
     def forward(self, x: Tensor) -> Tensor:
