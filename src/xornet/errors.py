@@ -24,7 +24,7 @@ REMEDIES = {
     " Config search path:": "; use one of these",
     "mismatched input '=' expecting <EOF>": "a value that contains = needs quotes of its own: \"key='value'\"",
     r"You restored a checkpoint with current_epoch=(\d+)": r"ckpt_path is at epoch \1; use a larger trainer.max_epochs",
-    r"Config group override must be a string or a list\. Got NoneType": "null is no option of a group; use a file of it",
+    "Config group override must be a string or a list": "null is no option of a group; use a file of it",
     r"LexerNoViableAltException: (\S+)": r"\1 cannot be read; it needs quotes of its own: \"key='value'\"",
     "Failed to import DB access module|Can't load plugin: sqlalchemy": "hydra.sweeper.storage needs a package that is "
     "not installed; use sqlite:///<a file that can be written>",
