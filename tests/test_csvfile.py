@@ -49,6 +49,15 @@ def test_a_run_that_goes_on_in_its_directory_has_the_table_of_a_straight_one(com
     assert ratios == list(range(6, 50, 7))
 
 
+def test_a_run_with_its_checkpoints_elsewhere_keeps_its_table_too(command: Command, tmp_path: Path) -> None:
+    elsewhere = [*CSV, f"callbacks.checkpoint.dirpath={tmp_path}/kept", f"hydra.run.dir={tmp_path}/run"]
+    assert command(*elsewhere, "trainer.max_epochs=23").status == 0
+    assert command(*elsewhere, "trainer.max_epochs=50", f"ckpt_path={tmp_path}/kept/last.ckpt").status == 0
+    rows = list(csv.DictReader(table(tmp_path / "run").splitlines()))
+    for name, steps in (("train/loss", range(50)), ("update/gradient_norm/hidden", range(0, 50, 7))):
+        assert sorted(int(row["step"]) for row in rows if row[name]) == list(steps), name
+
+
 def test_a_run_that_begins_anew_begins_its_table_anew_and_a_refused_one_leaves_it(
     command: Command, tmp_path: Path
 ) -> None:

@@ -143,6 +143,19 @@ def test_a_closed_terminal_ends_a_run_as_sigterm_does(tmp_path: Path) -> None:
     assert run.stopped(folder) > 1000
 
 
+def ignore_interrupt() -> None:
+    """Be started as by a script's `&`."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def test_a_run_that_a_script_has_started_in_the_background_can_be_interrupted(tmp_path: Path) -> None:
+    folder, endless = tmp_path / "run", ["trainer.max_epochs=-1", "model.compile=false"]
+    when = partial(printed, "Epoch 1000")
+    run = Signalled(folder, *endless, when=when, numbers=(signal.SIGINT,), before=ignore_interrupt)
+    assert run.status == 130
+    assert run.stopped(folder) > 1000
+
+
 def ignore_hangup() -> None:
     """Be started as by nohup."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)

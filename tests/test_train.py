@@ -186,6 +186,16 @@ def test_a_finished_run_resumed_leaves_a_complete_directory(command: Command) ->
     assert ours["global_step"] == theirs["global_step"] == 300
 
 
+def test_a_run_resumed_at_its_end_elsewhere_leaves_no_checkpoint_of_another(command: Command, tmp_path: Path) -> None:
+    reused = f"hydra.run.dir={tmp_path}/reused"
+    assert command("trainer.max_epochs=20", "seed=1", reused).status == 0
+    first = command("trainer.max_epochs=30", "seed=2")
+    last = f"ckpt_path={first.folder}/checkpoints/last.ckpt"
+    assert command("trainer.max_epochs=30", "seed=2", last, reused).status == 0
+    kept = torch.load(tmp_path / "reused" / "checkpoints" / "last.ckpt", weights_only=True)
+    assert (kept["global_step"], kept["hyper_parameters"]["seed"]) == (30, 2)
+
+
 def test_a_run_resumed_in_its_own_directory_logs_each_epoch_once(command: Command, tmp_path: Path) -> None:
     here = f"hydra.run.dir={tmp_path}/here"
     command(here, "trainer.max_epochs=300")

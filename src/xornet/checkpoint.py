@@ -97,7 +97,8 @@ class LastCheckpoint(Checkpoint):
     def __init__(self, dirpath: str, every_n_epochs: int = 1000) -> None:
         remedy = "use e.g. callbacks.checkpoint.every_n_epochs=1000"
         self.every_n_epochs = checks.integer("callbacks.checkpoint.every_n_epochs", every_n_epochs, 1, 10**9, remedy)
-        self.path = Path(dirpath) / "last.ckpt"
+        self.dirpath, self.path = dirpath, Path(dirpath) / "last.ckpt"
+        self.is_saved = False
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Make the directory, which goes again if nothing is saved."""
@@ -107,13 +108,18 @@ class LastCheckpoint(Checkpoint):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save every n epochs."""
         if (trainer.current_epoch + 1) % self.every_n_epochs == 0:
-            trainer.save_checkpoint(self.path)
+            self.save(trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save the end."""
-        trainer.save_checkpoint(self.path)
+        self.save(trainer)
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save the end of a run that was resumed at its end, and so never trained."""
-        if not self.path.exists():
-            trainer.save_checkpoint(self.path)
+        if not self.is_saved:
+            self.save(trainer)
+
+    def save(self, trainer: Trainer) -> None:
+        """Save the state."""
+        trainer.save_checkpoint(self.path)
+        self.is_saved = True

@@ -19,10 +19,9 @@ from xornet import errors, rundir
 from xornet.isolation import process_left_as_found
 from xornet.jobs import error_files, flatten, read_metrics
 from xornet.results import discard, objective
+from xornet.tensorboard import is_own
 
 REMEDY = "use another hydra.sweep.dir"
-
-log = logging.getLogger(__name__)
 
 
 class RunDirectory(Callback):
@@ -67,7 +66,7 @@ class RunDirectory(Callback):
         """Take away the results of an earlier run, this one has not finished yet; write the configuration."""
         if self.is_begun:
             return
-        if not (trainer.ckpt_path and self.folder.resolve() in Path(str(trainer.ckpt_path)).resolve().parents):
+        if not is_own(trainer):
             discard(self.folder)
         (self.folder / "metrics.json").unlink(missing_ok=True)
         if HydraConfig.get().mode == RunMode.MULTIRUN:

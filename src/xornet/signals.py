@@ -1,6 +1,6 @@
 """SIGINT, SIGTERM and SIGHUP: exit with 130, 143 and 129, after cleaning up where there is anything to clean up.
 
-One that the process was started to ignore, as by nohup, stays ignored; Windows has no SIGHUP.
+A SIGHUP that the process was started to ignore, as by nohup, stays ignored; Windows has none.
 """
 
 import os
@@ -14,6 +14,11 @@ from typing import Any
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
+def taken() -> list[int]:
+    """The signals that end a command. A shell that starts one in the background has it ignore SIGINT: not here."""
+    return [number for number in SIGNALS if number in SIGNALS[:2] or signal.getsignal(number) is not signal.SIG_IGN]
+
+
 def exit_at_once() -> None:
     """Have signals end the process wherever it is: while it imports, or when a second one comes.
 
@@ -23,10 +28,9 @@ def exit_at_once() -> None:
 
 
 def handle(handler: Callable[[int, FrameType | None], Any]) -> None:
-    """Have a function called for every signal that is not ignored."""
-    for number in SIGNALS:
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, handler)
+    """Have a function called for every signal that ends a command."""
+    for number in taken():
+        signal.signal(number, handler)
 
 
 @contextmanager
@@ -41,6 +45,5 @@ def exit_status() -> Iterator[None]:
         handle(stop)
         yield
     finally:  # Python's own
-        for number in SIGNALS:
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+        for number in taken():
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)

@@ -153,9 +153,12 @@ def writers(trainer: Trainer) -> Iterator[SummaryWriter]:
 
 
 def is_own(trainer: Trainer) -> bool:
-    """Whether this run goes on from a checkpoint of its own directory."""
-    folder = Path(trainer.default_root_dir).resolve()
-    return bool(trainer.ckpt_path) and folder in Path(str(trainer.ckpt_path)).resolve().parents
+    """Whether this run goes on from a checkpoint of its own: below its directory, or where it keeps its checkpoints."""
+    if not trainer.ckpt_path:
+        return False
+    kept = [getattr(callback, "dirpath", None) for callback in trainer.checkpoint_callbacks]
+    folders = {Path(folder).resolve() for folder in (trainer.default_root_dir, *kept) if folder}
+    return not folders.isdisjoint(Path(str(trainer.ckpt_path)).resolve().parents)
 
 
 def is_continued(trainer: Trainer) -> bool:
