@@ -15,7 +15,7 @@ from omegaconf import DictConfig
 from xornet import conf, errors, rundir
 from xornet.callbacks.pictures import boundary_pictures, curve_figures, save, unit_pictures
 from xornet.plots import drawn
-from xornet.results import describe, write_results
+from xornet.results import describe, discard, write_results
 from xornet.runs import load
 
 conf.register()
@@ -27,6 +27,7 @@ def main(cfg: DictConfig) -> None:
     folder = HydraConfig.get().runtime.output_dir
     rundir.check_holder(Path(folder), "an evaluation")
     module, epochs = load(cfg.ckpt_path)
+    discard(folder)
     rundir.record(cfg)
     curves = {name: drawn(figure) for name, figure in curve_figures(module).items()}
     save(curves | boundary_pictures(module) | unit_pictures(module), folder)

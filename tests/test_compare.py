@@ -182,3 +182,14 @@ def test_labels_neither_overlap_nor_leave_the_picture(runs: int, label: str) -> 
         assert box.x1 <= width
         assert box.y1 <= height
     assert losses.get_window_extent().height > 200
+
+
+def test_a_run_that_begins_anew_and_fails_is_not_shown_as_the_one_before(command: Command, tmp_path: Path) -> None:
+    other = command("trainer.max_epochs=20").folder
+    here = ["trainer.max_epochs=20", "logger=csv", f"hydra.run.dir={tmp_path}/reused"]
+    assert command("trainer.max_epochs=20", "seed=1", here[-1]).status == 0
+    diverges = ["model.activation=relu", "model.init=1e30", "optimizer.lr=1e30"]
+    assert command(*here, *diverges).status == 1
+    compared = command(str(tmp_path / "reused"), str(other), script="compare.py")
+    assert f"{tmp_path}/reused is no run: it has no checkpoints/last.ckpt" in compared.last_line
+    assert not list((tmp_path / "reused").glob("events.out.tfevents.*"))

@@ -1,4 +1,5 @@
 import re
+from pathlib import Path
 
 import pytest
 from conftest import Command, Run
@@ -39,3 +40,13 @@ def test_eval_of_an_ensemble_finds_what_the_run_found(command: Command, model: l
 def test_a_missing_argument_is_named(command: Command) -> None:
     run = command(script="eval.py")
     assert run.last_line == "error: ckpt_path is missing; use ckpt_path=<value>"
+
+
+def test_an_evaluation_in_the_directory_of_another_leaves_nothing_of_that(command: Command, tmp_path: Path) -> None:
+    many = command("trainer.max_epochs=5", "networks=3").folder
+    bits = command("trainer.max_epochs=5", "data.bits=3").folder
+    for run in (many, bits):
+        evaluated = command(f"ckpt_path={run}/checkpoints/last.ckpt", f"hydra.run.dir={tmp_path}/e", script="eval.py")
+        assert evaluated.status == 0
+    files = {path.name for path in (tmp_path / "e").iterdir()}
+    assert files == {".hydra", "metrics.json", "networks.csv", "loss_curve.png"}  # three inputs make no plane

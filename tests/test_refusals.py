@@ -139,3 +139,13 @@ def test_a_sweep_deletes_its_own_event_files_alone(command: Command, tmp_path: P
     assert command(*sweep).status == 0
     assert theirs.read_bytes() == b"of somebody else"
     assert len(list(tmp_path.glob("events.out.tfevents.*.sweep"))) == 1
+
+
+def test_a_refused_command_leaves_no_event_file_elsewhere(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "note").write_text("keep")
+    before = contents(tmp_path)
+    for folder in ("theirs", "new"):
+        run = command("trainer.detect_anomaly=true", f"logger.save_dir={tmp_path}/{folder}", *SHORT)
+        assert "trainer.detect_anomaly=true" in run.last_line
+    assert {name: kind for name, kind in contents(tmp_path).items() if not name.startswith("logs")} == before

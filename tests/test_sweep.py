@@ -454,3 +454,12 @@ def test_without_hydras_own_output_subdir_a_sweep_is_the_same(command: Command, 
             ("1", "finished"),
             ("2", "finished"),
         ]
+
+
+def test_a_shuffled_sweep_can_be_extended(command: Command, tmp_path: Path) -> None:
+    here = ("trainer.max_epochs=3", *NO_FIGURES, f"hydra.sweep.dir={tmp_path}/sweep")
+    assert command("-m", "seed=shuffle(1,2,3)", *here).status == 0
+    assert command("-m", "seed=shuffle(1,2,3,4,5,6,7)", *here).status == 0
+    table = rows(tmp_path / "sweep")
+    assert sorted(row["seed"] for row in table) == list("1234567")
+    assert len({row["job"] for row in table}) == 7

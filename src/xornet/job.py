@@ -4,6 +4,7 @@ import logging
 import math
 import os
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from copy import deepcopy
@@ -13,13 +14,14 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import TensorBoardLogger
 from omegaconf import DictConfig, OmegaConf
 
 from xornet import errors, rundir
 from xornet.isolation import process_left_as_found
 from xornet.jobs import error_files, flatten, read_metrics
 from xornet.results import discard, objective
-from xornet.tensorboard import is_own
+from xornet.tensorboard import EVENTS, is_own
 
 REMEDY = "use another hydra.sweep.dir"
 
@@ -41,7 +43,8 @@ class RunDirectory(Callback):
         self.is_begun = False
         output_dir = HydraConfig.get().runtime.output_dir
         self.folder = Path(OmegaConf.select(cfg, "trainer.default_root_dir") or output_dir)
-        self.logged = event_files(self.folder)  # by earlier parts
+        self.start = time.time()
+        self.logged: list[Path] = []  # the directories of event files
 
     def check(self) -> None:
         """Refuse a directory that holds something else.
@@ -53,6 +56,10 @@ class RunDirectory(Callback):
         rundir.check_holder(Path(HydraConfig.get().runtime.output_dir), "a run")
         if "networks" not in (read_metrics(self.folder) or {"networks": None}):
             raise ValueError(f"{self.folder}/metrics.json was not written by this project; use another directory")
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Note where event files are written."""
+        self.logged = [Path(logger.log_dir) for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin, with everything checked and restored."""
@@ -67,7 +74,7 @@ class RunDirectory(Callback):
         if self.is_begun:
             return
         if not is_own(trainer):
-            discard(self.folder)
+            discard(self.folder, before=self.start)
         (self.folder / "metrics.json").unlink(missing_ok=True)
         if HydraConfig.get().mode == RunMode.MULTIRUN:
             for path in error_files(Path(HydraConfig.get().runtime.output_dir)):
@@ -79,16 +86,11 @@ class RunDirectory(Callback):
         self.is_begun = True
 
     def undo(self) -> None:
-        """Remove what loggers have written of a run that was refused after all."""
+        """Remove the event files of a run that was refused after all."""
         if not self.is_begun:
-            for path in event_files(self.folder) - self.logged:
-                if f".{os.getpid()}." in path.name:  # ours, not that of another run beside this one
-                    path.unlink(missing_ok=True)
-
-
-def event_files(folder: Path) -> set[Path]:
-    """The event files in a directory."""
-    return set(folder.glob("events.out.tfevents.*"))
+            for path in (path for folder in self.logged for path in folder.glob(f"{EVENTS}*.{os.getpid()}.*")):
+                if path.stat().st_mtime >= self.start:  # ours, not that of an earlier job of this process
+                    path.unlink()
 
 
 def run(train: Callable[[DictConfig, RunDirectory], float], cfg: DictConfig) -> float | None:

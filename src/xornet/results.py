@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,11 @@ from xornet import rundir
 from xornet.module import XORModule
 
 # What a run may leave that the next one in its directory need not replace: that one may be of one network, log
-# elsewhere, draw nothing, or end early. Checkpoints and event files have rules of their own.
+# elsewhere, draw nothing, or end early.
 LEFT = (
     *("metrics.json", "networks.csv", "xornet.pt", "error.txt", "hparams.yaml", "csv/hparams.yaml", "csv/metrics.csv"),
     *("loss_curve.png", "decision_boundary.png", "decision_boundary.gif", "hidden_units.png", "loss_surface.png"),
-    *("solved.png", "examples.png"),
+    *("solved.png", "examples.png", "checkpoints/last.ckpt", "checkpoints/interrupted.ckpt"),
 )
 Z = 1.959964  # 95% of a normal distribution lie within ±Z standard deviations
 
@@ -136,14 +137,21 @@ def write_results(module: XORModule, epochs: int, folder: str | Path, **more: An
     return results
 
 
-def discard(folder: str | Path) -> None:
-    """Delete what an earlier run has left in `folder`, if the files of one show that it is a run's directory."""
+def discard(folder: str | Path, before: float = math.inf) -> None:
+    """Delete what an earlier run has left in `folder`, if the files of one show that it is a run's directory.
+
+    Args:
+        folder: the directory.
+        before: event files that were written to since (in seconds of time.time()) are those of the present run.
+
+    """
     config, metrics = Path(folder, ".hydra", "config.yaml"), Path(folder, "metrics.json")
     is_configured = config.is_file() and "_target_: xornet." in config.read_text("utf-8", errors="replace")
     is_finished = metrics.is_file() and '"solved_epoch": ' in metrics.read_text("utf-8", errors="replace")
     if is_configured or is_finished:
-        for name in LEFT:
-            Path(folder, name).unlink(missing_ok=True)
+        events = Path(folder).glob("events.out.tfevents.*")
+        for path in [Path(folder, name) for name in LEFT] + [path for path in events if path.stat().st_mtime < before]:
+            path.unlink(missing_ok=True)
 
 
 def write_networks(module: XORModule, path: Path) -> None:

@@ -111,6 +111,8 @@ class Sweep(Directory):
         taken = 1 + max((job.number for job in earlier), default=-1)
         known = earlier_jobs(str(folder), taken, tuple(constant))
         fresh = [number for number, job in enumerate(jobs) if identity(job, constant) not in known]
+        if any(getattr(override.value(), "shuffle", False) for override in parsed.values()):
+            known = {}  # Hydra will draw another order
         raw: Any = OmegaConf.to_container(config.hydra.sweep, resolve=False)
         subdir = raw["subdir"].replace(",0,null}", f",{taken},{fresh if is_plain and known else 'null'}}}")
         with open_dict(config):

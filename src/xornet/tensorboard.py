@@ -39,6 +39,7 @@ class EventLogger(TensorBoardLogger):
             raise ValueError(f"{cause}; drop it: callbacks.card logs real ones")
         super().__init__(*args, **{"default_hp_metric": False, **kwargs})
         self.earlier = set(Path(self.log_dir).glob(f"{EVENTS}*"))
+        rundir.expect(Path(self.log_dir).absolute())
 
     def put_last(self) -> None:
         """Have TensorBoard read our event file after those that were there before, once the run is accepted."""
