@@ -47,6 +47,8 @@ REFUSED = {
     "-m seed=1,2 hydra.sweep.dir={run}": "holds a run",
     "eval ckpt_path=/nowhere": "holds a run",
     "eval ckpt_path={ckpt}": "holds a run",
+    "eval -m ckpt_path={ckpt},{ckpt} hydra.sweep.dir={run}": "holds a run",
+    "check_gradients -m seed=1,2 hydra.sweep.dir={run}": "holds a run",
 }
 
 
@@ -55,11 +57,10 @@ def test_a_refused_command_leaves_a_finished_run_as_it_was(command: Command, run
     if not run.exists():
         assert command(f"hydra.run.dir={run}", *SHORT).status == 0
     words = line.format(run=run, ckpt=run / "checkpoints" / "last.ckpt").split()
-    script = "eval.py" if words[0] == "eval" else "train.py"
+    script = words.pop(0) if words[0] in ("eval", "check_gradients") else "train"
     before = contents(run)
-    settings = SHORT if script == "train.py" else ()
-    given = [word for word in words if word != "eval"]
-    refused = command(*given[:1], f"hydra.run.dir={run}", *settings, *given[1:], script=script)
+    settings = SHORT if script == "train" else ()
+    refused = command(*words[:1], f"hydra.run.dir={run}", *settings, *words[1:], script=f"{script}.py")
     assert refused.status == 1
     assert refused.last_line.startswith("error: ")
     assert cause in refused.last_line
@@ -106,9 +107,12 @@ def test_a_sweep_is_refused_as_a_whole_and_stays_as_it_was(command: Command, tmp
         ("-m", "optimizer.lr=interval(0,1)"): "use a list of values, or hydra/sweeper=optuna",
         ("-m", "optimizer.lr=0.1,1.0", "hydra.callbacks.sweep=null"): "hydra.callbacks.sweep",
         (f"hydra.run.dir={sweep}",): f"{sweep} holds a sweep; use another directory",
+        ("eval", "-m", "ckpt_path=a,b"): f"{sweep} holds a sweep; use another directory",
     }
     for overrides, cause in refused.items():
-        run = command(*overrides, f"hydra.sweep.dir={sweep}", *SHORT)
+        is_eval = overrides[0] == "eval"
+        given, script = (overrides[1:], "eval.py") if is_eval else ((*overrides, *SHORT), "train.py")
+        run = command(*given, f"hydra.sweep.dir={sweep}", script=script)
         assert run.status == 1
         assert cause in run.last_line
         assert contents(sweep) == before

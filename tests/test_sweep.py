@@ -20,7 +20,7 @@ from omegaconf import OmegaConf
 from test_signals import Signalled, printed
 
 from xornet.jobs import Job
-from xornet.naming import LONGEST_NAME, named
+from xornet.naming import LONGEST_NAME, identity, named
 from xornet.summary import best
 from xornet.sweep import read_once
 
@@ -171,6 +171,30 @@ def test_of_ensembles_that_all_solve_the_table_the_one_that_does_so_sooner_is_th
     assert best(jobs, ["lr"]) == (
         "Solved most often, then soonest: 100.0% (90.0% to 100.0%), at epoch 200 in the median, with lr=1"
     )
+
+
+def test_a_single_network_and_many_are_compared_by_the_share_solved(tmp_path: Path) -> None:
+    one = {"loss": 0.25, "solved": False, "solved_epoch": None}
+    many = {"loss": 0.3, "solved": 0.4, "solved_interval": (0.2, 0.7), "solved_epoch": 90.0}
+    jobs = [
+        Job(tmp_path / f"{i}_networks", {"networks": n}, m, None) for i, (n, m) in enumerate((("1", one), ("9", many)))
+    ]
+    assert best(jobs, ["networks"]) == (
+        "Solved most often, then soonest: 40.0% (20.0% to 70.0%), at epoch 90 in the median, with networks=9"
+    )
+    solved = Job(tmp_path / "2_networks", {"networks": "1"}, {"loss": 0.2, "solved": True, "solved_epoch": 70}, None)
+    assert best([*jobs, solved], ["networks"]) == (
+        "Solved most often, then soonest: yes, at epoch 70 in the median, with networks=1"
+    )
+
+
+def test_values_are_the_same_job_where_they_are_the_same_value() -> None:
+    same = [("0.1", "1e-1"), ("1", "1.0"), ("[4,4]", "[4, 4]"), ("nan", "NaN")]
+    other = [("9007199254740992", "9007199254740993"), ("'a b'", "'ab'"), ("['a b']", "['ab']"), ("a", "A")]
+    for ours, theirs in same:
+        assert identity([f"x={ours}"], []) == identity([f"x={theirs}"], []), ours
+    for ours, theirs in other:
+        assert identity([f"x={ours}"], []) != identity([f"x={theirs}"], []), ours
 
 
 def test_hparams_of_a_sweep_carry_the_keys_of_the_configuration(command: Command) -> None:

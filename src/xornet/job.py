@@ -157,7 +157,8 @@ def check_same_job(folder: Path, cfg: DictConfig) -> None:
         before, now = flatten(OmegaConf.load(folder / rundir.CONFIG)), flatten(cfg)
         for key in sorted(before.keys() | now.keys()):
             was, new = before.get(key), now.get(key)
-            if repr(was) != repr(new):  # nan is not equal to itself
+            are_numbers = type(was) in (int, float) and type(new) in (int, float)
+            if not (repr(was) == repr(new) or (are_numbers and was == new)):  # nan is not equal to itself
                 raise ValueError(f"{folder} was run with {key}={was}, but this sweep has {key}={new}; {REMEDY}")
 
 

@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Collection, Iterable
+from contextlib import suppress
+from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -51,11 +53,10 @@ def identity(task: Iterable[str], constant: Collection[str]) -> frozenset[str]:
 
 
 def plain(value: str) -> str:
-    """The text of a value in one of its spellings."""
-    try:
-        return repr(float(value))
-    except ValueError:
-        return value.replace(" ", "")
+    """The text of a value in one of its spellings: 0.1 and 1e-1 are the same number, [4,4] and [4, 4] the same list."""
+    with suppress(InvalidOperation):
+        return str(Decimal(value).normalize())
+    return value.replace(" ", "") if re.fullmatch(r"\[[^'\"]*\]", value) else value
 
 
 def named(number: int, label: str) -> str:

@@ -62,15 +62,17 @@ def check_holder(folder: Path, may_hold: str) -> None:
 
     Args:
         folder: a directory, which need not exist.
-        may_hold: what it may hold: "a run", "an evaluation" or "a sweep".
+        may_hold: what it may hold: "a run", "an evaluation", "a sweep" or "a sweep of evaluations".
 
     Raises:
         ValueError: naming the directory and what it holds.
 
     """
-    config, table = folder / CONFIG, folder / "sweep.csv"
+    config, sweep, table = folder / CONFIG, folder / "multirun.yaml", folder / "sweep.csv"
     holds = None
-    if (folder / "multirun.yaml").exists() or (table.exists() and table.read_bytes().startswith(b"job,")):
+    if sweep.exists():
+        holds = "a sweep" if "trainer" in OmegaConf.load(sweep) else "a sweep of evaluations"
+    elif table.exists() and table.read_bytes().startswith(b"job,"):  # of a search, for which Hydra writes no such file
         holds = "a sweep"
     elif config.exists():
         holds = "a run" if "trainer" in OmegaConf.load(config) else "an evaluation"

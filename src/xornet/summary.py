@@ -2,6 +2,7 @@
 
 import csv
 import logging
+import math
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -15,7 +16,6 @@ from xornet.jobs import Job, read_jobs
 from xornet.overrides import override
 from xornet.plots import drawn, png
 from xornet.plots.sweep import Axis, Ends, sweep_picture
-from xornet.results import objective
 from xornet.tensorboard import add_png
 
 RESULTS = ("loss", "solved", "solved_low", "solved_high", "solved_epoch", "epochs", "seconds", "status", "directory")
@@ -132,18 +132,25 @@ def align(rows: list[list[str]]) -> list[str]:
 
 
 def best(jobs: list[Job], keys: Sequence[str]) -> str | None:
-    """The answer of the sweep in words: the job with the lowest loss, or with the largest share solved."""
+    """The answer of the sweep in words: the job with the lowest loss, or with the largest share solved.
+
+    Where one job has many networks, the share is what all are compared by.
+    """
     finished = [job for job in jobs if job.metrics]
     if not finished:
         return None
-    job = min(finished, key=lambda job: (objective(job.metrics or {}), job.result("solved_epoch") or 0))
-    with_what = job_label(job, keys) or job.folder.name
-    if "solved_interval" not in (job.metrics or {}):
-        return f"Lowest loss: {loss_words(job)} with {with_what}"
-    when = (
-        f", at epoch {job.result('solved_epoch'):,.0f} in the median" if job.result("solved_epoch") is not None else ""
-    )
-    return f"Solved most often, then soonest: {solved_words(job)}{when}, with {with_what}"
+    if all("solved_interval" not in (job.metrics or {}) for job in finished):
+        job = min(finished, key=lambda job: float(job.result("loss")))
+        return f"Lowest loss: {loss_words(job)} with {job_label(job, keys) or job.folder.name}"
+
+    def rank(job: Job) -> tuple[float, float, float]:
+        solved_epoch = job.result("solved_epoch")
+        return -job.share_solved[0], math.inf if solved_epoch is None else solved_epoch, job.result("loss")
+
+    job = min(finished, key=rank)
+    when = job.result("solved_epoch")
+    at = "" if when is None else f", at epoch {when:,.0f} in the median"
+    return f"Solved most often, then soonest: {solved_words(job)}{at}, with {job_label(job, keys) or job.folder.name}"
 
 
 def job_label(job: Job, keys: Sequence[str]) -> str:

@@ -68,12 +68,17 @@ def ends_the_command(method: Callable[..., None]) -> Callable[..., None]:
 
 
 class Directory(Callback):
-    """Hydra's callback for a single command: its directory goes again if the command is refused."""
+    """Hydra's callback: a directory that holds something else is refused, and a new one goes again with its command."""
 
     @ends_the_command
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Note whether the directory is new."""
         rundir.expect(Path(config.hydra.run.dir).absolute())
+
+    @ends_the_command
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Check the directory, into which Hydra writes before the first job begins."""
+        rundir.check_holder(Path(config.hydra.sweep.dir), "a sweep of evaluations")
 
 
 class Sweep(Directory):

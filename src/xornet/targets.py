@@ -48,7 +48,6 @@ LOGGING = ("logging.StreamHandler", "logging.FileHandler", "logging.NullHandler"
 STREAMS = ("ext://sys.stdout", "ext://sys.stderr")
 ENVIRONMENT = ("CUDA_VISIBLE_DEVICES", "MKL_NUM_THREADS", "OMP_NUM_THREADS")  # others name programs and libraries
 DATABASES = r"(sqlite|postgresql|mysql)(\+\w+)?://"  # where Optuna may keep a search; from Redis it would read pickles
-NUMBER = "${hydra.job.num}"  # Hydra's own name of a job
 RESERVED = ("_args_", "_partial_", "_recursive_", "_convert_")
 REMEDY = "use one, or add its package to PACKAGES in src/xornet/targets.py"
 
@@ -96,10 +95,6 @@ def check_hydra(cfg: DictConfig, hydras: dict[str, Any]) -> None:
     are_names = isinstance(verbose, ListConfig) and all(isinstance(name, str) for name in verbose)
     if not (isinstance(verbose, bool | str) or are_names):  # Hydra asserts it
         raise ValueError(f"hydra.verbose={verbose} is no switch; use true, false or the names of loggers")
-    subdir = str(hydras.get("sweep", {}).get("subdir", NUMBER))
-    is_summed_up = "sweep" in (hydras.get("callbacks") or {})
-    if is_summed_up and not (subdir == NUMBER or subdir.startswith("${job_name:")):
-        raise ValueError(f"hydra.sweep.subdir={subdir} hides jobs from the summary; use {NUMBER}, or drop it")
     check_search(hydras.get("sweeper") or {})
     if "trainer" in cfg:
         check_records(cfg, hydras)
@@ -119,6 +114,8 @@ def check_records(cfg: DictConfig, hydras: dict[str, Any]) -> None:
     if (hydras.get("callbacks") or {}).get("sweep"):
         if (output_subdir := hydras.get("output_subdir")) is not None:
             raise ValueError(f"hydra.output_subdir={output_subdir} is not allowed: a run writes .hydra itself; drop it")
+        if not (subdir := str(hydras["sweep"]["subdir"])).startswith("${job_name:"):
+            raise ValueError(f"hydra.sweep.subdir={subdir} is not allowed: jobs are named after what is swept; drop it")
     elif OmegaConf.select(cfg, "hydra.mode") == RunMode.MULTIRUN:
         raise ValueError("hydra.callbacks.sweep is missing, which checks a sweep and sums it up; use conf/train.yaml's")
     elif (folder := Path(str(OmegaConf.select(cfg, "hydra.run.dir")))).joinpath(CONFIG).exists():
