@@ -10,7 +10,6 @@ from pathlib import Path
 
 from xornet import errors, rundir
 from xornet.callbacks.pictures import grid, save
-from xornet.data import truth_table
 from xornet.plots import drawn
 from xornet.plots.comparison import comparison
 from xornet.runs import apart, labels, names, read_run
@@ -28,8 +27,8 @@ def main() -> None:
     ]
     boundaries = [grid(module, 0) if module.hparams["bits"] == 2 else None for module in modules]
     many = any(len(module.ensemble) > 1 for module in modules)
-    x, y = (tensor.numpy() for tensor in truth_table(bits=2))
-    picture = drawn(comparison([run.curve for run in runs], boundaries, labels(runs), x, y, many))
+    tables = [(module.x.numpy(), module.y.numpy()) for module in modules]
+    picture = drawn(comparison([run.curve for run in runs], boundaries, labels(runs), tables, many))
     folder = rundir.claim("logs/compare/runs")
     save({"comparison.png": picture}, folder)
     print("\n".join(align([heading, *rows])))

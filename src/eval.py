@@ -24,11 +24,11 @@ conf.register()
 @hydra.main(version_base="1.3", config_path="../conf", config_name="eval")
 def main(cfg: DictConfig) -> None:
     """Print the truth table with predictions, and how well it is known; draw the pictures and write the results."""
-    folder = HydraConfig.get().runtime.output_dir
-    rundir.check_holder(Path(folder), "an evaluation")
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    rundir.check_holder(folder, "an evaluation")
     module, epochs = load(cfg.ckpt_path)
     discard(folder)
-    rundir.record(cfg)
+    rundir.record(cfg, folder)
     curves = {name: drawn(figure) for name, figure in curve_figures(module).items()}
     save(curves | boundary_pictures(module) | unit_pictures(module), folder)
     results = write_results(module, epochs, folder)

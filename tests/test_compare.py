@@ -167,7 +167,7 @@ def test_an_error_is_one_line_and_nothing_is_written(command: Command, tmp_path:
 def test_labels_neither_overlap_nor_leave_the_picture(runs: int, label: str) -> None:
     z = boundary_grid(lambda points: (points[:, :1] + 0.5) / 2)
     curves = [(np.arange(0, 20000, 20.0), np.geomspace(0.25, 0.01, 1000))] * runs
-    figure = comparison.comparison(curves, [z] * runs, [label] * runs, X.numpy(), Y.numpy())
+    figure = comparison.comparison(curves, [z] * runs, [label] * runs, [(X.numpy(), Y.numpy())] * runs)
     width, height = plots.drawn(figure).size
     losses, *panels, _ = figure.axes
     legend = losses.get_legend()

@@ -40,6 +40,11 @@ REFUSED = {
     "trainer.devices=2": "trainer.devices=2",
     "callbacks.checkpoint.dirpath=/dev/null/x": "/dev/null/x",
     "+callbacks.x._target_=os.system": "os.system",
+    "optimizer=adam optimizer.capturable=true": "capturable",
+    "callbacks=early_stopping callbacks.early_stopping.stopping_threshold=abc": "early_stopping.stopping_threshold",
+    "callbacks=early_stopping +callbacks.early_stopping.min_delta=abc": "callbacks.early_stopping.min_delta",
+    "callbacks=early_stopping callbacks.early_stopping.patience=abc": "callbacks.early_stopping.patience",
+    "callbacks=early_stopping callbacks.early_stopping.monitor=train/acc": "callbacks.early_stopping.monitor",
     # refused by Lightning, once it trains
     "trainer.logger=false +callbacks.lr._target_=lightning.pytorch.callbacks.LearningRateMonitor": "no logger",
     # for another directory

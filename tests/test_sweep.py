@@ -174,8 +174,8 @@ def test_of_ensembles_that_all_solve_the_table_the_one_that_does_so_sooner_is_th
 
 
 def test_a_single_network_and_many_are_compared_by_the_share_solved(tmp_path: Path) -> None:
-    one = {"loss": 0.25, "solved": False, "solved_epoch": None}
-    many = {"loss": 0.3, "solved": 0.4, "solved_interval": (0.2, 0.7), "solved_epoch": 90.0}
+    one: dict[str, Any] = {"loss": 0.25, "solved": False, "solved_epoch": None}
+    many: dict[str, Any] = {"loss": 0.3, "solved": 0.4, "solved_interval": (0.2, 0.7), "solved_epoch": 90.0}
     jobs = [
         Job(tmp_path / f"{i}_networks", {"networks": n}, m, None) for i, (n, m) in enumerate((("1", one), ("9", many)))
     ]
@@ -186,6 +186,14 @@ def test_a_single_network_and_many_are_compared_by_the_share_solved(tmp_path: Pa
     assert best([*jobs, solved], ["networks"]) == (
         "Solved most often, then soonest: yes, at epoch 70 in the median, with networks=1"
     )
+
+
+def test_where_no_network_solves_the_table_the_lowest_loss_is_the_answer(tmp_path: Path) -> None:
+    never = {"solved": 0.0, "solved_interval": (0.0, 0.6), "solved_epoch": None}
+    jobs = [
+        Job(tmp_path / f"{i}_lr", {"lr": str(i)}, {"loss": loss, **never}, None) for i, loss in enumerate((0.5, 0.25))
+    ]
+    assert best(jobs, ["lr"]) == "No network solves the table. Lowest loss: 0.2500 with lr=1"
 
 
 def test_values_are_the_same_job_where_they_are_the_same_value() -> None:

@@ -12,8 +12,10 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
+from torch import Tensor
 
 from xornet import checks, contents, rundir
+from xornet.data import truth_table
 
 
 def find(ckpt_path: str | None) -> str | None:
@@ -70,6 +72,12 @@ class CheckpointFile(TorchCheckpointIO):
         except ValueError as error:
             raise ValueError(str(error).replace("ckpt_path", f"ckpt_path={path}", 1)) from error
         return checkpoint
+
+
+def table_of(checkpoint: dict[str, Any]) -> tuple[Tensor, Tensor]:
+    """The table that the networks of a checkpoint were trained on: x (P, I) and y (P, O)."""
+    x, y = checkpoint.get("table") or truth_table(checkpoint["hyper_parameters"]["bits"])
+    return x, y
 
 
 def check_zip(path: str) -> None:

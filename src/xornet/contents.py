@@ -53,7 +53,7 @@ def check(checkpoint: Any) -> None:
     dtype = getattr(weights[0], "dtype", None)
     need(dtype in (torch.float32, torch.float64), "state_dict: weights")
     need(all(is_tensor(w, s, dtype) for w, s in zip(weights, shapes, strict=True)), "state_dict: weights")
-    check_history(checkpoint["history"], 2**bits, networks)
+    check_history(checkpoint["history"], check_table(checkpoint.get("table"), bits, dtype), networks)
     times = checkpoint.get("times", dict.fromkeys(TIMES, 0.0))
     need(isinstance(times, dict) and times.keys() == set(TIMES), "times")
     need(all(type(time) is float and 0 <= time < LARGEST for time in times.values()), "times")
@@ -68,6 +68,16 @@ def check(checkpoint: Any) -> None:
     need(isinstance(path, dict) and all(map(is_count, path)) and len(path) <= CURVE_POINTS, "loss_surface")
     size = sum(rows * units for rows, units, _ in shapes)
     need(all(is_tensor(place, (size,), dtype) for place in path.values()), "loss_surface")
+
+
+def check_table(table: Any, bits: int, dtype: Any) -> int:
+    """Check the table of a data module of one's own; return how many points the table of the run has."""
+    if table is None:
+        return 2**bits
+    need(is_list(table) and len(table) == 2 and isinstance(table[0], Tensor) and table[0].dim() == 2, "table")
+    points = len(table[0])
+    need(all(is_tensor(part, (points, size), dtype) for part, size in zip(table, (bits, 1), strict=True)), "table")
+    return points
 
 
 def check_history(history: Any, points: int, networks: int) -> None:

@@ -1,5 +1,7 @@
 """The truth table of n-bit parity (XOR for two bits) and the LightningDataModule that serves it."""
 
+from collections.abc import Sequence
+
 import torch
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
@@ -24,6 +26,11 @@ def truth_table(bits: int = 2) -> tuple[Tensor, Tensor]:
     rows = torch.arange(2**bits)[:, None]
     x = (rows >> torch.arange(bits - 1, -1, -1)) & 1
     return x.float(), (x.sum(1, keepdim=True) % 2).float()
+
+
+def same_table(ours: Sequence[Tensor], theirs: Sequence[Tensor]) -> bool:
+    """Whether two tables, x and y, hold the same numbers, in whichever precision and on whichever device."""
+    return all(torch.equal(a.cpu().double(), b.cpu().double()) for a, b in zip(ours, theirs, strict=True))
 
 
 class XORData(LightningDataModule):

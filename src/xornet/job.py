@@ -53,7 +53,8 @@ class RunDirectory(Callback):
             ValueError: naming the directory and what it holds.
 
         """
-        rundir.check_holder(Path(HydraConfig.get().runtime.output_dir), "a run")
+        for folder in {self.folder, Path(HydraConfig.get().runtime.output_dir)}:
+            rundir.check_holder(folder, "a run")
         if "networks" not in (read_metrics(self.folder) or {"networks": None}):
             raise ValueError(f"{self.folder}/metrics.json was not written by this project; use another directory")
 
@@ -79,7 +80,7 @@ class RunDirectory(Callback):
         if HydraConfig.get().mode == RunMode.MULTIRUN:
             for path in error_files(Path(HydraConfig.get().runtime.output_dir)):
                 path.unlink(missing_ok=True)
-        rundir.record(self.cfg)
+        rundir.record(self.cfg, self.folder)
         for handler in logging.getLogger().handlers:
             if isinstance(handler, logging.FileHandler):  # train.log, which can be written now or never
                 Path(handler.baseFilename).open("a", encoding="utf-8").close()
@@ -141,7 +142,7 @@ def write_error(folder: Path, directory: RunDirectory, cause: str) -> None:
     inside, beside = error_files(folder)
     with suppress(OSError):  # where the directory is what failed
         if not directory.is_begun and not is_begun(folder):
-            rundir.record(directory.cfg)
+            rundir.record(directory.cfg, folder)
         path = inside if directory.is_begun or not is_begun(folder) else beside
         rundir.write(path, lambda partial: partial.write_text(cause + "\n", encoding="utf-8"))
 

@@ -12,8 +12,10 @@ from torch.optim import Optimizer
 
 from xornet import checks
 from xornet.backprop import backpropagate
+from xornet.checkpoint import table_of
 from xornet.compiled import check_compile, is_compiled
 from xornet.contents import TIMES
+from xornet.data import same_table, truth_table
 from xornet.epochs import PRECISIONS, block_length, check_trainer, count_epochs, run_length
 from xornet.history import History
 from xornet.network import Ensemble, layer_names
@@ -180,6 +182,8 @@ class XORModule(LightningModule):
         """Add what the run remembers, what it has taken, and what it was configured as."""
         checkpoint["history"] = self.history.state_dict()
         checkpoint["times"] = self.times()
+        if not same_table((self.x, self.y), truth_table(self.hparams["bits"])):
+            checkpoint["table"] = [self.x.cpu(), self.y.cpu()]  # of a data module of your own
         assert self.optimizer is not None
         checkpoint["optimizer"] = describe_optimizer(self.optimizer)
 
@@ -197,6 +201,8 @@ class XORModule(LightningModule):
             ours = with_optimizer(ours, describe_optimizer(self.optimizer))
         check_same_run(checkpoint, ours)
         if self.optimizer is not None:
+            if not same_table((self.x, self.y), table_of(checkpoint)):
+                raise ValueError("ckpt_path holds a run on other data; resume with the data that it was started with")
             check_same_precision(checkpoint, self.trainer)
             check_resumable(checkpoint, self.trainer, fresh_state(self.optimizer, len(self.layers)))
         self.history.load_state_dict(checkpoint["history"])

@@ -39,7 +39,7 @@ def check_optimizer(optimizer: "partial[Any]") -> "partial[Any]":
     if "nan" in given or "inf" in given:
         raise ValueError(f"{given}: arguments must be finite; use e.g. optimizer.lr=0.1")
     try:
-        optimizer([torch.zeros(1, requires_grad=True)])
+        fresh_state(optimizer, layers=1)  # some are checked in the first step
     except Exception as error:  # each class checks its arguments in its own way
         raise ValueError(f"{given}: {error}; use what torch.optim.{kind.__name__} takes") from error
     return optimizer

@@ -84,12 +84,12 @@ def check_holder(folder: Path, may_hold: str) -> None:
         raise ValueError(f"{folder} holds {holds}; use another directory")
 
 
-def record(cfg: DictConfig) -> None:
-    """Write what this run was configured with into `.hydra` of Hydra's output directory, the files that Hydra has.
+def record(cfg: DictConfig, directory: Path) -> None:
+    """Write what this run was configured with into `.hydra` of its directory, the files that Hydra has.
 
     Hydra would write them before anything could be refused; hence its `hydra.output_subdir` is null.
     """
-    folder = Path(HydraConfig.get().runtime.output_dir, CONFIG.parent)
+    folder = directory / CONFIG.parent
     folder.mkdir(exist_ok=True)
     parts = (
         ("overrides.yaml", HydraConfig.get().overrides.task),

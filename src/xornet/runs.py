@@ -9,8 +9,7 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from xornet.checkpoint import CheckpointFile
-from xornet.data import truth_table
+from xornet.checkpoint import CheckpointFile, table_of
 from xornet.jobs import Job, differing, flatten
 from xornet.module import XORModule
 from xornet.results import evaluate, per_network
@@ -30,7 +29,7 @@ def load(ckpt_path: str) -> tuple[XORModule, int]:
     except (TypeError, ValueError) as error:
         raise ValueError(f"ckpt_path={ckpt_path} cannot be used: {error}; use another checkpoint") from error
     module.load_state_dict(checkpoint["state_dict"])
-    module.set_table(*(tensor.to(dtype) for tensor in truth_table(module.hparams["bits"])))
+    module.set_table(*(tensor.to(dtype) for tensor in table_of(checkpoint)))
     if not per_network(module)[1].isfinite().any():
         raise ValueError(f"ckpt_path={ckpt_path} holds no network with a finite loss; use another checkpoint")
     module.note(checkpoint["global_step"])

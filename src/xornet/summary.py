@@ -144,10 +144,13 @@ def best(jobs: list[Job], keys: Sequence[str]) -> str | None:
         return f"Lowest loss: {loss_words(job)} with {job_label(job, keys) or job.folder.name}"
 
     def rank(job: Job) -> tuple[float, float, float]:
-        solved_epoch = job.result("solved_epoch")
-        return -job.share_solved[0], math.inf if solved_epoch is None else solved_epoch, job.result("loss")
+        share, solved_epoch = job.share_solved[0], job.result("solved_epoch")
+        return -share, math.inf if solved_epoch is None or not share else solved_epoch, job.result("loss")
 
     job = min(finished, key=rank)
+    if job.share_solved[0] == 0:
+        with_what = job_label(job, keys) or job.folder.name
+        return f"No network solves the table. Lowest loss: {loss_words(job)} with {with_what}"
     when = job.result("solved_epoch")
     at = "" if when is None else f", at epoch {when:,.0f} in the median"
     return f"Solved most often, then soonest: {solved_words(job)}{at}, with {job_label(job, keys) or job.folder.name}"

@@ -30,6 +30,12 @@ class EarlyStopping(LightningEarlyStopping):
 
     def __init__(self, monitor: str = "train/loss", every_n_epochs: int = 100, **kwargs: Any) -> None:
         checks.choice("callbacks.early_stopping.monitor", monitor, MONITORED)
+        for name in ("min_delta", "stopping_threshold", "divergence_threshold"):
+            if kwargs.get(name) is not None:
+                checks.number(f"callbacks.early_stopping.{name}", kwargs[name], f"use e.g. {name}=0.01")
+        if "patience" in kwargs:
+            remedy = "use e.g. callbacks.early_stopping.patience=10"
+            checks.integer("callbacks.early_stopping.patience", kwargs["patience"], 1, 10**9, remedy)
         super().__init__(monitor, **kwargs)
         remedy = "use e.g. callbacks.early_stopping.every_n_epochs=100"
         self.every_n_epochs = checks.integer(

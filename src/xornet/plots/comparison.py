@@ -20,8 +20,7 @@ def comparison(
     curves: Sequence[tuple[Array, Array] | None],
     boundaries: Sequence[Array | None],
     labels: Sequence[str],
-    x: Array,
-    y: Array,
+    tables: Sequence[tuple[Array, Array]],
     many: bool = False,
 ) -> Figure:
     """Draw the loss curves of J runs, and under them their boundaries, each in a frame of its curve's colour.
@@ -30,8 +29,7 @@ def comparison(
         curves: epochs (S,) and losses (S,) of each, None where there are none.
         boundaries: predictions over the grid, from `boundary_grid`, of each; None where the inputs are not two.
         labels: (J,), what sets each apart.
-        x: (P, 2)
-        y: (P, 1)
+        tables: x (P, 2) and y (P, 1) of each; what stands for one without a boundary is not looked at.
         many: whether there are ensembles, whose loss is a median, and of which network 0 is shown.
 
     """
@@ -52,7 +50,7 @@ def comparison(
         grid = part.add_gridspec(rows, columns)
         panels = [part.add_subplot(grid[divmod(k, columns)]) for k in range(len(planes))]
         for panel, (i, z) in zip(panels, planes, strict=True):
-            draw_boundary(panel, z, "", x, y)
+            draw_boundary(panel, z, "", *tables[i])
             panel.set_title(wrapped[i], fontsize=9)
             panel.spines[:].set(color=shade(i, len(labels)), linewidth=3)
             panel.set_box_aspect(1)
