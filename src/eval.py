@@ -6,6 +6,7 @@ streams.make_usable()
 signals.exit_at_once()  # while it imports
 
 import sys
+import time
 from pathlib import Path
 
 import hydra
@@ -25,9 +26,10 @@ conf.register()
 def main(cfg: DictConfig) -> None:
     """Print the truth table with predictions, and how well it is known; draw the pictures and write the results."""
     folder = Path(HydraConfig.get().runtime.output_dir)
+    rundir.expect_job(folder)
     rundir.check_holder(folder, "an evaluation")
     module, epochs = load(cfg.ckpt_path)
-    discard(folder)
+    discard(folder, before=time.time())
     rundir.record(cfg, folder)
     curves = {name: drawn(figure) for name, figure in curve_figures(module).items()}
     save(curves | boundary_pictures(module) | unit_pictures(module), folder)

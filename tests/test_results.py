@@ -1,4 +1,5 @@
 import csv
+import time
 from functools import partial
 from pathlib import Path
 
@@ -160,10 +161,10 @@ def test_all_that_a_run_may_leave_is_known_and_discarded_from_the_directory_of_a
     other.mkdir()
     for name in ("metrics.json", "loss_curve.png", "hparams.yaml"):
         (other / name).write_text("another program's")
-    discard(other)
+    discard(other, before=time.time())
     assert len(list(other.iterdir())) == 3
 
     (folder / "metrics.json").unlink()  # as if it had been stopped
-    discard(folder)
+    discard(folder, before=time.time())
     assert files(folder) == kept
-    discard(tmp_path / "new")
+    discard(tmp_path / "new", before=time.time())

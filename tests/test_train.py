@@ -12,7 +12,7 @@ import PIL.Image
 import PIL.ImageSequence
 import pytest
 import torch
-from conftest import SRC, Command, Run
+from conftest import NO_FIGURES, SRC, Command, Run
 from omegaconf import OmegaConf
 from oracle import SheetNet, X, Y
 from test_signals import Signalled, printed
@@ -184,6 +184,15 @@ def test_a_finished_run_resumed_leaves_a_complete_directory(command: Command) ->
     assert events.scalar(again.folder, "train/loss") == events.scalar(first.folder, "train/loss")
     ours, theirs = (torch.load(r.folder / "checkpoints" / "last.ckpt", weights_only=True) for r in (again, first))
     assert ours["global_step"] == theirs["global_step"] == 300
+
+
+def test_a_run_resumed_without_pictures_keeps_none_of_its_earlier_part(command: Command, tmp_path: Path) -> None:
+    here = f"hydra.run.dir={tmp_path}/run"
+    assert command("trainer.max_epochs=20", here).status == 0
+    last = f"ckpt_path={tmp_path}/run/checkpoints/last.ckpt"
+    assert command("trainer.max_epochs=40", here, last, *NO_FIGURES).status == 0
+    assert not [path.name for path in (tmp_path / "run").iterdir() if path.suffix in (".png", ".gif")]
+    assert [event.step for event in events.read(tmp_path / "run").Scalars("train/loss")] == list(range(40))
 
 
 def test_a_run_resumed_at_its_end_elsewhere_leaves_no_checkpoint_of_another(command: Command, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from xornet.data import truth_table
 
 def find(ckpt_path: str | None) -> str | None:
     """Return `ckpt_path` if it is None or a file: what Lightning reads as `last`, `best` or `hpc` is no file here."""
-    if ckpt_path is not None and not Path(ckpt_path).is_file():
+    if ckpt_path is not None and not (isinstance(ckpt_path, str) and Path(ckpt_path).is_file()):
         raise ValueError(f"ckpt_path={ckpt_path} does not exist; use the checkpoints/last.ckpt of a run")
     return ckpt_path
 

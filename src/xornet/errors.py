@@ -24,14 +24,17 @@ REMEDIES = {
     " Config search path:": "; use one of these",
     "mismatched input '=' expecting <EOF>": "a value that contains = needs quotes of its own: \"key='value'\"",
     r"You restored a checkpoint with current_epoch=(\d+)": r"ckpt_path is at epoch \1; use a larger trainer.max_epochs",
-    "Config group override must be a string or a list": "null is no option of a group; use a file of it",
-    r"LexerNoViableAltException: (\S+)": r"\1 cannot be read; it needs quotes of its own: \"key='value'\"",
+    "Config group override must be a string or a list": "that is no option of a group; use the name of a file of it",
+    r"Cannot find primary config '([^']*)'": r"there is no configuration \1; use --config-name=train, or drop it",
+    r"Could not find '([^']*)' Config search path:": r"there is no file \1.yaml in conf; use the name of one that is",
+    r"LexerNoViableAltException: (\S+)": r"\1 cannot be read; use quotes of its own around the value",
     "Failed to import DB access module|Can't load plugin: sqlalchemy": "hydra.sweeper.storage needs a package that is "
     "not installed; use sqlite:///<a file that can be written>",
     r"\([\w.]+\.\w*Error\) ([^\[(]*\w)": r"hydra.sweeper.storage: \1; use sqlite:///<a file that can be written>",
     r"Missing mandatory value: (\w+)": r"\1 is missing; use \1=<value>",
 }
 DISK = "use hydra.run.dir=<a writable directory with free space>"
+GROUPS = ("data", "model", "optimizer", "trainer", "callbacks", "logger", "experiment")  # of conf/
 THEIRS = (HydraException, OmegaConfBaseException)
 # No bugs of ours.
 EXPECTED = (*THEIRS, ValueError, TypeError, OSError, ImportError, MisconfigurationException, YAMLError)
@@ -116,6 +119,8 @@ def explain(error: BaseException, overrides: Sequence[str], disk: str = DISK) ->
         message += "; correct or drop it (README, Configuration)"
     given = [override.lstrip("+~").partition("=") for override in overrides if not override.startswith("-")]
     about = blamed(given, message, place)
+    if message.startswith("that is no option of a group"):
+        about = [override for override in given if override[0] in GROUPS and not is_option(override[2])]
     unsaid = ["".join(override) for override in about if not (override[0] in message and override[2] in message)]
     return f"{' '.join(unsaid)}: {message}" if unsaid else message
 
@@ -137,8 +142,12 @@ def blamed(given: list[tuple[str, str, str]], message: str, place: str) -> list[
         or [override for override in inside or given if is_word(override[0].rpartition(".")[2], cause)]
         or [override for override in inside or given if is_word(override[2], cause)]
         or [override for override in given if is_word(override[2], cause)]
-        or inside[: len(inside) == 1]
     )
+
+
+def is_option(value: str) -> bool:
+    """Whether a value could be the name of a file of a group."""
+    return re.fullmatch(r"[A-Za-z_][\w/-]*", value) is not None and value not in ("null", "true", "false")
 
 
 def is_word(text: str, message: str) -> bool:

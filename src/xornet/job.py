@@ -74,8 +74,7 @@ class RunDirectory(Callback):
         """Take away the results of an earlier run, this one has not finished yet; write the configuration."""
         if self.is_begun:
             return
-        if not is_own(trainer):
-            discard(self.folder, before=self.start)
+        discard(self.folder, before=None if is_own(trainer) else self.start)
         (self.folder / "metrics.json").unlink(missing_ok=True)
         if HydraConfig.get().mode == RunMode.MULTIRUN:
             for path in error_files(Path(HydraConfig.get().runtime.output_dir)):
@@ -117,7 +116,8 @@ def run(train: Callable[[DictConfig, RunDirectory], float], cfg: DictConfig) -> 
         if results := read_metrics(folder):
             say("skipped, finished before", folder)
             return objective(results)
-        if found := checkpoints(folder, cfg):
+        is_known = (folder / rundir.CONFIG).exists()  # where it is not, others may share the place of its checkpoints
+        if found := checkpoints(folder, cfg if is_known else None):
             say("resumed", folder)
             cfg.ckpt_path = str(found[-1])
         with process_left_as_found():

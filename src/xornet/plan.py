@@ -106,7 +106,7 @@ def check_jobs(jobs: Sequence[Sequence[str]], folder: Path, compose: Compose) ->
             raise ValueError(f"{choice} is itself a sweep, over {', '.join(ignored)}; use it alone")
         for key, path in written_paths(cfg, number, folder):
             if key == "trainer.default_root_dir" and path != folder.absolute() / str(number):
-                raise ValueError(f"{key}={path} would be written by every job; use hydra.sweep.dir={path}")
+                raise ValueError(f"{key}={path} is not the directory of each job; use hydra.sweep.dir={path}")
             if writers.setdefault(path, number) != number:
                 raise ValueError(
                     f"{key}={path} would be written by jobs {writers[path]} and {number}; "
@@ -122,6 +122,8 @@ def check_keys(cfg: DictConfig) -> None:
 
     """
     choice = cfg.hydra.runtime.choices.get("experiment")
+    if "logger" not in cfg.hydra.runtime.choices:  # a list was chosen
+        raise ValueError("a list of logger files would be merged into one logger; use logger=many or trainer.logger=[]")
     if "experiment" in cfg:
         raise ValueError(f"experiment={choice} sets nothing; use # @package _global_ as the first line of its file")
     task: Any = OmegaConf.to_container(cfg.hydra.overrides.task, resolve=False)

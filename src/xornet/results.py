@@ -2,7 +2,6 @@
 
 import csv
 import json
-import math
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +12,13 @@ from xornet.module import XORModule
 
 # What a run may leave that the next one in its directory need not replace: that one may be of one network, log
 # elsewhere, draw nothing, or end early.
-LEFT = (
-    *("metrics.json", "networks.csv", "xornet.pt", "error.txt", "hparams.yaml", "csv/hparams.yaml", "csv/metrics.csv"),
-    *("loss_curve.png", "decision_boundary.png", "decision_boundary.gif", "hidden_units.png", "loss_surface.png"),
-    *("solved.png", "examples.png", "checkpoints/last.ckpt", "checkpoints/interrupted.ckpt"),
+RESULTS = (
+    *("metrics.json", "networks.csv", "xornet.pt", "error.txt", "loss_curve.png", "loss_surface.png", "solved.png"),
+    *("decision_boundary.png", "decision_boundary.gif", "hidden_units.png", "examples.png"),
 )
+# What it goes on with if it is resumed.
+STATE = ("hparams.yaml", "csv/hparams.yaml", "csv/metrics.csv", "checkpoints/last.ckpt", "checkpoints/interrupted.ckpt")
+LEFT = (*RESULTS, *STATE)
 Z = 1.959964  # 95% of a normal distribution lie within ±Z standard deviations
 
 
@@ -137,20 +138,22 @@ def write_results(module: XORModule, epochs: int, folder: str | Path, **more: An
     return results
 
 
-def discard(folder: str | Path, before: float = math.inf) -> None:
+def discard(folder: str | Path, before: float | None = None) -> None:
     """Delete what an earlier run has left in `folder`, if the files of one show that it is a run's directory.
 
     Args:
         folder: the directory.
-        before: event files that were written to since (in seconds of time.time()) are those of the present run.
+        before: event files that were written to since (in seconds of time.time()) are those of the present run; None
+            where that goes on with the earlier one: its results alone are deleted.
 
     """
     config, metrics = Path(folder, ".hydra", "config.yaml"), Path(folder, "metrics.json")
     is_configured = config.is_file() and "_target_: xornet." in config.read_text("utf-8", errors="replace")
     is_finished = metrics.is_file() and '"solved_epoch": ' in metrics.read_text("utf-8", errors="replace")
     if is_configured or is_finished:
-        events = Path(folder).glob("events.out.tfevents.*")
-        for path in [Path(folder, name) for name in LEFT] + [path for path in events if path.stat().st_mtime < before]:
+        events = [] if before is None else Path(folder).glob("events.out.tfevents.*")
+        left = [Path(folder, name) for name in (RESULTS if before is None else LEFT)]
+        for path in [*left, *(path for path in events if path.stat().st_mtime < (before or 0))]:
             path.unlink(missing_ok=True)
 
 

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -26,6 +27,12 @@ def expect(folder: Path) -> None:
     """Note that `folder` and those of its parents that are missing are about to be made."""
     missing = itertools.takewhile(lambda path: not path.exists(), [folder, *folder.parents])
     made.extend(path for path in missing if path not in made)
+
+
+def expect_job(folder: Path) -> None:
+    """Note the directory of a job, which Hydra has just made, if nothing is in it."""
+    if HydraConfig.get().mode == RunMode.MULTIRUN and not any(folder.iterdir()):
+        made.append(folder)
 
 
 def remove_empty() -> None:

@@ -61,7 +61,8 @@ def ends_the_command(method: Callable[..., None]) -> Callable[..., None]:
         try:
             method(*args, **kwargs)
         except Exception as error:
-            print(f"error: {errors.report(error, sys.argv[1:])}", file=sys.stderr)
+            disk = errors.DISK.replace("run.dir", "sweep.dir") if "multirun" in method.__name__ else errors.DISK
+            print(f"error: {errors.report(error, sys.argv[1:], disk)}", file=sys.stderr)
             sys.exit(1)
 
     return checked
