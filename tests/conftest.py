@@ -1,6 +1,7 @@
 """What the tests share: a small run in this process, and the command line in this process."""
 
 import json
+import logging
 import os
 import re
 import runpy
@@ -124,7 +125,7 @@ def command(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pyte
     monkeypatch.setattr(rundir, "PROJECT", tmp_path)
 
     def run(*overrides: str, script: str = "train.py") -> Run:
-        before = set(tmp_path.glob("logs/*/*/*"))
+        before, handlers = set(tmp_path.glob("logs/*/*/*")), set(logging.getLogger().handlers)
         monkeypatch.setattr(sys, "argv", [script, *overrides])
         monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
         capfd.readouterr()
@@ -135,6 +136,9 @@ def command(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pyte
             status = int(stop.code or 0)
         finally:
             os.environ.pop("HYDRA_FULL_ERROR", None)
+            for handler in set(logging.getLogger().handlers) - handlers:  # which writes into the log of this run
+                logging.getLogger().removeHandler(handler)
+                handler.close()
         (folder,) = set(tmp_path.glob("logs/*/*/*")) - before or {tmp_path / "none"}
         return Run(status, *capfd.readouterr(), folder)
 

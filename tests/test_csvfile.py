@@ -3,6 +3,7 @@
 import csv
 from pathlib import Path
 
+import events
 import pytest
 from conftest import NO_FIGURES, Command
 
@@ -47,6 +48,18 @@ def test_a_run_that_goes_on_in_its_directory_has_the_table_of_a_straight_one(com
         assert sorted(int(row["step"]) for row in ours if row[name]) == list(steps), name
     ratios = [int(row["step"]) for row in ours if row["update/ratio/output"]]
     assert ratios == list(range(6, 50, 7))
+
+
+def test_tensorboard_gets_the_curve_of_a_part_that_has_logged_elsewhere(command: Command, tmp_path: Path) -> None:
+    where = [*NO_FIGURES, "callbacks.gradients=null", f"hydra.run.dir={tmp_path}/run"]
+    last = f"ckpt_path={tmp_path}/run/checkpoints/last.ckpt"
+    assert command(*where, "trainer.max_epochs=10").status == 0
+    assert command(*where, "trainer.max_epochs=20", "logger=csv", last).status == 0
+    assert command(*where, "trainer.max_epochs=25", "trainer.logger=false", last).status == 0
+    assert command(*where, "trainer.max_epochs=30", last).status == 0
+    straight = command(*where[:-1], "trainer.max_epochs=30").folder
+    assert events.scalar(tmp_path / "run", "train/loss") == events.scalar(straight, "train/loss")
+    assert list(events.scalar(straight, "train/loss")) == list(range(30))
 
 
 def test_a_run_with_its_checkpoints_elsewhere_keeps_its_table_too(command: Command, tmp_path: Path) -> None:

@@ -38,6 +38,7 @@ def check(checkpoint: Any) -> None:
         if not isinstance(checkpoint, dict) or not isinstance(checkpoint.get(part), dict):
             raise ValueError(f"ckpt_path is no checkpoint of this project (no {part}); {REMEDY}")
     need(is_count(checkpoint.get("global_step")), "global_step")
+    need(is_count(checkpoint.get("tensorboard", 0)), "tensorboard")
     version = checkpoint.get("pytorch-lightning_version")
     need(isinstance(version, str) and bool(re.fullmatch(r"2\.\d{1,4}\.\d{1,4}\w*", version)), "Lightning version")
     known: Any = checkpoint["hyper_parameters"]

@@ -103,6 +103,9 @@ class Continuity(Callback):
 
     every_n_epochs = math.inf  # the first is all that it needs
 
+    def __init__(self) -> None:
+        self.held = 0  # the step up to which TensorBoard holds what earlier parts have logged
+
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Put our event file last, once the run is accepted."""
         for logger in trainer.loggers:
@@ -120,15 +123,17 @@ class Continuity(Callback):
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
-        forget(trainer, checkpoint["global_step"] if is_continued(trainer) else 0)
+        self.held = held(checkpoint)
+        forget(trainer, self.held if is_continued(trainer) else 0)
         for logger in trainer.loggers:
             if isinstance(logger, CSVLogger) and is_own(trainer):
                 logger.resume(checkpoint["global_step"])
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Let nothing be in the checkpoint that is not on disk."""
+        """Let nothing be in the checkpoint that is not on disk; note how much of the run TensorBoard holds."""
         for logger in trainer.loggers:
             logger.save()
+        checkpoint["tensorboard"] = checkpoint["global_step"] if any(writers(trainer)) else self.held
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Name the directory in an error of the writer, which knows no name, and leave no empty file of it."""
@@ -137,6 +142,12 @@ class Continuity(Callback):
         for path in Path(trainer.default_root_dir).glob(f"{EVENTS}*.{os.getpid()}.*"):
             if path.stat().st_size == 0:
                 path.unlink()
+
+
+def held(checkpoint: dict[str, Any]) -> int:
+    """The step up to which TensorBoard holds the run of a checkpoint: less where its last part has logged elsewhere."""
+    step: int = min(checkpoint.get("tensorboard", checkpoint["global_step"]), checkpoint["global_step"])
+    return step
 
 
 def forget(trainer: Trainer, step: int) -> None:

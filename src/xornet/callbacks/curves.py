@@ -8,7 +8,7 @@ from lightning.pytorch import Callback, Trainer
 
 from xornet.module import XORModule
 from xornet.results import per_network
-from xornet.tensorboard import first_step, writers
+from xornet.tensorboard import first_step, held, writers
 
 
 class Curves(Callback):
@@ -22,11 +22,11 @@ class Curves(Callback):
 
     def __init__(self) -> None:
         self.logged = -1  # the last epoch logged
-        self.resumed = 0  # the epoch at which the run goes on
+        self.resumed = 0  # the epoch up to which TensorBoard holds the run
 
     def on_load_checkpoint(self, trainer: Trainer, module: XORModule, checkpoint: dict[str, Any]) -> None:
-        """Note how far an earlier part of this run has come."""
-        self.resumed = checkpoint["global_step"]
+        """Note how much of this run TensorBoard holds."""
+        self.resumed = held(checkpoint)
 
     def on_train_batch_end(self, trainer: Trainer, module: XORModule, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Log the new rows of the curve."""
