@@ -77,7 +77,8 @@ class EventLogger(TensorBoardLogger):
 
 def begun(path: Path) -> int:
     """The second in which an event file was begun, by its name."""
-    return int(re.match(r"\d*", path.name.removeprefix(EVENTS))[0] or 0)  # type: ignore[index]
+    second = re.match(r"\d+", path.name.removeprefix(EVENTS))
+    return int(second[0]) if second else 0
 
 
 def put_before(files: Iterable[Path], second: float) -> None:
