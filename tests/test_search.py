@@ -103,3 +103,11 @@ def test_what_a_search_cannot_use_is_refused_in_one_line(
     assert "Traceback" not in run.err
     assert not list(tmp_path.glob("logs/*/*/*/*_*")), "a job has begun"
     assert damaged.read_text() == "no database"
+
+
+def test_a_search_compares_no_single_network_with_many(command: Command) -> None:
+    search = ["-m", "hydra/sweeper=optuna", "hydra.sweeper.n_trials=2", "hydra.sweeper.n_jobs=1", *SHORT]
+    refused = command(*search, "networks=choice(1,10)")
+    assert refused.status == 1
+    assert "networks=choice(1,10): a search judges one network by its loss, many by the share" in refused.last_line
+    assert command(*search, "networks=choice(2,10)").status == 0

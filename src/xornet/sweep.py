@@ -6,6 +6,7 @@ stands in the sweep's directory.
 
 import copy
 import functools
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -107,6 +108,9 @@ class Sweep(Directory):
             loader: Any = GlobalHydra.instance().config_loader()  # Any: Hydra has no setting for what follows
             compose_once(loader)
             read_once(loader.repository)
+        networks = parsed["networks"].input_line if "networks" in swept else None
+        if not is_plain and networks and re.search(r"(?<![\d.])1(?![\d.])", networks):
+            raise ValueError(f"{networks}: a search judges one network by its loss, many by the share; use 2 and more")
         compose = composer(config, config_name)
         fixed = [text for key, override in parsed.items() if key not in keys for text in written(override)]
         check_earlier(folder, earlier, keys, fixed, compose)
