@@ -14,6 +14,7 @@ import lightning.pytorch
 import pytest
 import torch
 from conftest import Command, fit
+from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
 from xornet import runs
@@ -310,3 +311,19 @@ def test_a_damaged_configuration_of_a_run_is_one_line(command: Command) -> None:
     assert run.status == 1
     assert f"{folders[0]}/.hydra/config.yaml" in run.last_line
     assert "Traceback" not in run.err
+
+
+def test_a_run_killed_between_its_last_epoch_and_its_end_is_resumed_to_the_same_progress(tmp_path: Path) -> None:
+    class Killed(LastCheckpoint):
+        def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+            """Nothing: it was killed before."""
+
+        on_fit_end = on_train_end
+
+    straight, killed = tmp_path / "straight", tmp_path / "killed"
+    fit(tmp_path, 100, [LastCheckpoint(str(straight), 50)])
+    fit(tmp_path, 100, [Killed(str(killed), 50)])
+    fit(tmp_path, 100, [LastCheckpoint(str(killed), 50)], killed / "last.ckpt")
+    ours, theirs = (torch.load(folder / "last.ckpt", weights_only=True) for folder in (killed, straight))
+    assert ours["loops"] == theirs["loops"]
+    assert (ours["epoch"], ours["global_step"]) == (theirs["epoch"], theirs["global_step"]) == (100, 100)

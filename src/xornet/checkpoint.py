@@ -114,8 +114,9 @@ class LastCheckpoint(Checkpoint):
         self.path.parent.mkdir(parents=True, exist_ok=True)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Save every n epochs."""
-        if (trainer.current_epoch + 1) % self.every_n_epochs == 0:
+        """Save every n epochs, but for the last: Lightning has not counted it yet, and the end is saved at once."""
+        epochs = trainer.current_epoch + 1
+        if epochs % self.every_n_epochs == 0 and epochs != trainer.max_epochs:
             self.save(trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
