@@ -243,7 +243,7 @@ def wait_for_another() -> None:
             print(NOTED, flush=True)
             time.sleep(0.01)
 
-    StopOnSignal.on_train_batch_end = wait  # type: ignore[method-assign, assignment]
+    StopOnSignal.on_train_batch_end = wait  # type: ignore[method-assign, assignment]  # in a process of its own
 
 
 def test_a_second_signal_ends_a_run_at_once(tmp_path: Path) -> None:
@@ -293,4 +293,4 @@ def never_write_results() -> None:
     def wait(*given: Any) -> Any:
         time.sleep(forks.HANGS)
 
-    results.write_results = wait  # type: ignore[assignment]
+    results.write_results = wait  # type: ignore[assignment]  # in a process of its own

@@ -1,4 +1,4 @@
-"""What a run remembers of its epochs: a curve of about 1,000 points, and when each network solved the table."""
+"""What a run remembers of its epochs: a curve of at most 1,000 points, and when each network solved the table."""
 
 from dataclasses import dataclass
 from functools import cached_property
