@@ -18,7 +18,6 @@ from lightning.pytorch.callbacks import Checkpoint
 from omegaconf import DictConfig
 
 from xornet import checkpoint, errors, job, sweep
-from xornet.callbacks.hyperparameters import Hyperparameters
 from xornet.callbacks.stopping import StopOnSignal
 from xornet.epochs import check_trainer
 from xornet.results import objective, write_results
@@ -40,7 +39,7 @@ def train(cfg: DictConfig, directory: job.RunDirectory) -> float:
     data, module = instantiate(cfg.data), instantiate(cfg.model, _convert_="all")
     named = [instantiate(callback, _convert_="all") for callback in cfg.callbacks.values() if callback]
     keeps = cfg.trainer.get("enable_checkpointing", any(isinstance(callback, Checkpoint) for callback in named))
-    callbacks = [StopOnSignal(), Continuity(), directory, Hyperparameters(), *named]
+    callbacks = [StopOnSignal(), directory, Continuity(), *named]
     settings = with_list_of_loggers(cfg).trainer
     trainer: Trainer = instantiate(settings, _convert_="all", callbacks=callbacks, enable_checkpointing=keeps)
     check_trainer(trainer)

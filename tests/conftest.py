@@ -5,6 +5,7 @@ import logging
 import os
 import re
 import runpy
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -30,9 +31,11 @@ NO_FIGURES = ("callbacks.boundary=null", "callbacks.loss_curve=null", "callbacks
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Ignore the warnings that the package ignores; pytest takes no others' filters."""
+    """Ignore the warnings that the package ignores, as pytest takes no other filters; take SIGHUP, even under nohup."""
     for message in xornet.IGNORED:
         config.addinivalue_line("filterwarnings", f"ignore:{message}")
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # a command would go on ignoring it
 
 
 @pytest.fixture(scope="session", autouse=True)

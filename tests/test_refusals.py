@@ -47,6 +47,12 @@ REFUSED = {
     "callbacks=early_stopping callbacks.early_stopping.monitor=train/acc": "callbacks.early_stopping.monitor",
     # refused by Lightning, once it trains
     "trainer.logger=false +callbacks.lr._target_=lightning.pytorch.callbacks.LearningRateMonitor": "no logger",
+    "+callbacks.es._target_=lightning.pytorch.callbacks.EarlyStopping +callbacks.es.monitor=val_loss": "val_loss",
+    "ckpt_path={ckpt} trainer.max_epochs=80 +callbacks.es._target_=lightning.pytorch.callbacks.EarlyStopping "
+    "+callbacks.es.monitor=val_loss logger=csv": "val_loss",
+    "+callbacks.top._target_=lightning.pytorch.callbacks.ModelCheckpoint +callbacks.top.monitor=val_loss "
+    "+callbacks.top.dirpath={run}/best": "val_loss",
+    "model.activation=relu optimizer.lr=1e30 model.init=1e30": "nan",
     # for another directory
     "hydra.output_subdir=other": "hydra.output_subdir=other",
     "-m seed=1,2 hydra.sweep.dir={run}": "holds a run",

@@ -43,6 +43,7 @@ class CSVLogger(Logger):
         self.rows: list[Row] = []  # that are not written yet
         self.kept: list[Row] | None = []  # of an earlier part; None once the file is this run's
         self.columns: set[str] = set()  # of the file
+        self.is_waiting = False  # for the run to be accepted, before which nothing may be written
         self.first_step = 0  # the one after those that are kept
 
     @property
@@ -75,7 +76,7 @@ class CSVLogger(Logger):
         values = {name: value.item() if isinstance(value, Tensor) else value for name, value in metrics.items()}
         step = len(self.rows) if step is None else step
         self.rows.append({**values, "step": step})
-        if (step + 1) % self.every == 0:
+        if not self.is_waiting and (step + 1) % self.every == 0:
             self.save()
 
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
@@ -103,7 +104,9 @@ class CSVLogger(Logger):
         self.kept, self.columns, self.rows = None, columns, []
 
     def finalize(self, status: str) -> None:
-        """Write what is left; where a run has failed, what cannot be written is not the cause."""
+        """Write what is left of a run that has begun; where it has failed, what cannot be written is not the cause."""
+        if self.is_waiting:
+            return
         with suppress(*([OSError] if status == "failed" else [])):
             self.save()
 

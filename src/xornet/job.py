@@ -18,18 +18,21 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from omegaconf import DictConfig, OmegaConf
 
 from xornet import errors, rundir
+from xornet.callbacks.hyperparameters import tell
+from xornet.csvfile import CSVLogger
 from xornet.isolation import process_left_as_found
 from xornet.jobs import error_files, flatten, read_metrics
 from xornet.results import discard, objective
-from xornet.tensorboard import EVENTS, is_own
+from xornet.tensorboard import EVENTS, is_own, put_last
 
 REMEDY = "use another hydra.sweep.dir"
 
 
 class RunDirectory(Callback):
-    """Makes the directory this run's when training starts: until then the run may be refused, and has written nothing.
+    """Makes the directory this run's, once the run can no longer be refused: until then it has written nothing.
 
-    That is when every callback has accepted the Trainer in its `on_train_start`.
+    That is when every callback has accepted the Trainer in its `on_train_start`; in a directory that holds results,
+    when the first block of epochs is over too, for a stock callback may refuse only what it is shown then.
 
     Args:
         cfg: what the run was configured with.
@@ -40,7 +43,7 @@ class RunDirectory(Callback):
 
     def __init__(self, cfg: DictConfig) -> None:
         self.cfg = deepcopy(cfg)  # without the checkpoint of its own that a job is resumed from
-        self.is_begun = False
+        self.is_begun = self.has_trained = False
         output_dir = HydraConfig.get().runtime.output_dir
         self.folder = Path(OmegaConf.select(cfg, "trainer.default_root_dir") or output_dir)
         self.start = time.time()
@@ -59,21 +62,31 @@ class RunDirectory(Callback):
             raise ValueError(f"{self.folder}/metrics.json was not written by this project; use another directory")
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Note where event files are written."""
+        """Note where event files are written, and have tables wait."""
+        for logger in trainer.loggers:
+            if isinstance(logger, CSVLogger):
+                logger.is_waiting = True
         self.logged = [Path(logger.log_dir) for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin, with everything checked and restored."""
+        if self.has_trained or not is_begun(self.folder):
+            self.begin(trainer)
+        self.has_trained = True
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Begin, before the first block's checkpoint is written."""
         self.begin(trainer)
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Begin a run that was resumed at its end, and so never trained."""
+        """Begin a run that ends in its first block, or was resumed at its end and so never trained."""
         self.begin(trainer)
 
     def begin(self, trainer: Trainer) -> None:
         """Take away the results of an earlier run, this one has not finished yet; write the configuration."""
         if self.is_begun:
             return
+        put_last(trainer)
         discard(self.folder, before=None if is_own(trainer) else self.start)
         (self.folder / "metrics.json").unlink(missing_ok=True)
         if HydraConfig.get().mode == RunMode.MULTIRUN:
@@ -83,6 +96,7 @@ class RunDirectory(Callback):
         for handler in logging.getLogger().handlers:
             if isinstance(handler, logging.FileHandler):  # train.log, which can be written now or never
                 Path(handler.baseFilename).open("a", encoding="utf-8").close()
+        tell(trainer)
         self.is_begun = True
 
     def undo(self) -> None:

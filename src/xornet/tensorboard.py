@@ -31,7 +31,6 @@ class EventLogger(TensorBoardLogger):
     """
 
     saved: Mapping[str, Any] = {}  # of the hyperparameters
-    is_last = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if kwargs.get("default_hp_metric"):  # a second HParams row, whose columns can be of any type
@@ -42,10 +41,7 @@ class EventLogger(TensorBoardLogger):
         rundir.expect(Path(self.log_dir).absolute())
 
     def put_last(self) -> None:
-        """Have TensorBoard read our event file after those that were there before, once the run is accepted."""
-        if self.is_last:
-            return
-        self.is_last = True
+        """Have TensorBoard read our event file after those that were there before."""
         ours = set(Path(self.log_dir).glob(f"{EVENTS}*")) - self.earlier
         put_before(self.earlier, min(map(begun, ours), default=math.inf))
 
@@ -107,16 +103,6 @@ class Continuity(Callback):
     def __init__(self) -> None:
         self.held = 0  # the step up to which TensorBoard holds what earlier parts have logged
 
-    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Put our event file last, once the run is accepted."""
-        for logger in trainer.loggers:
-            if isinstance(logger, EventLogger):
-                logger.put_last()
-
-    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Put that of a run last that was resumed at its end, and so never trained."""
-        self.on_train_epoch_start(trainer, pl_module)
-
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin anew, unless a checkpoint has been loaded."""
         if not trainer.ckpt_path:
@@ -143,6 +129,13 @@ class Continuity(Callback):
         for path in Path(trainer.default_root_dir).glob(f"{EVENTS}*.{os.getpid()}.*"):
             if path.stat().st_size == 0:
                 path.unlink()
+
+
+def put_last(trainer: Trainer) -> None:
+    """Have TensorBoard read our event files after those that were there before, once the run is accepted."""
+    for logger in trainer.loggers:
+        if isinstance(logger, EventLogger):
+            logger.put_last()
 
 
 def held(checkpoint: dict[str, Any]) -> int:

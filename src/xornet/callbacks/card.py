@@ -26,17 +26,24 @@ class Card(Callback):
 
     def __init__(self, question: str | None = None) -> None:
         self.question = question
-        self.is_written = False
+        self.blocks = 0
 
     def on_train_batch_start(self, trainer: Trainer, module: XORModule, batch: Any, batch_idx: int) -> None:
-        """Write the graph, and the card without its verdict, once the configuration stands in the directory."""
-        is_written, self.is_written = self.is_written, True
-        for writer in () if is_written or is_continued(trainer) else writers(trainer):
+        """Write the graph, and the card without its verdict: after a block, when the run's configuration is on disk."""
+        self.blocks += 1
+        if self.blocks == 2:
+            self.begin(trainer, module)
+
+    def begin(self, trainer: Trainer, module: XORModule) -> None:
+        """Write the graph and a card without its verdict, unless an earlier part of the run has."""
+        for writer in () if is_continued(trainer) else writers(trainer):
             add_graph(writer, module.hparams["bits"], tuple(module.hparams["hidden"]), module.hparams["activation"])
             writer.add_text("run", self.card(trainer, module), 0)
 
     def on_fit_end(self, trainer: Trainer, module: XORModule) -> None:
         """Write the whole card, and the HParams row: what a sweep may vary, and the final metrics."""
+        if self.blocks < 2:
+            self.begin(trainer, module)
         results = evaluate(module)
         ends = {f"trained/{name}": results[name] for name in ("loss", "accuracy", "solved", "solved_epoch")}
         metrics = {name: float(value) for name, value in ends.items() if value is not None}

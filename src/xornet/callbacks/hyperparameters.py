@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from lightning.pytorch import Callback, Trainer
+from lightning.pytorch import Trainer
 
+from xornet.csvfile import CSVLogger
 from xornet.jobs import read_overrides
-from xornet.module import XORModule
 
 # The columns of numbers; every other holds text.
 NUMBERS = {
@@ -22,33 +22,20 @@ NUMBERS = {
 PLAIN = "".join(set(string.printable[:95]) - set('"\\'))  # characters that JSON leaves as they are
 
 
-class Hyperparameters(Callback):
-    """Tells every logger what the run was configured with, once nothing of it can be refused any more.
+def tell(trainer: Trainer) -> None:
+    """Tell every logger what the run was configured with, once nothing of it can be refused any more.
 
     Lightning does it before it reads the checkpoint to resume from (`trainer.enable_autolog_hparams`), and knows
     nothing of the optimizer.
     """
-
-    every_n_epochs = math.inf  # the first is all that it needs
-
-    def __init__(self) -> None:
-        self.is_told = False
-
-    def on_train_epoch_start(self, trainer: Trainer, pl_module: XORModule) -> None:
-        """Tell them, with the run begun."""
-        if self.is_told:
-            return
-        for logger in trainer.loggers:
-            logger.log_hyperparams(hyperparameters(pl_module, trainer))
-            logger.save()
-        self.is_told = True
-
-    def on_fit_end(self, trainer: Trainer, pl_module: XORModule) -> None:
-        """Tell them of a run that was resumed at its end, and so never trained."""
-        self.on_train_epoch_start(trainer, pl_module)
+    for logger in trainer.loggers:
+        if isinstance(logger, CSVLogger):
+            logger.is_waiting = False
+        logger.log_hyperparams(hyperparameters(trainer.lightning_module, trainer))
+        logger.save()
 
 
-def hyperparameters(module: XORModule, trainer: Trainer) -> dict[str, Any]:
+def hyperparameters(module: Any, trainer: Trainer) -> dict[str, Any]:
     """What a sweep may vary, by the keys of the configuration: what makes the networks, and all that was overridden."""
     assert module.optimizer is not None
     ours = {key if key in ("seed", "networks") else f"model.{key}": value for key, value in module.hparams.items()}
