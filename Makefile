@@ -13,7 +13,7 @@ setup: .venv/installed ## Create .venv and install the locked dependencies (once
 
 .venv/installed: pyproject.toml requirements.lock
 	$(PYTHON) -m venv .venv
-	PIP_CONSTRAINT='$(CURDIR)/requirements.lock' $(BIN)/pip install --quiet --editable '.[dev]'
+	PIP_CONSTRAINT=requirements.lock $(BIN)/pip install --quiet --editable '.[dev]'
 	touch $@
 
 train: setup ## Train: the lab sheet, or anything else with ARGS="key=value ..."
@@ -33,7 +33,7 @@ types: setup ## Check types
 	$(BIN)/mypy
 
 bench: setup ## Measure the speed claims of the README (an hour)
-	PIP_CONSTRAINT='$(CURDIR)/requirements.lock' $(BIN)/pip install --quiet --editable '.[bench,dev]'
+	PIP_CONSTRAINT=requirements.lock $(BIN)/pip install --quiet --editable '.[bench,dev]'
 	$(BIN)/python tests/bench/against_sheet.py $(ARGS)
 	$(BIN)/python tests/bench/ensembles.py $(ARGS)
 	$(BIN)/python tests/bench/sweeps.py $(ARGS)
