@@ -1,6 +1,6 @@
 """Work a run's first step by hand and check its gradient: python src/check_gradients.py [key=value ...]."""
 
-from xornet import signals, streams
+from xornet.cli import signals, streams
 
 streams.make_usable()
 signals.exit_at_once()  # while it imports
@@ -11,10 +11,12 @@ import hydra
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from xornet import conf, errors, gradcheck, worked
+from xornet.cli import errors, hydra_setup
+from xornet.gradcheck import comparison as gradcheck
+from xornet.gradcheck import worked_example as worked
 from xornet.module import XORModule
 
-conf.register()
+hydra_setup.register()
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="check_gradients")
@@ -33,7 +35,9 @@ def main(cfg: DictConfig) -> None:
     print(f"{sizes}, seed={cfg.seed}. Rows of a, z, y, δ: points. Rows of W: inputs, last the bias; columns: units.\n")
     for heading, value in worked.work(problem, module.optimizer):
         print(worked.show(heading, value))
-    print("The gradient by hand, as written (backpropagate) and into buffers (Backprop), by autograd and differences,")
+    print(
+        "The gradient by hand, as written (backpropagate) and in place (InplaceBackprop), by autograd and differences,"
+    )
     print(f"D(h) = (L(w + h) - L(w - h)) / 2h, h = {gradcheck.STEP:.1e}\n")
     wrong = []
     for number, layer in enumerate(gradcheck.compare(problem), 1):

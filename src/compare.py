@@ -1,6 +1,6 @@
 """Compare runs: python src/compare.py <run> <run> ..., the directories of runs or of jobs of a sweep."""
 
-from xornet import signals, streams
+from xornet.cli import signals, streams
 
 streams.make_usable()
 signals.exit_at_once()  # while it imports
@@ -8,12 +8,13 @@ signals.exit_at_once()  # while it imports
 import argparse
 from pathlib import Path
 
-from xornet import errors, rundir
-from xornet.callbacks.pictures import grid, save
-from xornet.plots import drawn
+from xornet.callbacks.figures import grid, save
+from xornet.cli import errors
 from xornet.plots.comparison import comparison
-from xornet.runs import apart, labels, names, read_run
-from xornet.summary import OUTCOME, align, outcome
+from xornet.plots.render import drawn
+from xornet.runs.compare import apart, labels, names, read_run
+from xornet.runs.directory import claim
+from xornet.sweeps.summary import OUTCOME, align, outcome
 
 
 def main() -> None:
@@ -29,7 +30,7 @@ def main() -> None:
     many = any(len(module.ensemble) > 1 for module in modules)
     tables = [(module.x.numpy(), module.y.numpy()) for module in modules]
     picture = drawn(comparison([run.curve for run in runs], boundaries, labels(runs), tables, many))
-    folder = rundir.claim("logs/compare/runs")
+    folder = claim("logs/compare/runs")
     save({"comparison.png": picture}, folder)
     print("\n".join(align([heading, *rows])))
     print(f"Comparison: {folder}/comparison.png")

@@ -2,7 +2,7 @@
 
 import gc
 
-from xornet import signals, streams
+from xornet.cli import signals, streams
 
 streams.make_usable()
 signals.exit_at_once()  # while it imports
@@ -17,11 +17,14 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Checkpoint
 from omegaconf import DictConfig
 
-from xornet import checkpoint, errors, job, sweep
-from xornet.callbacks.stopping import StopOnSignal
-from xornet.epochs import check_trainer
-from xornet.results import objective, write_results
-from xornet.tensorboard import Continuity
+from xornet import checkpoint
+from xornet.callbacks.stopping import StayStopped, StopOnSignal
+from xornet.cli import errors
+from xornet.engine.blocks import check_trainer
+from xornet.runs.events import Continuity
+from xornet.runs.metrics import objective, write_results
+from xornet.sweeps import callback as sweep
+from xornet.sweeps import job
 
 gc.freeze()  # nor will it ever be: later collections, and the last one at exit, pass it over
 gc.enable()
@@ -39,7 +42,7 @@ def train(cfg: DictConfig, directory: job.RunDirectory) -> float:
     data, module = instantiate(cfg.data), instantiate(cfg.model, _convert_="all")
     named = [instantiate(callback, _convert_="all") for callback in cfg.callbacks.values() if callback]
     keeps = cfg.trainer.get("enable_checkpointing", any(isinstance(callback, Checkpoint) for callback in named))
-    callbacks = [StopOnSignal(), directory, Continuity(), *named]
+    callbacks = [StopOnSignal(), StayStopped(), directory, Continuity(), *named]
     settings = with_list_of_loggers(cfg).trainer
     trainer: Trainer = instantiate(settings, _convert_="all", callbacks=callbacks, enable_checkpointing=keeps)
     check_trainer(trainer)

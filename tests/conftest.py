@@ -20,14 +20,14 @@ from lightning.pytorch.callbacks import Checkpoint
 from torch._dynamo.exc import TorchDynamoException
 
 import xornet
-from xornet import rundir
 from xornet.checkpoint import CheckpointFile
-from xornet.cluster import OneProcess
-from xornet.data import XORData
+from xornet.cli.cluster import OneProcess
+from xornet.data import XORDataModule
 from xornet.module import XORModule
+from xornet.runs import directory
 
 SRC = Path(__file__).resolve().parents[1] / "src"
-NO_FIGURES = ("callbacks.boundary=null", "callbacks.loss_curve=null", "callbacks.hidden_units=null")
+NO_FIGURES = ("callbacks.animation=null", "callbacks.loss_curve=null", "callbacks.hidden_units=null")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -74,7 +74,7 @@ def fit(
             **(trainer or {}),
         },
     )
-    fitter.fit(module, XORData(model.get("bits", 2)), ckpt_path=ckpt_path, weights_only=True)
+    fitter.fit(module, XORDataModule(model.get("bits", 2)), ckpt_path=ckpt_path, weights_only=True)
     return fitter, module
 
 
@@ -99,7 +99,7 @@ def compiler() -> None:
 
 
 @dataclass
-class Run:
+class CommandResult:
     """What a command did."""
 
     status: int
@@ -119,15 +119,15 @@ class Run:
         return self.err.strip().splitlines()[-1]
 
 
-Command = Callable[..., Run]
+Command = Callable[..., CommandResult]
 
 
 @pytest.fixture
 def command(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
     """Run `python src/<script> <overrides>` in this process, sparing the imports, with outputs under tmp_path."""
-    monkeypatch.setattr(rundir, "PROJECT", tmp_path)
+    monkeypatch.setattr(directory, "PROJECT", tmp_path)
 
-    def run(*overrides: str, script: str = "train.py") -> Run:
+    def run(*overrides: str, script: str = "train.py") -> CommandResult:
         before, handlers = set(tmp_path.glob("logs/*/*/*")), set(logging.getLogger().handlers)
         monkeypatch.setattr(sys, "argv", [script, *overrides])
         monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
@@ -143,6 +143,6 @@ def command(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pyte
                 logging.getLogger().removeHandler(handler)
                 handler.close()
         (folder,) = set(tmp_path.glob("logs/*/*/*")) - before or {tmp_path / "none"}
-        return Run(status, *capfd.readouterr(), folder)
+        return CommandResult(status, *capfd.readouterr(), folder)
 
     return run

@@ -11,7 +11,7 @@ from typing import Any
 
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from xornet.rundir import PROJECT
+from xornet.runs.directory import PROJECT
 
 
 def read(folder: Path) -> Any:

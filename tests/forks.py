@@ -21,7 +21,14 @@ from xornet.callbacks.console import LossTable
 HANGS = 300  # seconds after which a process hangs; of no other time does a test make anything
 CONTEXT = multiprocessing.get_context("forkserver")
 # With what these import, all that the commands do; the compiler comes with the first optimizer.
-IMPORTS = [__name__, "xornet.sweep", "xornet.runs", "xornet.callbacks.boundary", "lightning.pytorch", "torch._dynamo"]
+IMPORTS = [
+    __name__,
+    "xornet.sweeps.callback",
+    "xornet.runs.compare",
+    "xornet.callbacks.animation",
+    "lightning.pytorch",
+    "torch._dynamo",
+]
 
 
 def ready() -> None:

@@ -17,11 +17,12 @@ from conftest import Command, fit
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 
-from xornet import runs
-from xornet.callbacks.boundary import DecisionBoundary
+from xornet.callbacks.animation import BoundaryAnimation
+from xornet.callbacks.checkpoint import LastCheckpoint
 from xornet.callbacks.stopping import EarlyStopping
-from xornet.checkpoint import CheckpointFile, LastCheckpoint
-from xornet.optimizer import NOT_ELEMENTWISE
+from xornet.checkpoint import CheckpointFile
+from xornet.engine.optimizers import NOT_ELEMENTWISE
+from xornet.runs import compare as runs
 
 ELEMENTWISE = sorted({name for name in dir(torch.optim) if name[0].isupper()} - {"Optimizer", *NOT_ELEMENTWISE})
 
@@ -71,7 +72,7 @@ def resume(folder: Path, path: Path | None, epochs: int = 25) -> None:
     """Train a run of its own, or go on with that of `good`."""
     folder.mkdir(exist_ok=True)
     stopping = EarlyStopping(every_n_epochs=5, stopping_threshold=0.0)
-    callbacks = [LastCheckpoint(str(folder)), DecisionBoundary(), stopping]
+    callbacks = [LastCheckpoint(str(folder)), BoundaryAnimation(), stopping]
     fit(folder, epochs, callbacks, path, partial(torch.optim.Adam, lr=0.1), networks=3)
 
 
@@ -254,7 +255,7 @@ def test_the_checkpoints_of_every_optimizer_pass(tmp_path: Path, name: str) -> N
 
 
 def test_a_bad_checkpoint_is_one_line_of_every_command(command: Command, tmp_path: Path) -> None:
-    plain = ["trainer.max_epochs=30", "callbacks.boundary=null", "callbacks.loss_curve=null"]
+    plain = ["trainer.max_epochs=30", "callbacks.animation=null", "callbacks.loss_curve=null"]
     trained, other = command(*plain), command(*plain, "networks=2")
     last, mark = trained.folder / "checkpoints" / "last.ckpt", tmp_path / "executed"
     whole, content = last.read_bytes(), torch.load(last, weights_only=True)
@@ -288,7 +289,7 @@ def test_a_bad_checkpoint_is_one_line_of_every_command(command: Command, tmp_pat
 
 
 def test_a_job_with_a_damaged_checkpoint_fails_by_name_and_the_others_go_on(command: Command) -> None:
-    sweep = ["-m", "seed=1,2", "trainer.max_epochs=20", "callbacks.boundary=null", "callbacks.loss_curve=null"]
+    sweep = ["-m", "seed=1,2", "trainer.max_epochs=20", "callbacks.animation=null", "callbacks.loss_curve=null"]
     run = command(*sweep)
     jobs = sorted(run.folder.glob("[01]_*"))
     for job in jobs:

@@ -64,7 +64,7 @@ def test_every_file_opens_with_its_purpose(path: Path) -> None:
 
 def test_a_callback_is_switched_off_by_one_override(command: Command) -> None:
     names = re.findall(r"^(\w+):$", (CONF / "callbacks" / "default.yaml").read_text(), re.M)
-    assert "boundary" in names
+    assert "animation" in names
     run = command("trainer.max_epochs=3", *(f"callbacks.{n}=null" for n in names))
     assert run.status == 0, run.err
     assert run.out == ""

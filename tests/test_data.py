@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from xornet.data import XORData, truth_table
+from xornet.data import XORDataModule, truth_table
 
 
 def test_two_bits_are_the_table_of_the_sheet() -> None:
@@ -20,6 +20,6 @@ def test_rows_count_in_binary_and_the_target_is_their_parity(bits: int) -> None:
 
 
 def test_the_data_module_serves_the_whole_table_as_one_batch() -> None:
-    ((x, y),) = XORData(3).train_dataloader()
+    ((x, y),) = XORDataModule(3).train_dataloader()
     assert torch.equal(x, truth_table(3)[0])
     assert torch.equal(y, truth_table(3)[1])

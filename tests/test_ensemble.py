@@ -37,12 +37,12 @@ def test_in_single_precision_each_network_solves_when_the_sheets_own_loop_does(t
         if i < module.history.curve["singles"].shape[1]:
             early = module.history.curve["singles"][:100, i]
             torch.testing.assert_close(early, torch.tensor(losses[:100]).double(), rtol=0, atol=1e-6)
-        learnt = ((predictions - Y).abs() < 0.5).flatten(1).all(1)
-        solved.append(bool(learnt[-1]))
+        correct = ((predictions - Y).abs() < 0.5).flatten(1).all(1)
+        solved.append(bool(correct[-1]))
         ours = int(module.history.solved_epoch[i])
         assert (ours >= 0) == solved[-1]
         if solved[-1]:
-            assert ours == pytest.approx(int(learnt.int().argmax()), rel=0.01, abs=1)
+            assert ours == pytest.approx(int(correct.int().argmax()), rel=0.01, abs=1)
     assert 0 < sum(solved) < networks  # a mixed population, or this test would show little
 
 
@@ -81,7 +81,7 @@ def test_permuting_networks_permutes_what_they_become(tmp_path: Path) -> None:
     assert_networks_equal(run(Permute()), list(range(5)), run(), order, atol=1e-10)
 
 
-def test_one_lost_network_does_not_disturb_the_others(tmp_path: Path) -> None:
+def test_one_diverged_network_does_not_disturb_the_others(tmp_path: Path) -> None:
     class Break(Callback):
         every_n_epochs = 10
 
@@ -122,7 +122,7 @@ KNOBS = {  # each for about as many epochs as half of its networks need
 
 @pytest.mark.parametrize("knob", KNOBS)
 def test_every_knob_does_in_an_ensemble_what_it_does_alone(command: Command, knob: str) -> None:
-    overrides = [*KNOBS[knob], "callbacks.boundary=null", "callbacks.loss_curve=null"]
+    overrides = [*KNOBS[knob], "callbacks.animation=null", "callbacks.loss_curve=null"]
     rows = networks(command("networks=20", "seed=100", *overrides).folder)
     assert {row["solved"] for row in rows} == {"True", "False"}  # the knob is tried where it matters
     solved = next(row for row in rows if row["solved"] == "True")
@@ -154,7 +154,7 @@ def test_a_population_stops_early_once_enough_of_it_has_solved(command: Command)
 
 
 def test_metrics_json_is_what_networks_csv_says(command: Command) -> None:
-    run = command("networks=60", "optimizer.lr=2.0", "trainer.max_epochs=500", "seed=7", "callbacks.boundary=null")
+    run = command("networks=60", "optimizer.lr=2.0", "trainer.max_epochs=500", "seed=7", "callbacks.animation=null")
     rows = networks(run.folder)
     losses = [float(row["loss"]) for row in rows]
     solved = [row["solved"] == "True" for row in rows]
@@ -175,6 +175,6 @@ def test_metrics_json_is_what_networks_csv_says(command: Command) -> None:
     assert {name: run.metrics[name] for name in expected} == {
         name: pytest.approx(value, rel=1e-6) for name, value in expected.items()
     }
-    assert (run.metrics["lost"], run.metrics["first_lost"], run.metrics["predictions"]) == (0, None, None)
+    assert (run.metrics["diverged"], run.metrics["first_diverged"], run.metrics["predictions"]) == (0, None, None)
     assert run.metrics["unsolved"] == 60 - len(epochs)
     assert f"Solved: {sum(solved)} of 60 networks, {np.mean(solved):.1%}" in run.out

@@ -2,15 +2,15 @@ import re
 from pathlib import Path
 
 import pytest
-from conftest import Command, Run
+from conftest import Command, CommandResult
 
 
 @pytest.fixture
-def trained(command: Command) -> Run:
+def trained(command: Command) -> CommandResult:
     return command("trainer.max_epochs=300", "optimizer=adam", "optimizer.lr=0.1", "seed=4")
 
 
-def test_eval_prints_the_truth_table_and_draws_the_pictures(command: Command, trained: Run) -> None:
+def test_eval_prints_the_truth_table_and_draws_the_pictures(command: Command, trained: CommandResult) -> None:
     run = command(f"ckpt_path={trained.folder}/checkpoints/last.ckpt", script="eval.py")
     assert run.status == 0, run.err
     rows = re.findall(r"^([01]) ([01]) -> ([01]), predicted (\d\.\d{4})$", run.out, re.M)

@@ -8,13 +8,13 @@ from conftest import StopAt, fit
 from lightning.pytorch import Callback, Trainer
 from oracle import X, train_sheet
 
-from xornet import runs
-from xornet.callbacks.surface import LossSurface
-from xornet.checkpoint import LastCheckpoint
-from xornet.descent import Descent
-from xornet.history import Block, History
+from xornet.callbacks.checkpoint import LastCheckpoint
+from xornet.callbacks.loss_surface import LossSurface
+from xornet.engine.history import Block, History
+from xornet.engine.snapshots import Snapshots
 from xornet.module import XORModule
-from xornet.results import evaluate
+from xornet.runs import compare as runs
+from xornet.runs.metrics import evaluate
 
 SGD = partial(torch.optim.SGD, lr=0.1)
 MOMENTUM = partial(torch.optim.SGD, lr=0.1, momentum=0.9)
@@ -62,9 +62,9 @@ def test_resumed_run_equals_uninterrupted_run(
         return fit(tmp_path, 1500, [*callbacks, last], ckpt_path, optimizer, networks=networks, seed=3)
 
     straight_trainer, straight = run("straight")
-    stopped_trainer, _ = run("stopped", StopAt(stop))
+    stopped_trainer, _ = run("interrupted", StopAt(stop))
     assert stopped_trainer.current_epoch == stopped_trainer.global_step == stop
-    trainer, resumed = run("resumed", ckpt_path=tmp_path / "stopped" / "last.ckpt")
+    trainer, resumed = run("resumed", ckpt_path=tmp_path / "interrupted" / "last.ckpt")
 
     assert trainer.current_epoch == trainer.global_step == 1500
     assert_equal(weights(resumed), weights(straight))
@@ -164,7 +164,7 @@ def test_an_endless_run_remembers_no_more_than_a_long_one() -> None:
         errors = torch.full((100, 4, 1, 1), float(start))
         at = history.remembered(start, 100)
         remembered = errors[at.start - start :: at.step]
-        history.record(Block(start, 100, at, remembered, errors[-1], Descent([], 1)))
+        history.record(Block(start, 100, at, remembered, errors[-1], Snapshots([], 1)))
     epochs = history.curve["epochs"]
     assert 500 <= len(epochs) <= 1000
     assert epochs.tolist() == list(range(0, 12000, history.every))

@@ -1,4 +1,4 @@
-"""A data module of one's own: what its networks have learnt is judged by its table, not by XOR's."""
+"""A data module of one's own: what its networks have correct is judged by its table, not by XOR's."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, TensorDataset
 
 from xornet import data
-from xornet.runs import load
+from xornet.runs.compare import load
 
 X = torch.tensor([[0.0, 0.0], [0.0, 1.0], [1.0, 1.0]])  # three points, and AND
 Y = torch.tensor([[0.0], [0.0], [1.0]])

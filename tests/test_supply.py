@@ -17,15 +17,15 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from xornet import rundir
-from xornet.rundir import PROJECT
+from xornet.runs import directory
+from xornet.runs.directory import PROJECT
 
-RUN = ["trainer.max_epochs=20", "callbacks.boundary.images=2"]
+RUN = ["trainer.max_epochs=20", "callbacks.animation.max_frames=2"]
 
 
 def confined(project: Path) -> None:
     """Have logs/ there, refuse the network, and note what is written."""
-    rundir.PROJECT = project
+    directory.PROJECT = project
     audit.watch(str(project / "audit"))
 
 

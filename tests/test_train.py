@@ -12,10 +12,10 @@ import PIL.Image
 import PIL.ImageSequence
 import pytest
 import torch
-from conftest import NO_FIGURES, SRC, Command, Run
+from conftest import NO_FIGURES, SRC, Command, CommandResult
 from omegaconf import OmegaConf
 from oracle import SheetNet, X, Y
-from test_signals import Signalled, printed
+from signalled import Signalled, printed
 
 # The sheet's printed figures, and how far float32 rounding may carry an equivalent formula from them (epoch by epoch
 # the plateau amplifies it): 6e-4 for losses, 6e-3 for predictions.
@@ -50,7 +50,7 @@ def test_the_default_run_prints_the_sheet_and_leaves_what_it_promises(command: C
     check_curves(run)
 
 
-def check_files(run: Run) -> None:
+def check_files(run: CommandResult) -> None:
     names = {str(path.relative_to(run.folder)) for path in run.folder.rglob("*") if path.is_file()}
     assert {re.sub(r"(tfevents).*", r"\1", name) for name in names} == {
         ".hydra/config.yaml",
@@ -75,7 +75,7 @@ def check_files(run: Run) -> None:
     with PIL.Image.open(film) as frames:
         assert frames.info["loop"] == 0  # for ever
         shown = len(list(PIL.ImageSequence.Iterator(frames)))
-    assert shown == len(events.read(run.folder).Images("train_pictures/decision_boundary"))
+    assert shown == len(events.read(run.folder).Images("plots/decision_boundary"))
 
     sheet = SheetNet()  # the weights serve without this project
     sheet.load_state_dict(torch.load(run.folder / "xornet.pt", weights_only=True))
@@ -86,7 +86,7 @@ def check_files(run: Run) -> None:
     assert checkpoint["global_step"] == 20000
 
 
-def check_curves(run: Run) -> None:
+def check_curves(run: CommandResult) -> None:
     log = events.read(run.folder)
     loss = events.scalar(run.folder, "train/loss")
     assert list(loss) == list(range(0, 20000, 20))  # 1,000 points: TensorBoard shows every one
@@ -97,7 +97,7 @@ def check_curves(run: Run) -> None:
         "train/accuracy",
         *(f"train/prediction_{point}" for point in ("00", "01", "10", "11")),
         *(f"update/{what}/{layer}" for what in ("gradient_norm", "ratio") for layer in ("hidden", "output")),
-        *(f"trained/{metric}" for metric in ("loss", "accuracy", "solved", "solved_epoch")),
+        *(f"final/{metric}" for metric in ("loss", "accuracy", "solved", "solved_epoch")),
     }
     accuracy = events.scalar(run.folder, "train/accuracy")
     solved = run.metrics["solved_epoch"]
@@ -117,14 +117,14 @@ def check_curves(run: Run) -> None:
             assert list(norms) == list(range(0, 20001, 200))
             assert norms[epoch] == pytest.approx(gradient.norm().item(), rel=1e-4)
 
-    frames = [image.step for image in log.Images("train_pictures/decision_boundary")]
+    frames = [image.step for image in log.Images("plots/decision_boundary")]
     assert (frames[0], frames[-1]) == (0, 20000)
     assert 10 < len(frames) <= 25
     leaving = [epoch for epoch in frames if 5000 <= epoch < 10000]  # the plateau
     assert len(leaving) > len(frames) / 3  # in a quarter of the time
     assert max(b - a for a, b in pairwise(frames)) <= 4200
     for tag in ("loss_curve", "loss_curve_log", "hidden_units"):
-        assert [image.step for image in log.Images(f"train_pictures/{tag}")] == [20000]
+        assert [image.step for image in log.Images(f"plots/{tag}")] == [20000]
     groups = ("weights", "weights_gradients")
     assert {f"{group}/{layer}" for group in groups for layer in ("hidden", "output")} == set(log.Tags()["histograms"])
     assert log.Tags()["graph"] is True
@@ -157,7 +157,7 @@ def test_a_run_is_the_same_from_any_directory_and_in_a_fresh_process(command: Co
 def test_a_signal_stops_with_a_checkpoint_from_which_the_run_resumes(
     command: Command, tmp_path: Path, number: signal.Signals, status: int
 ) -> None:
-    folder, short = tmp_path / "stopped", ["trainer.max_epochs=8000", "callbacks.boundary=null"]
+    folder, short = tmp_path / "interrupted", ["trainer.max_epochs=8000", "callbacks.animation=null"]
     run = Signalled(folder, *short, when=partial(printed, "Epoch 3000"), numbers=(number,), held_at=6000)
     assert run.status == status
     assert 3000 <= run.stopped(folder) <= 6001
@@ -215,10 +215,10 @@ def test_a_run_resumed_in_its_own_directory_logs_each_epoch_once(command: Comman
     assert cards == [0, 300, 500]  # the card, and a verdict for each part
 
 
-def test_histograms_come_with_every_fifth_look(command: Command) -> None:
-    run = command("trainer.max_epochs=2500", "callbacks.gradients.every=100")
+def test_histograms_come_every_thousand_epochs(command: Command) -> None:
+    run = command("trainer.max_epochs=2500", "callbacks.gradient_monitor.every_n_epochs=100")
     steps = [event.step for event in events.read(run.folder).Histograms("weights/hidden")]
-    assert steps == list(range(0, 2501, 500))
+    assert steps == [0, 1000, 2000]
 
 
 def test_what_a_user_asks_lightning_to_print_is_printed(command: Command) -> None:
@@ -239,7 +239,7 @@ def test_counters_checkpoint_and_axis_agree_at_odd_lengths(command: Command, epo
     loss = events.scalar(run.folder, "train/loss")
     every = 2 if epochs > 1000 else 1
     assert list(loss) == list(range(0, epochs, every))
-    images = [image.step for image in events.read(run.folder).Images("train_pictures/decision_boundary")]
+    images = [image.step for image in events.read(run.folder).Images("plots/decision_boundary")]
     assert images[0] == 0
     assert images[-1] == epochs
     assert len(images) <= 25
@@ -289,13 +289,13 @@ def test_experiment_population_asks_a_thousand_networks(command: Command) -> Non
     assert len((run.folder / "networks.csv").read_text().splitlines()) == 1001
     log = events.read(run.folder)
     assert {"train/loss", "train/loss_q10", "train/loss_q90", "train/solved"} <= set(log.Tags()["scalars"])
-    assert {"trained/losses", "trained/solved_epochs"} <= set(log.Tags()["histograms"])
-    solved = events.scalar(run.folder, "trained/solved")
+    assert {"final/losses", "final/solved_epochs"} <= set(log.Tags()["histograms"])
+    solved = events.scalar(run.folder, "final/solved")
     assert list(solved.values()) == pytest.approx([run.metrics["solved"]])
 
 
 def test_experiment_width_asks_a_thousand_networks_of_each_size(command: Command) -> None:
-    run = command("experiment=width", "trainer.max_epochs=1000", "optimizer.lr=1.0", "callbacks.boundary=null")
+    run = command("experiment=width", "trainer.max_epochs=1000", "optimizer.lr=1.0", "callbacks.animation=null")
     jobs = sorted(path.parent for path in run.folder.glob("*/metrics.json"))
     hidden = [OmegaConf.load(job / ".hydra" / "config.yaml").model.hidden for job in jobs]
     assert hidden == [[2], [3], [4], [8]]
@@ -318,7 +318,7 @@ def test_loggers_can_be_exchanged_and_switched_off(command: Command) -> None:
 
 def test_trainer_options_work_as_lightning_spells_them(command: Command) -> None:
     assert command("trainer.fast_dev_run=true").metrics["epochs"] == 1
-    timed = command("trainer.max_epochs=-1", "trainer.max_time=00:00:00:01", "callbacks.gradients=null")
+    timed = command("trainer.max_epochs=-1", "trainer.max_time=00:00:00:01", "callbacks.gradient_monitor=null")
     assert timed.metrics["epochs"] > 0
     assert timed.metrics["seconds"] >= 1  # and not for ever; how soon after is the machine's affair
     stopped = command("callbacks=early_stopping", "callbacks.early_stopping.stopping_threshold=0.2")

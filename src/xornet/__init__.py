@@ -1,6 +1,22 @@
 """The XOR experiment: one or many small networks, trained by gradient descent inside Lightning."""
 
+import importlib
 import warnings
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from xornet.data import XORDataModule, truth_table
+    from xornet.module import XORModule
+    from xornet.network import Ensemble, XORNet
+
+PUBLIC = {
+    "Ensemble": "network",
+    "XORDataModule": "data",
+    "XORModule": "module",
+    "XORNet": "network",
+    "truth_table": "data",
+}
+__all__ = ["Ensemble", "XORDataModule", "XORModule", "XORNet", "truth_table"]
 
 # Warnings that do not concern a run here, by their beginnings; the tests ignore the same ones.
 IGNORED = (
@@ -17,3 +33,10 @@ IGNORED = (
 )
 for message in IGNORED:
     warnings.filterwarnings("ignore", message=message)
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used, so that `import xornet` itself is quick."""
+    if name not in PUBLIC:
+        raise AttributeError(f"module 'xornet' has no attribute '{name}'")
+    return getattr(importlib.import_module(f"xornet.{PUBLIC[name]}"), name)

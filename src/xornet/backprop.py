@@ -1,4 +1,4 @@
-"""Forward pass and gradient of N stacked networks, by hand: as plain expressions, and into buffers allocated once.
+"""The gradient of N stacked networks by hand: the equations of backpropagation as plain expressions.
 
 With [a; 1] for an activation and its constant 1, and σ' written in terms of the activation itself:
 
@@ -7,47 +7,34 @@ With [a; 1] for an activation and its constant 1, and σ' written in terms of th
     backward   δ_L = (2/P) (ŷ - y) ⊙ σ'(ŷ),   δ_l = (W_{l+1} δ_{l+1}) ⊙ σ'(a_l)   (bias row left out)
     gradient   ∂L/∂W_l = Σ_points [a_{l-1}; 1] δ_lᵀ
 
-Axes as in network.py; weights are (I + 1, H, N).
+Axes as in network.py; weights are (I + 1, H, N). Source: Rumelhart, Hinton and Williams, Learning internal
+representations by error propagation, 1986.
 """
 
 from collections.abc import Callable, Sequence
-from functools import partial
-from itertools import pairwise
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-Step = Callable[[], object]
-aten = torch.ops.aten
-
 
 class Activation(NamedTuple):
-    """σ, as PyTorch's function and as its operations on buffers.
+    """An activation function.
 
     Args:
         sigma: z -> a = σ(z)
         slope: a -> σ'(z), written in terms of the activation
-        into: (z, out=a), writes σ(z)
-        backward_into: (δ, a, grad_input=), writes δ ⊙ σ'
 
     """
 
     sigma: Callable[[Tensor], Tensor]
     slope: Callable[[Tensor], Tensor]
-    into: Callable[..., object]
-    backward_into: Callable[..., object]
 
 
 ACTIVATIONS = {
-    "sigmoid": Activation(torch.sigmoid, lambda a: a * (1 - a), torch.sigmoid, aten.sigmoid_backward.grad_input),
-    "tanh": Activation(torch.tanh, lambda a: 1 - a * a, torch.tanh, aten.tanh_backward.grad_input),
-    "relu": Activation(
-        torch.relu,
-        lambda a: a > 0,
-        partial(torch.clamp, min=0),
-        partial(aten.threshold_backward.grad_input, threshold=0),
-    ),
+    "sigmoid": Activation(torch.sigmoid, lambda a: a * (1 - a)),
+    "tanh": Activation(torch.tanh, lambda a: 1 - a * a),
+    "relu": Activation(torch.relu, lambda a: a > 0),
 }
 
 
@@ -75,88 +62,3 @@ def backpropagate(
         gradients.insert(0, torch.cat([(below[:, :, None] * delta[:, None]).sum(0), delta.sum(0, keepdim=True)]))
         above = (weight[:-1] * delta[:, None]).sum(2)
     return error, gradients
-
-
-class Layer:
-    """Buffers of one layer, and the steps that fill them.
-
-    Args:
-        weight: (I + 1, H, N).
-        below: [a; 1] of the layer below, (P, I + 1, N), or (P, I + 1) where all networks share it.
-        activation: one of ACTIVATIONS.
-
-    """
-
-    def __init__(self, weight: Tensor, below: Tensor, activation: str) -> None:
-        self.weight, self.grad = weight.detach(), torch.zeros_like(weight)
-        _, units, networks = weight.shape
-        z = weight.new_empty(len(below), units, networks)
-        self.with_one = weight.new_ones(len(below), units + 1, networks)  # [a; 1]
-        self.a = self.with_one[:, :units]
-        self.delta = torch.empty_like(z)
-        _, _, into, self.backward_into = ACTIVATIONS[activation]
-        self.forward: list[Step] = [*multiply(below, self.weight, z), partial(into, z, out=self.a)]
-        self.gradient: list[Step] = multiply(below.transpose(0, 1), self.delta, self.grad)
-
-    def backward(self, above: "Layer") -> list[Step]:
-        """δ_l = (W_{l+1} δ_{l+1}) ⊙ σ'(a_l)."""
-        return [
-            *multiply(above.delta, above.weight[:-1].transpose(0, 1), self.delta),
-            partial(self.backward_into, self.delta, self.a, grad_input=self.delta),
-        ]
-
-
-class Backprop:
-    """The equations above for one truth table, as two plans of tensor operations that are run over and over.
-
-    Operands and results are bound beforehand, so an epoch costs nothing but its operations: for one network several
-    times less than autograd, which allocates, records and frees a graph every epoch.
-
-    Args:
-        weights: one (I + 1, H, N) tensor a layer; each gets a `.grad`, which `backward` overwrites.
-        x: inputs (P, I).
-        y: targets (P, O).
-        activation: of the hidden layers, one of ACTIVATIONS; the output is always a sigmoid.
-
-    """
-
-    def __init__(self, weights: Sequence[Tensor], x: Tensor, y: Tensor, activation: str = "sigmoid") -> None:
-        self.x = x
-        self.layers: list[Layer] = []
-        below = torch.cat([x, x.new_ones(len(x), 1)], 1)
-        for weight in weights:
-            self.layers.append(Layer(weight, below, "sigmoid" if weight is weights[-1] else activation))
-            weight.grad, below = self.layers[-1].grad, self.layers[-1].with_one
-        self.output = self.layers[-1]
-        self.target = y[:, :, None]
-        self.scale = 2 / len(x)
-        self.forward_plan = [step for layer in self.layers for step in layer.forward]
-        self.backward_plan = self.output.gradient
-        for layer, above in reversed(list(pairwise(self.layers))):
-            self.backward_plan = self.backward_plan + layer.backward(above) + layer.gradient
-
-    def forward(self, error: Tensor) -> None:
-        """Write ŷ - y into `error` (P, O, N)."""
-        for step in self.forward_plan:
-            step()
-        torch.sub(self.output.a, self.target, out=error)
-
-    def backward(self, error: Tensor) -> None:
-        """Write the gradient of every network's own loss into the weights' `.grad`, given `error` from `forward`."""
-        delta = self.output.delta
-        torch.mul(error, self.scale, out=delta)
-        self.output.backward_into(delta, self.output.a, grad_input=delta)
-        for step in self.backward_plan:
-            step()
-
-
-def multiply(a: Tensor, b: Tensor, out: Tensor) -> list[Step]:
-    """Steps that write out = a b, network by network: (A, B, N) x (B, C, N) to (A, C, N); (A, B) is shared by all."""
-    if a.ndim == 2:
-        return [partial(torch.mm, a, b.flatten(1), out=out.flatten(1))]
-    if a.shape[-1] == 1:
-        return [partial(torch.mm, a[..., 0], b[..., 0], out=out[..., 0])]
-    if a.shape[1] == 1:  # an outer product: one output's δ, carried back
-        return [partial(torch.mul, a, b, out=out)]
-    product = a.new_empty(*a.shape[:2], *b.shape[1:])
-    return [partial(torch.mul, a[:, :, None], b, out=product), partial(torch.sum, product, 1, out=out)]

@@ -9,12 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch import LightningModule, Trainer
-from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch import Tensor
 
-from xornet import checks, contents, rundir
+from xornet import contents, files
 from xornet.data import truth_table
 
 
@@ -32,7 +30,7 @@ def save(state: dict[str, Any], path: str | Path) -> None:
     """
     file = io.BytesIO()
     torch.save(state, file)
-    rundir.write(path, lambda partial: partial.write_bytes(file.getbuffer()))
+    files.write(path, lambda partial: partial.write_bytes(file.getbuffer()))
 
 
 class CheckpointFile(TorchCheckpointIO):
@@ -91,44 +89,3 @@ def check_zip(path: str) -> None:
     with Path(path).open("rb") as file, zipfile.ZipFile(file) as archive:
         if any(file.compress_type != zipfile.ZIP_STORED for file in archive.infolist()) or archive.testzip():
             raise ValueError(f"{path} is damaged")
-
-
-class LastCheckpoint(Checkpoint):
-    """Keeps `last.ckpt`: the state every `every_n_epochs` epochs, and where training ends.
-
-    Args:
-        dirpath: the directory of `last.ckpt`.
-        every_n_epochs: epochs between two saves.
-
-    """
-
-    def __init__(self, dirpath: str, every_n_epochs: int = 1000) -> None:
-        remedy = "use e.g. callbacks.checkpoint.every_n_epochs=1000"
-        self.every_n_epochs = checks.integer("callbacks.checkpoint.every_n_epochs", every_n_epochs, 1, 10**9, remedy)
-        self.dirpath, self.path = dirpath, Path(dirpath) / "last.ckpt"
-        self.is_saved = False
-
-    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Make the directory, which goes again if nothing is saved."""
-        rundir.expect(self.path.parent.absolute())
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Save every n epochs, but for the last: Lightning has not counted it yet, and the end is saved at once."""
-        epochs = trainer.current_epoch + 1
-        if epochs % self.every_n_epochs == 0 and epochs != trainer.max_epochs:
-            self.save(trainer)
-
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Save the end."""
-        self.save(trainer)
-
-    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Save the end of a run that was resumed at its end, and so never trained."""
-        if not self.is_saved:
-            self.save(trainer)
-
-    def save(self, trainer: Trainer) -> None:
-        """Save the state."""
-        trainer.save_checkpoint(self.path)
-        self.is_saved = True

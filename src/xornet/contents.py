@@ -1,4 +1,4 @@
-"""What a checkpoint must hold to be looked at; resumption.py says what it must hold besides to be gone on with.
+"""What a checkpoint must hold to be looked at; resumption.py says what it must hold besides to be resumed.
 
 `torch.load` vouches for types that are safe to make, and for nothing else: a list may stand where a number should, a
 tensor may have the size of another network. Each check names the first part that is not as this project writes it.
@@ -11,14 +11,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from xornet.history import CURVE_POINTS, QUANTILES, SINGLES
+from xornet.engine.history import CURVE_POINTS, QUANTILES, SINGLES
 from xornet.network import layer_shapes
 
 LARGEST = 2**31  # of a count of epochs
 PARTS = ("state_dict", "hyper_parameters", "history", "optimizer")
 REMEDY = "use the checkpoints/last.ckpt of a run, or delete this one to begin anew"
 TIMES = ("seconds", "compile_seconds")  # what a run has taken
-MOST_FRAMES = 1000  # of the film: callbacks.boundary.images
+MOST_FRAMES = 1000  # of the film: callbacks.animation.max_frames
 
 
 def need(is_right: bool, part: str) -> None:
@@ -83,7 +83,7 @@ def check_table(table: Any, bits: int, dtype: Any) -> int:
 
 def check_history(history: Any, points: int, networks: int) -> None:
     """Check what a run remembers (history.py) for the shapes of its table and networks."""
-    for name in ("solved_epoch", "lost_epoch"):
+    for name in ("solved_epoch", "diverged_epoch"):
         need(is_tensor(history.get(name), (networks,), torch.int32), f"history: {name}")
     curve: Any = history.get("curve")
     need(isinstance(curve, dict), "history: curve")

@@ -7,7 +7,7 @@ from lightning.pytorch import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
-from xornet import checks
+from xornet import validation
 
 
 def truth_table(bits: int = 2) -> tuple[Tensor, Tensor]:
@@ -22,7 +22,7 @@ def truth_table(bits: int = 2) -> tuple[Tensor, Tensor]:
         x (P, bits) and y (P, 1), float32, P = 2**bits.
 
     """
-    checks.integer("data.bits", bits, 1, 16, "use data.bits=2 for XOR")
+    validation.integer("data.bits", bits, 1, 16, "use data.bits=2 for XOR")
     rows = torch.arange(2**bits)[:, None]
     x = (rows >> torch.arange(bits - 1, -1, -1)) & 1
     return x.float(), (x.sum(1, keepdim=True) % 2).float()
@@ -33,7 +33,7 @@ def same_table(ours: Sequence[Tensor], theirs: Sequence[Tensor]) -> bool:
     return all(torch.equal(a.cpu().double(), b.cpu().double()) for a, b in zip(ours, theirs, strict=True))
 
 
-class XORData(LightningDataModule):
+class XORDataModule(LightningDataModule):
     """Serves the whole truth table as one batch, so that an epoch is one step of gradient descent.
 
     Args:

@@ -10,19 +10,19 @@ from lightning.pytorch import LightningModule
 from torch import Tensor
 from torch.optim import Optimizer
 
-from xornet import checks
+from xornet import validation
 from xornet.backprop import backpropagate
 from xornet.checkpoint import table_of
-from xornet.compiled import check_compile, is_compiled
 from xornet.contents import TIMES
 from xornet.data import same_table, truth_table
-from xornet.epochs import PRECISIONS, block_length, check_trainer, count_epochs, run_length
-from xornet.history import History
+from xornet.engine.blocks import PRECISIONS, block_length, check_trainer, count_epochs, run_length
+from xornet.engine.compiled import check_compile, is_compiled
+from xornet.engine.history import History
+from xornet.engine.optimizers import check_optimizer, describe_optimizer, fresh_state
+from xornet.engine.runner import GRADIENTS, EpochRunner
+from xornet.engine.threads import set_threads
 from xornet.network import Ensemble, layer_names
-from xornet.optimizer import check_optimizer, describe_optimizer, fresh_state
 from xornet.resumption import check_resumable, check_same_precision, check_same_run, with_optimizer
-from xornet.steps import GRADIENTS, Steps
-from xornet.threads import set_threads
 
 LONGEST_BLOCK = 0.5  # seconds, before signals, max_time and the progress bar get their turn
 
@@ -39,7 +39,7 @@ class XORModule(LightningModule):
         hidden: units of each hidden layer; [] for a single layer.
         activation: of the hidden layers: sigmoid, tanh or relu.
         init: None for nn.Linear's default, or r to draw weights and biases uniformly from ±r.
-        tolerance: a point is learnt when |ŷ - y| < tolerance.
+        tolerance: a point is correct when |ŷ - y| < tolerance.
         gradient: `backprop` (by hand) or `autograd` (`loss.backward()`).
         compile: whether `torch.compile` makes one function of an epoch: true, false, or auto (when it is worth it).
         networks: N.
@@ -65,14 +65,14 @@ class XORModule(LightningModule):
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
-        checks.choice("model.gradient", gradient, GRADIENTS)
+        validation.choice("model.gradient", gradient, GRADIENTS)
         check_compile(compile, gradient)
-        checks.number("model.tolerance", tolerance, "use model.tolerance=0.5")
+        validation.number("model.tolerance", tolerance, "use model.tolerance=0.5")
         self.ensemble = Ensemble(bits, hidden, activation, networks, seed, init)
         self.history = History(networks, tolerance)
         self.layers = layer_names(hidden)
         self.optimizer = check_optimizer(optimizer) if optimizer else None
-        self.steps: Steps | None = None
+        self.steps: EpochRunner | None = None
         self.began = time.perf_counter()
         self.earlier = dict.fromkeys(TIMES, 0.0)  # what the earlier parts of this run have taken
         self.compile_seconds = 0.0
@@ -110,14 +110,14 @@ class XORModule(LightningModule):
         """Map x (P, I) to every network's predictions (P, O, N)."""
         return self.ensemble(x)
 
-    def make_steps(self, x: Tensor, y: Tensor) -> Steps:
+    def make_steps(self, x: Tensor, y: Tensor) -> EpochRunner:
         """The epochs of this run: forward pass, error, backpropagation, weight update (see steps.py)."""
         optimizer = self.optimizers(use_pl_optimizer=False)
         assert isinstance(optimizer, Optimizer)
         gradient = self.hparams["gradient"]
         compiles = is_compiled(self.hparams["compile"], gradient, len(self.ensemble), run_length(self.trainer))
         weights = list(self.ensemble.weights)
-        return Steps(weights, x, y, self.ensemble.activation, optimizer, self.history, gradient, compiles)
+        return EpochRunner(weights, x, y, self.ensemble.activation, optimizer, self.history, gradient, compiles)
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> dict[str, Any]:
         """Run epochs until somebody must look; callbacks get them as `outputs["block"]`, the last loss as "loss"."""
@@ -136,7 +136,7 @@ class XORModule(LightningModule):
         self.steps.check_finite(block)
         self.history.record(block)
         count_epochs(self.trainer, block.length)
-        # For callbacks that monitor them; the curves in TensorBoard are callbacks.curves'.
+        # For callbacks that monitor them; the curves in TensorBoard are callbacks.metrics'.
         solved = (block.last.abs().amax((0, 1)) < self.history.tolerance).double().mean()
         self.log_dict({"train/loss": block.loss, "train/solved": solved}, on_step=False, on_epoch=True, logger=False)
         return {"block": block, "loss": torch.tensor(block.loss)}
@@ -152,7 +152,7 @@ class XORModule(LightningModule):
         return self(self.x)
 
     def note(self, epoch: int) -> None:
-        """Note which networks solve the table, or are lost, at the present, before the update of `epoch`."""
+        """Note which networks solve the table, or have diverged, at the present, before the update of `epoch`."""
         error = self.predictions() - self.y[:, :, None]
         self.history.note(error[None], epoch)
 

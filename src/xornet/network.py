@@ -12,7 +12,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from xornet import checks
+from xornet import validation
 from xornet.backprop import ACTIVATIONS
 
 LARGEST_PRODUCT = 2**31  # numbers in the product of a layer's inputs and weights, points by networks
@@ -68,20 +68,20 @@ class Ensemble(nn.Module):
         if isinstance(hidden, str) or not isinstance(hidden, Sequence):
             raise ValueError(f"model.hidden must be a list of layer sizes, got {hidden!r}; use e.g. model.hidden=[4]")
         for units in hidden:
-            checks.integer("model.hidden sizes", units, 1, 4096, "use model.hidden=[] for a single layer")
-        checks.integer("data.bits", inputs, 1, 16, "use data.bits=2 for XOR")
-        checks.integer("networks", networks, 1, 1_000_000, "use networks=1 for a single network")
+            validation.integer("model.hidden sizes", units, 1, 4096, "use model.hidden=[] for a single layer")
+        validation.integer("data.bits", inputs, 1, 16, "use data.bits=2 for XOR")
+        validation.integer("networks", networks, 1, 1_000_000, "use networks=1 for a single network")
         largest = max((fan_in + 1) * units for fan_in, units in layer_shapes(inputs, hidden))
         if 2**inputs * largest * networks > LARGEST_PRODUCT:
             raise ValueError(
                 f"networks={networks} of model.hidden={list(hidden)} on data.bits={inputs} need more than "
                 f"{LARGEST_PRODUCT * 4 / 2**30:.0f} GiB at a time; use fewer networks, units or bits"
             )
-        checks.integer("seed", seed, 0, 2**63 - networks, "use e.g. seed=0")
+        validation.integer("seed", seed, 0, 2**63 - networks, "use e.g. seed=0")
         if init is not None:
-            checks.number("model.init", init, "use model.init=null for PyTorch's default")
+            validation.number("model.init", init, "use model.init=null for PyTorch's default")
         self.inputs, self.hidden = inputs, list(hidden)
-        self.activation = checks.choice("model.activation", activation, ACTIVATIONS)
+        self.activation = validation.choice("model.activation", activation, ACTIVATIONS)
         self.weights = nn.ParameterList(draw_weights(layer_shapes(inputs, hidden), networks, seed, init))
 
     def __len__(self) -> int:
@@ -123,10 +123,10 @@ def append_ones(a: Tensor) -> Tensor:
 
 def predict(weights: Sequence[Tensor], x: Tensor, activation: str) -> Tensor:
     """Predictions (P, O, N) of the stacked `weights` at [x; 1] (P, I + 1)."""
-    return torch.sigmoid(last_sum(weights, x, activation))
+    return torch.sigmoid(preactivation(weights, x, activation))
 
 
-def last_sum(weights: Sequence[Tensor], x: Tensor, activation: str) -> Tensor:
+def preactivation(weights: Sequence[Tensor], x: Tensor, activation: str) -> Tensor:
     """Z (P, H, N) of the last of the stacked `weights` at [x; 1] (P, I + 1)."""
     first, *rest = weights
     # The first layer's inputs are the same for all networks: one plain matrix product.

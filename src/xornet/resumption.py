@@ -1,4 +1,4 @@
-"""What a checkpoint must be to be gone on with: of the same run, each state built as that at a beginning."""
+"""What a checkpoint must be to be resumed: of the same run, each state built as that at a beginning."""
 
 import math
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from lightning.pytorch import Trainer
 from torch import Tensor
 
 from xornet.contents import is_count, is_list, is_tensor, need
-from xornet.epochs import PRECISIONS, callbacks_of
+from xornet.engine.blocks import PRECISIONS, callbacks_of
 
 # Between a run and its resumption: what does not change what the networks become.
 MAY_CHANGE = ("gradient", "compile", "tolerance")

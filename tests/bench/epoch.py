@@ -21,10 +21,10 @@ def ours(networks: int, compiles: bool) -> Callable[[int], object]:
     import torch
     from torch.optim import SGD
 
-    from xornet.history import History
+    from xornet.engine.history import History
+    from xornet.engine.runner import EpochRunner
+    from xornet.engine.threads import set_threads
     from xornet.network import Ensemble
-    from xornet.steps import Steps
-    from xornet.threads import set_threads
 
     set_threads(networks)
     ensemble, history = Ensemble(networks=networks), History(networks, 0.5)
@@ -32,7 +32,7 @@ def ours(networks: int, compiles: bool) -> Callable[[int], object]:
     weights = list(ensemble.weights)
     x, y = torch.tensor(POINTS), torch.tensor(TARGETS)
     optimizer = SGD(weights, lr=LR, foreach=False)
-    steps = Steps(weights, x, y, "sigmoid", optimizer, history, "backprop", compiles)
+    steps = EpochRunner(weights, x, y, "sigmoid", optimizer, history, "backprop", compiles)
     start = 0
 
     def run(epochs: int) -> None:
@@ -52,8 +52,8 @@ def vmap(networks: int) -> Callable[[int], object]:
     from torch.func import functional_call, grad, stack_module_state
     from torch.func import vmap as vectorize
 
+    from xornet.engine.threads import set_threads
     from xornet.network import XORNet
-    from xornet.threads import set_threads
 
     set_threads(networks)
     x, y = torch.tensor(POINTS), torch.tensor(TARGETS)

@@ -7,9 +7,9 @@ from typing import Any
 from lightning.pytorch import Callback, Trainer
 from tqdm import tqdm
 
-from xornet import checks
+from xornet import validation
 from xornet.module import XORModule
-from xornet.results import describe, describe_now, evaluate
+from xornet.runs.metrics import describe, describe_now, evaluate
 
 BAR_DELAY = 1  # seconds: a run that is over by then shows no bar
 
@@ -21,13 +21,14 @@ class LossTable(Callback):
     to 90% and the share of networks that solve the table.
 
     Args:
-        every: epochs between two rows.
+        every_n_epochs: epochs between two rows.
 
     """
 
-    def __init__(self, every: int = 1000) -> None:
-        self.every_n_epochs = checks.integer(
-            "callbacks.table.every", every, 1, 10**9, "use e.g. callbacks.table.every=1000"
+    def __init__(self, every_n_epochs: int = 1000) -> None:
+        remedy = "use e.g. callbacks.loss_table.every_n_epochs=1000"
+        self.every_n_epochs = validation.integer(
+            "callbacks.loss_table.every_n_epochs", every_n_epochs, 1, 10**9, remedy
         )
 
     def on_train_batch_start(self, trainer: Trainer, module: XORModule, batch: Any, batch_idx: int) -> None:
@@ -46,7 +47,7 @@ class LossTable(Callback):
             print(describe(evaluate(module), len(module.ensemble), trainer.current_epoch), flush=True)
 
 
-class EpochBar(Callback):
+class EpochProgressBar(Callback):
     """One bar over all epochs, with epochs per second, loss and time left; none where stderr is no terminal."""
 
     every_n_epochs = math.inf

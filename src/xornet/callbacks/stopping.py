@@ -9,12 +9,14 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping as LightningEarlyStopping
+from lightning.pytorch.callbacks import Timer
 
-from xornet import checks
-from xornet.checkpoint import LastCheckpoint
+from xornet import validation
+from xornet.callbacks.checkpoint import LastCheckpoint
+from xornet.cli.overrides import override
+from xornet.cli.signals import SIGNALS, handle
+from xornet.engine.blocks import callbacks_of
 from xornet.module import XORModule
-from xornet.overrides import override
-from xornet.signals import SIGNALS, handle
 
 MONITORED = ("train/loss", "train/solved")  # what XORModule logs
 
@@ -29,16 +31,16 @@ class EarlyStopping(LightningEarlyStopping):
     """
 
     def __init__(self, monitor: str = "train/loss", every_n_epochs: int = 100, **kwargs: Any) -> None:
-        checks.choice("callbacks.early_stopping.monitor", monitor, MONITORED)
+        validation.choice("callbacks.early_stopping.monitor", monitor, MONITORED)
         for name in ("min_delta", "stopping_threshold", "divergence_threshold"):
             if kwargs.get(name) is not None:
-                checks.number(f"callbacks.early_stopping.{name}", kwargs[name], f"use e.g. {name}=0.01")
+                validation.number(f"callbacks.early_stopping.{name}", kwargs[name], f"use e.g. {name}=0.01")
         if "patience" in kwargs:
             remedy = "use e.g. callbacks.early_stopping.patience=10"
-            checks.integer("callbacks.early_stopping.patience", kwargs["patience"], 1, 10**9, remedy)
+            validation.integer("callbacks.early_stopping.patience", kwargs["patience"], 1, 10**9, remedy)
         super().__init__(monitor, **kwargs)
         remedy = "use e.g. callbacks.early_stopping.every_n_epochs=100"
-        self.every_n_epochs = checks.integer(
+        self.every_n_epochs = validation.integer(
             "callbacks.early_stopping.every_n_epochs", every_n_epochs, 1, 10**9, remedy
         )
 
@@ -46,6 +48,45 @@ class EarlyStopping(LightningEarlyStopping):
         """Check, if it is time."""
         if (trainer.current_epoch + 1) % self.every_n_epochs == 0:
             super().on_train_epoch_end(trainer, pl_module)
+
+
+class StayStopped(Callback):
+    """A run that early stopping or `trainer.max_time` has ended stays ended when it is resumed to be drawn and written.
+
+    Lightning would train a block more before it asks again. A run whose EarlyStopping is configured otherwise goes on.
+    """
+
+    def __init__(self) -> None:
+        self.saved: dict[str, Any] = {}  # what the checkpoint's EarlyStopping callbacks were configured with
+        self.epochs = -1  # of the checkpoint
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Note what early stopping is configured with."""
+        checkpoint["early_stopping"] = {stopper.state_key: settings(stopper) for stopper in stoppers(trainer)}
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Take the notes of the run that is resumed."""
+        self.saved, self.epochs = checkpoint.get("early_stopping", {}), checkpoint["global_step"]
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Have the run end without another epoch, if it had ended."""
+        for stopper in stoppers(trainer):
+            is_same = self.saved.get(stopper.state_key) == settings(stopper)
+            trainer.should_stop |= is_same and stopper.stopped_epoch + 1 == self.epochs
+        for timer in (callback for callback in callbacks_of(trainer) if isinstance(callback, Timer)):
+            remaining = timer.time_remaining()
+            trainer.should_stop |= self.epochs >= 0 and remaining is not None and remaining <= 0
+
+
+def stoppers(trainer: Trainer) -> list[LightningEarlyStopping]:
+    """The EarlyStopping callbacks of a run, Lightning's own or ours."""
+    return [callback for callback in callbacks_of(trainer) if isinstance(callback, LightningEarlyStopping)]
+
+
+def settings(stopper: LightningEarlyStopping) -> list[Any]:
+    """What decides when an EarlyStopping callback stops, besides what it monitors."""
+    every = getattr(stopper, "every_n_epochs", 1)
+    return [every, stopper.patience, stopper.min_delta, stopper.stopping_threshold, stopper.divergence_threshold]
 
 
 class StopOnSignal(Callback):
@@ -107,7 +148,7 @@ class StopOnSignal(Callback):
             if path and not (is_ours and is_saved):
                 trainer.save_checkpoint(path)
             how = f"; resume with {override('ckpt_path', path)}" if path else ""
-            print(f"stopped at epoch {trainer.current_epoch}{how}", file=sys.stderr)
+            print(f"interrupted at epoch {trainer.current_epoch}{how}", file=sys.stderr)
             raise SystemExit(128 + self.received)
 
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
-from xornet.plots import Array
-from xornet.plots.boundary import draw_bar, draw_boundary
+from xornet.plots.decision_boundary import draw_bar, draw_boundary
+from xornet.plots.render import Array
 from xornet.plots.sweep import draw_curves, shade
 
 ROW = 4  # boundaries; more than this stand in two rows

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 
-from xornet.plots import Array
+from xornet.plots.render import Array
 
 LEGEND_LINES = 12  # more lines than this have no legend
 MAP = colormaps["viridis"]
@@ -60,7 +60,7 @@ class Axis:
 
 
 @dataclass
-class Ends:
+class Outcomes:
     """What the jobs reached; nan for a job that has not finished.
 
     Args:
@@ -76,7 +76,7 @@ class Ends:
 
 
 def sweep_picture(
-    curves: Sequence[tuple[Array, Array] | None], labels: Sequence[str], axes: Sequence[Axis], ends: Ends
+    curves: Sequence[tuple[Array, Array] | None], labels: Sequence[str], axes: Sequence[Axis], ends: Outcomes
 ) -> Figure:
     """Draw the loss curves; beside them the ends against one swept key, or a heat map over two.
 
@@ -109,7 +109,7 @@ def draw_curves(
     for i in np.argsort(ranks):
         if (curve := curves[i]) is not None:
             panel.plot(*curve, color=shade(ranks[i], len(curves)), linewidth=1.5, label=labels[i] or "one job")
-    panel.set(xlabel="Epochs", ylabel=loss, title="Training Loss Curves", yscale="log")
+    panel.set(xlabel="Epochs", ylabel=loss, title="Training Loss Metrics", yscale="log")
     if not panel.lines:
         panel.text(0.5, 0.5, "no checkpoint holds a curve", ha="center", va="center", transform=panel.transAxes)
     elif len(panel.lines) <= LEGEND_LINES:
@@ -122,7 +122,7 @@ def shade(rank: int, count: int) -> tuple[float, float, float, float]:
     return MAP(0.85 * rank / max(1, count - 1))
 
 
-def draw_losses(panel: Axes, axis: Axis, ends: Ends) -> None:
+def draw_losses(panel: Axes, axis: Axis, ends: Outcomes) -> None:
     """Draw the final losses; for single networks, filled where the table is solved."""
     order = np.argsort(axis.positions)
     panel.plot(axis.positions[order], ends.losses[order], color="0.6", linewidth=1, zorder=1)
@@ -156,7 +156,7 @@ def set_axis(panel: Axes, axis: Axis) -> None:
         panel.set_xticks(range(len(axis.order)), axis.order, rotation=20 if len(axis.order) > 3 else 0)
 
 
-def draw_map(panel: Axes, across: Axis, up: Axis, ends: Ends) -> None:
+def draw_map(panel: Axes, across: Axis, up: Axis, ends: Outcomes) -> None:
     """Draw a cell for each pair of values: the share solved of ensembles, else the final loss."""
     cells = np.full((len(up.order), len(across.order)), np.nan)
     values = ends.shares[:, 0] if ends.many else ends.losses

@@ -1,0 +1,150 @@
+"""The sheet's two pictures, into the run directory and into TensorBoard."""
+
+from collections.abc import Iterable, Iterator
+from functools import lru_cache, partial
+from pathlib import Path
+
+import numpy as np
+from lightning.pytorch import Callback, Trainer
+from matplotlib.figure import Figure
+from PIL.Image import Image
+
+from xornet import files
+from xornet.backprop import ACTIVATIONS
+from xornet.module import XORModule
+from xornet.network import append_ones, preactivation
+from xornet.plots.decision_boundary import BOUNDARY_TITLE, FrameRenderer, boundary_grid, decision_boundaries
+from xornet.plots.hidden_units import Units, hidden_units, no_line
+from xornet.plots.loss_curves import loss_curve, solved_share
+from xornet.plots.render import Array, drawn, png
+from xornet.runs.events import add_png, writers
+from xornet.runs.metrics import evaluate_networks
+
+
+class LossCurve(Callback):
+    """Draws the loss curve when a run ends: `loss_curve.png`, for TensorBoard on a logarithmic axis too.
+
+    For N > 1 also the share of networks that solve the table: `solved.png`.
+    """
+
+    def on_fit_end(self, trainer: Trainer, module: XORModule) -> None:
+        """Draw."""
+        figures = curve_figures(module)
+        files = save({name: drawn(figure) for name, figure in figures.items()}, trainer.default_root_dir)
+        if files and any(writers(trainer)):
+            log_image(files["loss_curve.png"], trainer, "loss_curve", trainer.current_epoch)
+            axes = figures["loss_curve.png"].axes[0]
+            axes.set_yscale("log")  # where late progress shows
+            axes.yaxis.set_major_formatter("{x:g}")  # powers would take as long again as all the rest
+            log_image(png(drawn(figures["loss_curve.png"])), trainer, "loss_curve_log", trainer.current_epoch)
+
+
+def curve_figures(module: XORModule) -> dict[str, Figure]:
+    """The figures of a run's curves, by file name: none if it has no curve."""
+    curve = {name: values.numpy() for name, values in module.history.curve.items()}
+    if not curve:
+        return {}
+    figures = {"loss_curve.png": loss_curve(curve["epochs"], curve["losses"], curve["singles"])}
+    if len(module.ensemble) > 1:
+        figures["solved.png"] = solved_share(curve["epochs"], curve["solved"])
+    return figures
+
+
+class HiddenUnits(Callback):
+    """Draws what each hidden unit of network 0 does when a run ends: `hidden_units.png`."""
+
+    def on_fit_end(self, trainer: Trainer, module: XORModule) -> None:
+        """Draw."""
+        for name, file in save(unit_pictures(module), trainer.default_root_dir).items():
+            log_image(file, trainer, name, trainer.current_epoch)
+
+
+def unit_pictures(module: XORModule) -> dict[str, Image]:
+    """The picture of network 0's hidden units, by file name: none if the inputs are not two, or it has diverged."""
+    if module.x.shape[1] != 2 or not all(weight.isfinite().all() for weight in module.ensemble.first(1)):
+        return {}
+    x, y = module.x.cpu().numpy(), module.y.cpu().numpy()
+    if module.layers == ["output"]:
+        (layer,) = module.ensemble.first(1)
+        return {"hidden_units.png": drawn(no_line(layer[:, 0, 0].cpu().numpy(), x, y))}
+    return {"hidden_units.png": drawn(hidden_units(units_of(module), x, y))}
+
+
+def units_of(module: XORModule) -> Units:
+    """Network 0's hidden units."""
+    layers = [weight.cpu().double() for weight in module.ensemble.first(1)]
+    onward = layers[1][:-1, :, 0]  # (H, O), or (H, H') where there is another hidden layer
+    signed = len(layers) == 2
+    z = preactivation(layers[:-1], append_ones(module.x.cpu().double()), module.ensemble.activation)
+    return Units(
+        lines=layers[0][..., 0].T.numpy(),
+        weights=(onward[:, 0] if signed else onward.norm(dim=1)).numpy(),
+        space=ACTIVATIONS[module.ensemble.activation].sigma(z)[..., 0].numpy(),
+        output=layers[-1][:, 0, 0].numpy(),
+        signed=signed,
+    )
+
+
+def boundary_pictures(module: XORModule, film: FrameRenderer | None = None) -> dict[str, Image]:
+    """The pictures of the present decision boundaries, by file name: none if the inputs are not two."""
+    if module.x.shape[1] != 2:
+        return {}
+    film = film or make_renderer(module)
+    pictures = {"decision_boundary.png": film.frame(grid(module, 0), BOUNDARY_TITLE)}
+    if len(module.ensemble) > 1:
+        pictures["examples.png"] = drawn(boundaries(module, examples(module)))
+    return pictures
+
+
+def make_renderer(module: XORModule) -> FrameRenderer:
+    """What draws one boundary after another: made once for the jobs of a sweep."""
+    return film(*(tuple(map(tuple, table.tolist())) for table in (module.x, module.y)))
+
+
+@lru_cache(1)
+def film(*table: tuple[tuple[float, ...], ...]) -> FrameRenderer:
+    """A film of one truth table, x and y."""
+    x, y = map(np.array, table)
+    return FrameRenderer(x, y)
+
+
+def boundaries(module: XORModule, networks: Iterable[tuple[int, str]]) -> Figure:
+    """The present decision boundaries of some networks, each under its title."""
+    panels = [(grid(module, i), title) for i, title in networks]
+    return decision_boundaries(panels, module.x.cpu().numpy(), module.y.cpu().numpy())
+
+
+def examples(module: XORModule) -> Iterator[tuple[int, str]]:
+    """Yield the fastest, the median, the slowest and the worst unsolved network, each with a title that names its seed.
+
+    With `seed=<that> networks=1` it can be run again alone.
+    """
+    when, seed = module.history.solved_epoch.cpu(), module.hparams["seed"]
+    _, losses, now = (tensor.cpu() for tensor in evaluate_networks(module))
+    solved = [i for i in when.argsort().tolist() if now[i]]
+    places = {"fastest": 0, "median": (len(solved) - 1) // 2, "slowest": -1} if solved else {}
+    for name, place in places.items():
+        i = solved[place]
+        yield i, f"{name}: seed {seed + i}\nsolved at epoch {when[i]:,}"
+    worst = int(losses.where(~now, -1.0).nan_to_num(-1).argmax())
+    if not now[worst]:
+        yield worst, f"unsolved: seed {seed + worst}\nloss {losses[worst]:.4f}"
+
+
+def grid(module: XORModule, i: int) -> Array:
+    """The present predictions of network i over the input plane."""
+    return boundary_grid(module.ensemble.network(i).cpu().float())
+
+
+def save(pictures: dict[str, Image], folder: str | Path) -> dict[str, bytes]:
+    """Write pictures into a directory; return the files."""
+    encoded = {name: png(picture) for name, picture in pictures.items()}
+    for name, file in encoded.items():
+        files.write(Path(folder, name), partial(Path.write_bytes, data=file))
+    return encoded
+
+
+def log_image(file: bytes, trainer: Trainer, name: str, epoch: int) -> None:
+    """Write a PNG file into TensorBoard, if it is a logger of this run."""
+    for writer in writers(trainer):
+        add_png(writer, f"plots/{name.removesuffix('.png')}", file, epoch)

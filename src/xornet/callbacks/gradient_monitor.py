@@ -1,0 +1,93 @@
+"""Gradient flow: how large the gradient of each layer is, and how far an update moves its weights."""
+
+from typing import Any
+
+from lightning.pytorch import Callback, Trainer
+from torch import Tensor
+
+from xornet import validation
+from xornet.engine.blocks import run_length
+from xornet.engine.history import CURVE_POINTS, Block
+from xornet.engine.snapshots import SAMPLE
+from xornet.engine.spacing import spacing
+from xornet.module import XORModule
+from xornet.runs.events import writers
+
+BINS = 30  # as many as TensorBoard shows; by default it gets hundreds of empty ones, 9 KB of them for 12 weights
+
+
+class GradientMonitor(Callback):
+    """Logs ‖∂L/∂W‖ of each layer and ‖ΔW‖ / ‖W‖ of its update; in TensorBoard histograms of ∂L/∂W and W.
+
+    On the plateau the loss of XOR stands still because the gradient nearly vanishes, not because the weights are right.
+    Of an ensemble the mean over its first SAMPLE networks.
+
+    Args:
+        every_n_epochs: epochs between two logging steps.
+        histogram_every_n_epochs: epochs between two histograms, which are logged at the next logging step.
+
+    Both grow in runs so long that there would be more than CURVE_POINTS logging steps.
+
+    """
+
+    def __init__(self, every_n_epochs: int = 200, histogram_every_n_epochs: int = 1000) -> None:
+        key = "callbacks.gradient_monitor"
+        self.intervals = [
+            validation.integer(f"{key}.{name}", value, 1, 10**9, f"use e.g. {key}.{name}={example}")
+            for name, value, example in (
+                ("every_n_epochs", every_n_epochs, 200),
+                ("histogram_every_n_epochs", histogram_every_n_epochs, 1000),
+            )
+        ]
+
+    def setup(self, trainer: Trainer, module: XORModule, stage: str) -> None:
+        """Space the logging steps."""
+        growth = spacing(run_length(trainer) / CURVE_POINTS / self.intervals[0])
+        self.every_n_epochs, self.histogram_every_n_epochs = (growth * interval for interval in self.intervals)
+
+    def on_train_batch_start(self, trainer: Trainer, module: XORModule, batch: Any, batch_idx: int) -> None:
+        """Log gradients, if it is time: after a checkpoint of this epoch, so that what is resumed from it logs them."""
+        self.log_state(trainer, module, trainer.current_epoch)
+
+    def on_train_batch_end(self, trainer: Trainer, module: XORModule, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Log the size of the last update, if it is time."""
+        block: Block = outputs["block"]
+        if (end := block.start + block.length) % self.every_n_epochs == 0:
+            before, now = block.snapshots.last, module.ensemble.first(SAMPLE)
+            ratios = [mean(norm(b - a) / norm(a)) for a, b in zip(before, now, strict=True)]
+            log(trainer, module, "update/ratio", ratios, end - 1)
+
+    def on_fit_end(self, trainer: Trainer, module: XORModule) -> None:
+        """Log what the networks have become."""
+        self.log_state(trainer, module, trainer.current_epoch)
+
+    def log_state(self, trainer: Trainer, module: XORModule, epoch: int) -> None:
+        """Log the state before the update of `epoch`, if it is time."""
+        if epoch % self.every_n_epochs:
+            return
+        weights, gradients = module.ensemble.first(SAMPLE), module.gradients(SAMPLE)
+        log(trainer, module, "update/gradient_norm", [mean(norm(gradient)) for gradient in gradients], epoch)
+        if epoch % self.histogram_every_n_epochs < self.every_n_epochs:
+            for writer in writers(trainer):
+                for group, tensors in (("weights", weights), ("weights_gradients", gradients)):
+                    for layer, tensor in zip(module.layers, tensors, strict=True):
+                        shown = tensor[tensor.isfinite()]
+                        if len(shown):
+                            writer.add_histogram(f"{group}/{layer}", shown, epoch, bins=BINS)
+
+
+def norm(layer: Tensor) -> Tensor:
+    """The Euclidean norm of a layer (I + 1, H, N) of each network, (N,)."""
+    return layer.flatten(0, 1).norm(dim=0)
+
+
+def mean(values: Tensor) -> float:
+    """The mean over the networks that have not diverged."""
+    return values[values.isfinite()].mean().item()
+
+
+def log(trainer: Trainer, module: XORModule, group: str, values: list[float], epoch: int) -> None:
+    """Log one value a layer."""
+    metrics = {f"{group}/{layer}": value for layer, value in zip(module.layers, values, strict=True)}
+    for logger in trainer.loggers:
+        logger.log_metrics(metrics, epoch)

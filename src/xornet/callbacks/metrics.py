@@ -1,0 +1,63 @@
+"""The curves of a run, for every logger."""
+
+import math
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, Trainer
+
+from xornet.module import XORModule
+from xornet.runs.events import first_step, held, writers
+from xornet.runs.metrics import evaluate_networks
+
+
+class Metrics(Callback):
+    """Logs what the module remembers: loss, accuracy, and for one network its prediction on each point.
+
+    For N > 1 the loss is the median, with the 10% and 90% quantiles beside it, and the share of networks that solve the
+    table at that epoch. A resumed run logs its whole curve, from epoch 0, unless it goes on in the same directory.
+    """
+
+    every_n_epochs = math.inf
+
+    def __init__(self) -> None:
+        self.logged = -1  # the last epoch logged
+        self.resumed = 0  # the epoch up to which TensorBoard holds the run
+
+    def on_load_checkpoint(self, trainer: Trainer, module: XORModule, checkpoint: dict[str, Any]) -> None:
+        """Note how much of this run TensorBoard holds."""
+        self.resumed = held(checkpoint)
+
+    def on_train_batch_end(self, trainer: Trainer, module: XORModule, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Log the new rows of the curve."""
+        self.log_rows(trainer, module)
+
+    def on_fit_end(self, trainer: Trainer, module: XORModule) -> None:
+        """Log what is left of the curve, and for N > 1 the histograms of final loss and of solving epoch."""
+        self.log_rows(trainer, module)  # all of it in a run that was resumed at its end, and so never trained
+        _, losses, _ = evaluate_networks(module)
+        when = module.history.solved_epoch
+        for writer in writers(trainer) if len(module.ensemble) > 1 else ():
+            writer.add_histogram("final/losses", losses[losses.isfinite()], trainer.current_epoch)
+            if (when >= 0).any():
+                writer.add_histogram("final/solved_epochs", when[when >= 0], trainer.current_epoch)
+
+    def log_rows(self, trainer: Trainer, module: XORModule) -> None:
+        """Log the rows of the curve that have not been logged."""
+        fresh = module.history.curve.get("epochs", torch.empty(0)) > self.logged
+        curve = {name: values[fresh].tolist() for name, values in module.history.curve.items()}
+        points = ["".join(str(int(bit)) for bit in point) for point in module.x.tolist()]
+        targets = module.y[:, 0].tolist()
+        loggers = [(logger, first_step(logger, trainer, self.resumed)) for logger in trainer.loggers]
+        for k, epoch in enumerate(curve.get("epochs", [])):
+            self.logged = epoch
+            low, median, high = curve["losses"][k]
+            row = {"train/loss": median, "train/accuracy": curve["accuracy"][k]}
+            if len(module.ensemble) == 1:
+                errors = zip(points, curve["errors"][k], targets, strict=True)
+                row |= {f"train/prediction_{point}": target + error for point, error, target in errors}
+            else:
+                row |= {"train/loss_q10": low, "train/loss_q90": high, "train/solved": curve["solved"][k]}
+            for logger, first in loggers:
+                if epoch >= first:  # an earlier part has logged the others
+                    logger.log_metrics(row, epoch)

@@ -1,0 +1,1 @@
+"""Start-up, errors in one line, Hydra's resolvers and checks."""

@@ -1,0 +1,156 @@
+"""Errors that a person who typed a command can act on: one last line with the key, the value and the remedy."""
+
+import logging
+import os
+import re
+import sys
+import threading
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from hydra.errors import HydraException, InstantiationException
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
+from yaml import YAMLError
+
+from xornet.cli import signals
+from xornet.runs.directory import remove_empty
+
+# What upstream says: what a person here can do about it.
+REMEDIES = {
+    r"`\w+Accelerator` can not run on your system": "this machine has none; use trainer.accelerator=cpu",
+    "No supported gpu backend found": "this machine has no usable GPU; use trainer.accelerator=cpu",
+    " Config search path:": "; use one of these",
+    "mismatched input '=' expecting <EOF>": "a value that contains = needs quotes of its own: \"key='value'\"",
+    r"You restored a checkpoint with current_epoch=(\d+)": r"ckpt_path is at epoch \1; use a larger trainer.max_epochs",
+    "Config group override must be a string or a list": "that is no option of a group; use the name of a file of it",
+    r"Cannot find primary config '([^']*)'": r"there is no configuration \1; use --config-name=train, or drop it",
+    r"Could not find '([^']*)' Config search path:": r"there is no file \1.yaml in conf; use the name of one that is",
+    r"LexerNoViableAltException: (\S+)": r"\1 cannot be read; use quotes of its own around the value",
+    "Failed to import DB access module|Can't load plugin: sqlalchemy": "hydra.sweeper.storage needs a package that is "
+    "not installed; use sqlite:///<a file that can be written>",
+    r"\([\w.]+\.\w*Error\) ([^\[(]*\w)": r"hydra.sweeper.storage: \1; use sqlite:///<a file that can be written>",
+    r"Missing mandatory value: (\w+)": r"\1 is missing; use \1=<value>",
+}
+DISK = "use hydra.run.dir=<a writable directory with free space>"
+GROUPS = ("data", "model", "optimizer", "trainer", "callbacks", "logger", "experiment")  # of conf/
+THEIRS = (HydraException, OmegaConfBaseException)
+# No bugs of ours.
+EXPECTED = (*THEIRS, ValueError, TypeError, OSError, ImportError, MisconfigurationException, YAMLError)
+
+
+@contextmanager
+def one_line(overrides: Sequence[str], disk: str = DISK) -> Iterator[None]:
+    """Print an error as one line and exit with 1; with HYDRA_FULL_ERROR=1 in the environment, leave it alone.
+
+    SIGINT, SIGTERM and SIGHUP exit with 130, 143 and 129, and a pipe that nobody reads with 141, without a word.
+
+    Args:
+        overrides: the command line's `key=value` arguments.
+        disk: the remedy where something cannot be written.
+
+    """
+    is_full = os.environ.get("HYDRA_FULL_ERROR") == "1"
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # or Hydra would print the error in its own way, and exit
+    before, threading.excepthook = threading.excepthook, in_thread
+    logging.raiseExceptions = False  # what train.log cannot take has been on the console
+    try:
+        with signals.exit_status():
+            yield
+            sys.stdout.flush()  # here, where what cannot be written is an error like any other
+    except Exception as error:
+        if is_full:
+            raise
+        print(f"error: {report(error, overrides, disk)}", file=sys.stderr)
+        sys.exit(1)
+    finally:
+        remove_empty()
+        threading.excepthook = before
+        logging.raiseExceptions = True
+
+
+def in_thread(args: threading.ExceptHookArgs) -> None:
+    """Pass over what TensorBoard's thread cannot write: the next one to log something gets the error."""
+    if not issubclass(args.exc_type, OSError):
+        threading.__excepthook__(args)
+
+
+def report(error: Exception, overrides: Sequence[str], disk: str = DISK) -> str:
+    """Return what is wrong in one line; print the traceback of what may be a bug of ours."""
+    cause = root_cause(error)
+    is_expected = isinstance(cause, EXPECTED) or type(cause).__module__.startswith("sqlalchemy.")  # if installed
+    if not (is_expected or isinstance(error, InstantiationException)) and is_ours(cause):
+        traceback.print_exception(error)
+    return explain(error, overrides, disk)
+
+
+def is_ours(error: BaseException) -> bool:
+    """Whether an error may be a bug of ours: no stock callback, or other part of Lightning, refused to go on."""
+    frames = traceback.extract_tb(error.__traceback__)
+    is_lightnings = bool(frames) and "lightning" in Path(frames[-1].filename).parts
+    return not (is_lightnings and isinstance(error, RuntimeError))
+
+
+def root_cause(error: BaseException) -> BaseException:
+    """The error that Hydra, OmegaConf or the configuration of logging wrapped, if they did."""
+    is_wrapped = isinstance(error, THEIRS) or str(error).startswith("Unable to configure handler")
+    return (is_wrapped and error.__cause__) or error
+
+
+def explain(error: BaseException, overrides: Sequence[str], disk: str = DISK) -> str:
+    """Return what is wrong, with the override that it is about and a remedy, where the message itself has none."""
+    cause = root_cause(error)
+    message = " ".join(str(cause).split()) or type(cause).__name__
+    words = str(error).split()
+    # Hydra and OmegaConf close a message with where they were: `full_key: trainer`.
+    place = words[words.index("full_key:") + 1] if "full_key:" in words else ""
+    if isinstance(cause, ConfigAttributeError | ConfigKeyError) and cause.parent_node is not None:
+        allowed = ", ".join(sorted(str(key) for key in cause.parent_node if key not in ("_target_", "hydra")))
+        remedy = f"; use one of {allowed}" if allowed else ": what holds it is null or empty; drop one of the two"
+        message = f"{place or cause.full_key} is no key of the configuration{remedy}"
+    for theirs, ours in REMEDIES.items():
+        if re.search(theirs, message):
+            message = re.sub(f"(?:{theirs}).*", ours, message)
+    is_of_disk = "[Errno" in message or (isinstance(cause, OSError) and not isinstance(cause, HydraException))
+    if is_of_disk and not message.startswith("cannot write std"):
+        message += f"; {disk}"
+    elif not re.search(";|use |needs ", message):
+        message += "; correct or drop it (README, Configuration)"
+    given = [override.lstrip("+~").partition("=") for override in overrides if not override.startswith("-")]
+    about = blamed(given, message, place)
+    if message.startswith("that is no option of a group"):
+        about = [override for override in given if override[0] in GROUPS and not is_option(override[2])]
+    unsaid = ["".join(override) for override in about if not (override[0] in message and override[2] in message)]
+    return f"{' '.join(unsaid)}: {message}" if unsaid else message
+
+
+def blamed(given: list[tuple[str, str, str]], message: str, place: str) -> list[tuple[str, str, str]]:
+    """Return the overrides that a message is about: those whose key it names, else whose last part, else whose value.
+
+    Args:
+        given: the overrides, each as its key, `=` and its value.
+        message: what is wrong, with a remedy behind a semicolon, which names keys that are not to blame.
+        place: the part of the configuration where it went wrong, if that is known.
+
+    """
+    cause = message.partition(";")[0]
+    inside = [override for override in given if place and override[0].startswith(place)]
+    return (
+        [override for override in given if is_word(override[0], cause)]
+        or [override for override in given if is_word(override[0], message)]
+        or [override for override in inside or given if is_word(override[0].rpartition(".")[2], cause)]
+        or [override for override in inside or given if is_word(override[2], cause)]
+        or [override for override in given if is_word(override[2], cause)]
+    )
+
+
+def is_option(value: str) -> bool:
+    """Whether a value could be the name of a file of a group."""
+    return re.fullmatch(r"[A-Za-z_][\w/-]*", value) is not None and value not in ("null", "true", "false")
+
+
+def is_word(text: str, message: str) -> bool:
+    """Whether a message holds a key or a value, as a whole."""
+    return bool(text) and re.search(rf"(?<![\w.]){re.escape(text)}(?![\w]|\.\w)", message) is not None

@@ -1,0 +1,139 @@
+"""A whole epoch as one compiled function: `model.compile`."""
+
+import importlib
+import inspect
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.fx import GraphModule
+from torch.optim import Optimizer
+
+from xornet.backprop import backpropagate
+from xornet.engine.history import Block, History
+from xornet.engine.optimizers import bare_step
+from xornet.engine.snapshots import Snapshots
+
+# Measured by tests/bench/ensembles.py on 2 cores: what a compiled epoch saves, and what compiling costs.
+SAVED_PER_EPOCH, SAVED_PER_NETWORK, COMPILE_TIME = 25e-6, 25e-9, 5.0  # seconds
+
+OPTIONS = {
+    "cpp.vec_isa_ok": True,  # believe the CPU's own flags: trying its vector instructions takes a second
+    "size_asserts": False,  # the kernels are replayed on the very tensors that they were made for
+}
+
+
+def compiling_pays(networks: int, epochs: int) -> bool:
+    """Whether `epochs` epochs of `networks` networks of the sheet's size win the compile time back."""
+    return epochs * (SAVED_PER_EPOCH + networks * SAVED_PER_NETWORK) > COMPILE_TIME
+
+
+def is_compiled(compile: bool | str, gradient: str, networks: int, epochs: int) -> bool:
+    """Whether a run is to be compiled: as `compile` says, or if that is auto and it pays."""
+    return bool(compile) if compile != "auto" else gradient == "backprop" and compiling_pays(networks, epochs)
+
+
+def check_compile(compile: object, gradient: str) -> None:
+    """Raise ValueError unless `compile` can be had, with `gradient`."""
+    if not (isinstance(compile, bool) or compile == "auto"):
+        raise ValueError(f"model.compile must be true, false or auto, got {compile!r}; use model.compile=auto")
+    if compile is True and gradient != "backprop":
+        raise ValueError(f"model.compile=true cannot take model.gradient={gradient}; use model.gradient=backprop")
+
+
+class CompiledEpochs:
+    """Epochs as one function that `torch.compile` has made of the equations, the optimizer's step and the notes.
+
+    Every block calls the compiled function once, which checks that nothing it was made for has changed (the learning
+    rate, say) and compiles again if so. The other epochs replay its kernels on the same tensors: for 1,000 networks
+    that check would be nearly half of the time.
+
+    Args:
+        weights: one (I + 1, H, N) parameter a layer, with a `.grad`.
+        x: inputs (P, I).
+        y: targets (P, O).
+        activation: of the hidden layers.
+        optimizer: must have made its first step, which is where it makes its state.
+        history: is told every epoch's errors.
+
+    """
+
+    def __init__(
+        self,
+        weights: Sequence[Tensor],
+        x: Tensor,
+        y: Tensor,
+        activation: str,
+        optimizer: Optimizer,
+        history: History,
+    ) -> None:
+        self.weights, self.history = weights, history
+        self.seconds, self.began = 0.0, time.perf_counter()  # spent on compiling
+        self.is_compiling = False
+        self.error = x.new_empty(*y.shape, weights[0].shape[-1])
+        self.epoch = torch.zeros((), dtype=torch.int32, device=x.device)
+        step = bare_step(optimizer)
+
+        def run_epoch() -> None:
+            error, gradients = backpropagate(weights, x, y, activation)
+            for weight, gradient in zip(weights, gradients, strict=True):
+                assert weight.grad is not None  # the first, eager epoch made it
+                weight.grad.copy_(gradient)
+            step()
+            self.error.copy_(error)
+            history.note(error[None], self.epoch)
+            self.epoch.add_(1)
+
+        torch.compiler.reset()  # PyTorch keeps eight versions of a function; in a sweep every run needs its own
+        self.run_epoch = torch.compile(run_epoch, backend=self.backend, fullgraph=True, dynamic=False)
+
+    def backend(self, program: GraphModule, inputs: Sequence[Any]) -> Callable[..., Any]:
+        """PyTorch's own backend, remembering its code and the tensors that it runs on.
+
+        What PyTorch wraps around each call of that code is a fifth of an epoch of 1,000 networks.
+        """
+        inductor = importlib.import_module("torch._inductor.compile_fx")  # two seconds, for those who compile
+        kernels: Callable[..., Any] = inductor.compile_fx(program, list(inputs), config_patches=OPTIONS)
+        self.seconds += time.perf_counter() - self.began
+        graph = inspect.unwrap(kernels)
+
+        def first(*tensors: Any) -> Any:
+            self.is_compiling = False
+            code = graph.current_callable
+
+            def remember(inputs: list[Any]) -> Any:
+                held = list(inputs)  # code empties the list that it is given
+                self.replay = lambda: code(list(held))
+                return self.replay()
+
+            graph.current_callable = remember
+            try:
+                return kernels(*tensors)
+            finally:
+                graph.current_callable = code
+
+        return first
+
+    def run(self, start: int, length: int, is_over: Callable[[], bool]) -> Block:
+        """Run `length` epochs, fewer where `is_over` ends them; return what they were."""
+        remembered: list[Tensor] = []
+        snapshots = Snapshots(self.weights, self.history.every)
+        self.epoch.fill_(start)
+        for epoch in range(start, start + length):
+            is_last = epoch + 1 == start + length or is_over()
+            snapshots.note(epoch, is_last)
+            if epoch == start:
+                self.is_compiling = self.seconds == 0
+                self.run_epoch()
+            else:
+                self.replay()
+            if epoch % self.history.every == 0:
+                remembered.append(self.error.clone())
+            if is_last:
+                break
+        errors = torch.stack(remembered) if remembered else self.error.new_empty(0, *self.error.shape)
+        self.began = time.perf_counter()
+        length = epoch + 1 - start
+        return Block(start, length, self.history.remembered(start, length), errors, self.error.clone(), snapshots)

@@ -1,0 +1,1 @@
+"""One step worked with every number; three gradients compared."""

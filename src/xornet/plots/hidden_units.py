@@ -1,0 +1,174 @@
+"""What each hidden unit does: its line in the input plane, and where it takes the points."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from xornet.plots.decision_boundary import draw_plane, draw_points, draw_predictions
+from xornet.plots.render import Array
+
+RAISES, LOWERS, NEITHER = "#d55e00", "#0072b2", "0.4"  # Okabe and Ito's: told apart by colour-blind readers
+LARGEST_LEGEND = 8  # units
+
+
+@dataclass
+class Units:
+    """The hidden units of a network with two inputs.
+
+    Args:
+        lines: (H, 3), of each unit of the first hidden layer the weights of x₁ and x₂, and the bias.
+        weights: (H,), by which the output takes each; where further layers come between, the norm of those.
+        space: (P, H'), the points as the last hidden layer sees them.
+        output: (H' + 1,), the weights of the output, and its bias.
+        signed: whether `weights` have a sign.
+
+    """
+
+    lines: Array
+    weights: Array
+    space: Array
+    output: Array
+    signed: bool
+
+
+def hidden_units(units: Units, x: Array, y: Array) -> Figure:
+    """Draw the line of every unit over the points, its width the weight of it, and the points in hidden space.
+
+    Args:
+        units: the network's.
+        x: (P, 2)
+        y: (P, 1)
+
+    """
+    figure, left, right = two_panels()
+    draw_lines(left, units, x, y)
+    draw_space(right, units, x, y)
+    return figure
+
+
+def no_line(line: Array, x: Array, y: Array) -> Figure:
+    """Draw the only line of a network without hidden units, and why no line can separate XOR.
+
+    Args:
+        line: (3,), the weights of x₁ and x₂, and the bias.
+        x: (P, 2)
+        y: (P, 1)
+
+    """
+    figure, left, right = two_panels()
+    draw_plane(left, x, y)
+    draw_line(left, line, "black", 1.5)
+    predictions = sigmoid(x @ line[:2] + line[2])
+    left.set_title(f"Its Line: Predictions {predictions.min():.2f} to {predictions.max():.2f}")
+    draw_plane(right, x, y)
+    for target, colour in ((1, RAISES), (0, LOWERS)):
+        ends = x[y[:, 0] == target]
+        right.plot(*ends.T, color=colour, linewidth=2, linestyle="--")
+    right.plot(0.5, 0.5, "kX", markersize=11)
+    words = (
+        "Halfway between the red points is halfway\n"
+        "between the blue ones: one place, which\n"
+        "no line can have on both of its sides."
+    )
+    right.text(0.5, -0.27, words, ha="center", va="center", fontsize=9)
+    right.set_title("Why No Line Can")
+    return figure
+
+
+def two_panels() -> tuple[Figure, Axes, Axes]:
+    """A figure of two, with space for a legend between them."""
+    figure = Figure(figsize=(11.2, 4.8))
+    left, right = figure.subplots(1, 2, gridspec_kw={"left": 0.07, "right": 0.97, "wspace": 0.62, "bottom": 0.12})
+    return figure, left, right
+
+
+def draw_line(axes: Axes, line: Array, colour: str, width: float, label: str | None = None) -> None:
+    """Draw where w₁x₁ + w₂x₂ + b = 0, and to which side it grows."""
+    normal, bias = line[:2], line[2]
+    if not (length := np.hypot(*normal)):
+        return
+    middle = np.array([0.5, 0.5])
+    foot = middle - normal * (normal @ middle + bias) / length**2  # the point of the line nearest to the middle
+    along = np.array([-normal[1], normal[0]]) / length
+    axes.axline(tuple(foot), tuple(foot + along), color=colour, linewidth=width, label=label)
+    if (abs(foot - middle) < 0.95).all():
+        axes.annotate(
+            "", tuple(foot + 0.16 * normal / length), tuple(foot), arrowprops={"color": colour, "arrowstyle": "->"}
+        )
+
+
+def draw_lines(axes: Axes, units: Units, x: Array, y: Array) -> None:
+    """Draw the line of every unit, which is where it is half on; the arrow points to where it is on."""
+    draw_plane(axes, x, y)
+    widths = 0.7 + 4 * abs(units.weights) / max(abs(units.weights).max(), 1e-30)
+    for number, (line, weight, width) in enumerate(zip(units.lines, units.weights, widths, strict=True), 1):
+        colour = (RAISES if weight > 0 else LOWERS) if units.signed else NEITHER
+        amount = f"{weight:+.1f}".replace("-", "−") if units.signed else f"{weight:.1f}"
+        draw_line(axes, line, colour, width, f"unit {number}: {amount}")
+    axes.set_title("The Line of Each Hidden Unit")
+    if len(units.lines) <= LARGEST_LEGEND:
+        axes.legend(
+            title="weight in the output" if units.signed else "norm of its weights",
+            loc="center left",
+            bbox_to_anchor=(1, 0.5),
+            frameon=False,
+        )
+
+
+def draw_space(axes: Axes, units: Units, x: Array, y: Array) -> None:
+    """Draw the points as the last hidden layer sees them, and what the output makes of that plane."""
+    places, centre, directions, labels = plane(units.space)
+    low, high = places.min(0), places.max(0)
+    margin = 0.25 * max(*(high - low), 0.1)
+    low, high = low - margin, high + margin
+    across, up = (np.linspace(*ends, 200) for ends in zip(low, high, strict=True))
+    grid = np.stack(np.meshgrid(across, up), -1) @ directions + centre  # (200, 200, H')
+    z = sigmoid(grid @ units.output[:-1] + units.output[-1])
+    draw_predictions(axes, z, "The Points in Hidden Space", across, up)
+    draw_points(axes, places, y)
+    for place, name in names(places, x, margin / 2):
+        axes.annotate(name, tuple(place), (0, 9), textcoords="offset points", ha="center", va="bottom")
+    axes.set(xlabel=labels[0], ylabel=labels[1], xlim=across[[0, -1]], ylim=up[[0, -1]])
+    axes.locator_params(nbins=5)
+
+
+def sigmoid(z: Array) -> Array:
+    """σ(z), by a function that does not overflow."""
+    return 0.5 + 0.5 * np.tanh(z / 2)
+
+
+def plane(space: Array) -> tuple[Array, Array, Array, list[str]]:
+    """Return the points (P, 2) in the plane that shows most of hidden space, its centre, directions and axes' names.
+
+    One or two units are that plane themselves; of more, their first two principal directions.
+    """
+    units = space.shape[1]
+    if units <= 2:
+        directions = np.eye(2, units)
+        names = [f"activation of unit {number}" for number in (1, 2)]
+        return space @ directions.T, np.zeros(units), directions, names if units == 2 else [names[0], ""]
+    centre = space.mean(0)
+    _, spread, directions = np.linalg.svd(space - centre, full_matrices=False)
+    shares = spread**2 / max((spread**2).sum(), 1e-30)
+    labels = [
+        f"{word} principal direction ({share:.0%} of the variance)"
+        for word, share in zip(("first", "second"), shares, strict=False)
+    ]
+    return (space - centre) @ directions[:2].T, centre, directions[:2], labels
+
+
+def names(places: Array, x: Array, near: float) -> Sequence[tuple[Array, str]]:
+    """The name of each point, of points that lie too near to be told apart in one: `01, 10`."""
+    groups: list[tuple[Array, str]] = []
+    for place, point in zip(places, x, strict=True):
+        name = "".join(str(int(bit)) for bit in point)
+        for number, (other, others) in enumerate(groups):
+            if np.hypot(*(place - other)) < near:
+                groups[number] = max(place, other, key=lambda it: it[1]), f"{others}, {name}"  # the upper one
+                break
+        else:
+            groups.append((place, name))
+    return groups

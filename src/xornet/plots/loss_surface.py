@@ -1,0 +1,95 @@
+"""The loss over a plane through the weights, and the path of descent on it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
+
+from xornet.plots.render import Array
+
+MARKS = 8  # epochs named along the path
+MARGIN = 0.25  # of the path's extent, around it
+
+
+@dataclass
+class Plane:
+    """The plane in which a path of weights moves most.
+
+    With the weights w_s (K,) at S epochs: their mean, and the first two right singular vectors of w_s - mean.
+
+    Args:
+        centre: (K,)
+        directions: (2, K), orthonormal.
+        path: (S, 2), the path in these coordinates.
+        shares: (2,), of the path's variance along each direction.
+
+    """
+
+    centre: Array
+    directions: Array
+    path: Array
+    shares: Array
+
+    def ticks(self, points: int) -> tuple[Array, Array]:
+        """The coordinates of a square grid around the path, along both directions."""
+        low, high = self.path.min(0), self.path.max(0)
+        reach = (0.5 + MARGIN) * max(*(high - low), 1e-6)
+        first, second = np.linspace((low + high) / 2 - reach, (low + high) / 2 + reach, points).T
+        return first, second
+
+
+def plane(path: Array) -> Plane:
+    """The plane in which a path of weights (S, K) moves most."""
+    centre = path.mean(0)
+    _, spread, directions = np.linalg.svd(path - centre, full_matrices=False)
+    shares = spread**2 / max((spread**2).sum(), 1e-300)
+    return Plane(centre, directions[:2], (path - centre) @ directions[:2].T, shares[:2])
+
+
+def loss_surface(plane: Plane, epochs: Array, first: Array, second: Array, losses: Array) -> Figure:
+    """Draw the loss as contours, and the path with epochs marked at equal distances.
+
+    Args:
+        plane: of the path.
+        epochs: (S,), of the path.
+        first: (G,), coordinates along the first direction.
+        second: (G,)
+        losses: (G, G), rows along the second direction.
+
+    """
+    figure = Figure(figsize=(7.2, 5.4))
+    axes = figure.subplots()
+    levels = np.geomspace(losses.min(), losses.max() * (1 + 1e-6), 31)
+    filled = axes.contourf(first, second, losses, levels, cmap="viridis", norm=LogNorm())
+    axes.contour(first, second, losses, levels[::2], colors="white", linewidths=0.3)
+    bar = figure.colorbar(filled, label="loss", format="%.3g")
+    bar.set_ticks(levels[::6].tolist())
+    bar.minorticks_off()
+    axes.plot(*plane.path.T, color="white", linewidth=2.5)
+    axes.plot(*plane.path.T, color="black", linewidth=1.2)
+    for number, (place, epoch) in enumerate(marks(plane.path, epochs)):
+        axes.plot(*place, "o", color="white", markeredgecolor="black", markersize=6)
+        offset = (0, -17 if number % 2 else 8)  # below and above by turns
+        label = axes.annotate(
+            f"{epoch:,.0f}", tuple(place), offset, textcoords="offset points", ha="center", fontsize=9
+        )
+        label.set_path_effects([withStroke(linewidth=2.5, foreground="white")])
+    names = [
+        f"along the {word} principal direction ({share:.1%} of the path's variance)"
+        for word, share in zip(("first", "second"), plane.shares, strict=True)
+    ]
+    axes.set(xlabel=names[0], ylabel=names[1], title="Loss Surface and Path of Descent, Epochs Marked")
+    return figure
+
+
+def marks(path: Array, epochs: Array) -> list[tuple[Array, float]]:
+    """The place and the epoch of at most MARKS points of a path (S, 2), its ends among them, about as far apart."""
+    travelled = np.r_[0, np.hypot(*np.diff(path, axis=0).T).cumsum()]
+    apart = travelled[-1] / (MARKS - 1)
+    chosen = [0]
+    for s in range(len(path)):
+        if min(travelled[s] - travelled[chosen[-1]], travelled[-1] - travelled[s] + apart / 2) >= apart:
+            chosen.append(s)
+    return [(path[s], epochs[s]) for s in (*chosen, len(path) - 1)]

@@ -1,0 +1,103 @@
+"""Runs, read from their directories to be looked at: their networks, and what sets them apart."""
+
+import json
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from omegaconf import OmegaConf
+
+from xornet.checkpoint import CheckpointFile, table_of
+from xornet.module import XORModule
+from xornet.runs.metrics import evaluate, evaluate_networks
+from xornet.runs.record import Run, differing, flatten
+from xornet.sweeps.summary import job_label
+
+REMEDY = "use the directory of a run, or of one job of a sweep"
+UNSET = "unset"  # what a run says of a key that only others have
+
+
+def load(ckpt_path: str) -> tuple[XORModule, int]:
+    """Return the networks of a checkpoint, with the truth table that they were trained on, and their epochs."""
+    checkpoint = CheckpointFile().load_checkpoint(ckpt_path)
+    dtype = checkpoint["state_dict"]["ensemble.weights.0"].dtype  # the run's trainer.precision
+    try:
+        module = XORModule(**checkpoint["hyper_parameters"]).to(dtype)
+        module.on_load_checkpoint(checkpoint)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"ckpt_path={ckpt_path} cannot be used: {error}; use another checkpoint") from error
+    module.load_state_dict(checkpoint["state_dict"])
+    module.set_table(*(tensor.to(dtype) for tensor in table_of(checkpoint)))
+    if not evaluate_networks(module)[1].isfinite().any():
+        raise ValueError(f"ckpt_path={ckpt_path} holds no network with a finite loss; use another checkpoint")
+    module.note(checkpoint["global_step"])
+    return module, checkpoint["global_step"]
+
+
+def read_run(folder: Path) -> tuple[Run, XORModule]:
+    """Return a run, finished or not, as its checkpoint shows it, and its networks.
+
+    Its overrides are its whole configuration, since runs need not share what the command line did not say.
+
+    Raises:
+        ValueError: there is no run in `folder`, or its checkpoint cannot be read.
+
+    """
+    if not folder.is_dir():
+        raise ValueError(f"there is no directory {folder}; {REMEDY}")
+    checkpoint, config = folder / "checkpoints" / "last.ckpt", folder / ".hydra" / "config.yaml"
+    for path in (checkpoint, config):
+        if not path.is_file():
+            raise ValueError(f"{folder} is no run: it has no {path.relative_to(folder)}; {REMEDY}")
+    module, epochs = load(str(checkpoint))
+    # A class goes by the key of its group: `optimizer`, not `optimizer._target_`.
+    values = {key.removesuffix("._target_"): value for key, value in flatten(OmegaConf.load(config)).items()}
+    words = {k: v if isinstance(v, str) else json.dumps(v, separators=(",", ":")) for k, v in values.items()}
+    return Run(folder, words, {"epochs": epochs, **evaluate(module)}, None), module
+
+
+def apart(runs: Sequence[Run]) -> list[Run]:
+    """Return the runs with those keys alone whose values differ between them, every key in every run.
+
+    Left out are the arguments of a callback or another group that the other runs do not have: its own key says so.
+    """
+    keys = differing(list(runs))
+
+    def follows(key: str) -> bool:
+        group = key.rpartition(".")[0]
+        having = {run.overrides[key] for run in runs if key in run.overrides}
+        lacking = [run.overrides.get(group, "null") for run in runs if key not in run.overrides]
+        return group in keys and len(having) == 1 and set(lacking) == {"null"}
+
+    columns = {key: cut([run.overrides.get(key, UNSET) for run in runs]) for key in keys if not follows(key)}
+    return [replace(run, overrides={key: column[i] for key, column in columns.items()}) for i, run in enumerate(runs)]
+
+
+def cut(values: list[str]) -> list[str]:
+    """Return the values, classes without their modules unless those are what differs."""
+    names = [re.sub(r"^([a-z_]\w*\.)+(?=[A-Z])", "", value) for value in values]
+    return names if len(set(names)) == len(set(values)) else values
+
+
+def names(runs: Sequence[Run]) -> list[str]:
+    """Return the directory of each run, from where they part."""
+    common = os.path.commonpath([run.folder for run in runs])
+    return [str(run.folder.relative_to(common)) for run in runs]
+
+
+def labels(runs: Sequence[Run]) -> list[str]:
+    """Return what sets each of the runs of `apart` apart, in short: `lr=0.1 hidden=[4]`; its name where nothing does.
+
+    A key is cut to its last part where no other ends alike.
+    """
+    keys = list(runs[0].overrides)
+    ends = [key.rpartition(".")[2] for key in keys]
+    short = [key if ends.count(end) > 1 else end for key, end in zip(keys, ends, strict=True)]
+    shown = [replace(run, overrides=dict(zip(short, run.overrides.values(), strict=True))) for run in runs]
+    told = [job_label(run, short) for run in shown]
+    return [
+        text if told.count(text) == 1 else f"{text} {name}".strip()
+        for text, name in zip(told, names(runs), strict=True)
+    ]

@@ -1,0 +1,107 @@
+"""The run directory: found, claimed for one run, and written so that a file under its final name is whole.
+
+Whatever is refused leaves every file as it was. So a run writes nothing, its configuration included, before it starts
+to train (see RunDirectory in job.py), and a directory that this process has made for nothing is removed.
+"""
+
+import itertools
+from contextlib import suppress
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from xornet import files
+
+PROJECT = Path(__file__).resolve().parents[3]
+CONFIG = Path(".hydra", "config.yaml")  # in a run's directory, what it was configured with
+
+made: list[Path] = []  # the directories that this process makes, or has Hydra make
+
+
+def expect(folder: Path) -> None:
+    """Note that `folder` and those of its parents that are missing are about to be made."""
+    missing = itertools.takewhile(lambda path: not path.exists(), [folder, *folder.parents])
+    made.extend(path for path in missing if path not in made)
+
+
+def expect_job(folder: Path) -> None:
+    """Note the directory of a job, which Hydra has just made, if nothing is in it."""
+    if HydraConfig.get().mode == RunMode.MULTIRUN and not any(folder.iterdir()):
+        made.append(folder)
+
+
+def remove_empty() -> None:
+    """Remove the directories that this process has made and nothing was written into."""
+    for folder in sorted(made, key=lambda path: len(path.parts), reverse=True):
+        with suppress(OSError):  # it holds something, or was never made
+            folder.rmdir()
+    made.clear()
+
+
+def claim(parent: str) -> str:
+    """Create `<project>/<parent>/<date>_<time>` and return its path; never one that exists.
+
+    A second run in the same second gets `_2`, and so on: creating a directory succeeds for one process only.
+    """
+    stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+    for number in itertools.count(1):
+        folder = PROJECT / parent / (stamp if number == 1 else f"{stamp}_{number}")
+        if folder.exists():
+            continue
+        expect(folder)
+        try:
+            folder.mkdir(parents=True)
+            break
+        except FileExistsError:
+            made.remove(folder)
+            if not folder.exists():  # a file stands where a parent should
+                raise
+    return str(folder)
+
+
+def check_holder(folder: Path, may_hold: str) -> None:
+    """Refuse a directory that holds the results of something else, which would be mixed with those of this command.
+
+    Args:
+        folder: a directory, which need not exist.
+        may_hold: what it may hold: "a run", "an evaluation", "a sweep" or "a sweep of evaluations".
+
+    Raises:
+        ValueError: naming the directory and what it holds.
+
+    """
+    config, sweep, table = folder / CONFIG, folder / "multirun.yaml", folder / "sweep.csv"
+    holds = None
+    if sweep.exists():
+        holds = "a sweep" if "trainer" in OmegaConf.load(sweep) else "a sweep of evaluations"
+    elif table.exists() and table.read_bytes().startswith(b"job,"):  # of a search, for which Hydra writes no such file
+        holds = "a sweep"
+    elif config.exists():
+        holds = "a run" if "trainer" in OmegaConf.load(config) else "an evaluation"
+    elif any((folder / name).exists() for name in ("metrics.json", "checkpoints")):
+        holds = "a run"
+    elif table.exists():
+        holds = "a sweep.csv of something else"
+    if holds not in (None, may_hold):
+        raise ValueError(f"{folder} holds {holds}; use another directory")
+
+
+def record(cfg: DictConfig, directory: Path) -> None:
+    """Write what this run was configured with into `.hydra` of its directory, the files that Hydra has.
+
+    Hydra would write them before anything could be refused; hence its `hydra.output_subdir` is null.
+    """
+    folder = directory / CONFIG.parent
+    folder.mkdir(exist_ok=True)
+    parts = (
+        ("overrides.yaml", HydraConfig.get().overrides.task),
+        ("hydra.yaml", {"hydra": HydraConfig.get()}),
+        (CONFIG.name, cfg),
+    )
+    for name, part in parts:
+        text = OmegaConf.to_yaml(part)
+        files.write(folder / name, partial(Path.write_text, data=text, encoding="utf-8"))

@@ -1,0 +1,73 @@
+"""What a run was configured with: for `hparams.yaml`, any logger that takes it, and TensorBoard's HParams."""
+
+import json
+import math
+import string
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from lightning.pytorch import Trainer
+
+from xornet.runs.csv_logger import CSVLogger
+from xornet.runs.record import read_overrides
+
+# The columns of numbers; every other holds text.
+NUMBERS = {
+    *("seed", "networks", "data.bits", "model.init", "model.tolerance"),
+    *(f"trainer.{name}" for name in ("max_epochs", "min_epochs", "max_steps", "min_steps")),
+    *(f"optimizer.{name}" for name in ("lr", "momentum", "dampening", "weight_decay", "eps", "rho", "alpha", "lambd")),
+    *(f"optimizer.{name}" for name in ("t0", "lr_decay", "initial_accumulator_value", "momentum_decay")),
+}
+PLAIN = "".join(set(string.printable[:95]) - set('"\\'))  # characters that JSON leaves as they are
+
+
+def tell(trainer: Trainer) -> None:
+    """Tell every logger what the run was configured with, once nothing of it can be refused any more.
+
+    Lightning does it before it reads the checkpoint to resume from (`trainer.enable_autolog_hparams`), and knows
+    nothing of the optimizer.
+    """
+    for logger in trainer.loggers:
+        if isinstance(logger, CSVLogger):
+            logger.is_waiting = False
+        logger.log_hyperparams(hyperparameters(trainer.lightning_module, trainer))
+        logger.save()
+
+
+def hyperparameters(module: Any, trainer: Trainer) -> dict[str, Any]:
+    """What a sweep may vary, by the keys of the configuration: what makes the networks, and all that was overridden."""
+    assert module.optimizer is not None
+    ours = {key if key in ("seed", "networks") else f"model.{key}": value for key, value in module.hparams.items()}
+    ours["data.bits"] = ours.pop("model.bits")
+    theirs = {f"optimizer.{key}": value for key, value in module.optimizer.keywords.items()}
+    known = {"optimizer": module.optimizer.func.__name__, "trainer.max_epochs": trainer.max_epochs}
+    return read_overrides(Path(trainer.default_root_dir)) | ours | theirs | known
+
+
+def hparams_row(known: dict[str, Any]) -> dict[str, float | str]:
+    """The row of a run in TensorBoard's HParams, which can neither sort nor filter a column of numbers and text.
+
+    No run knows the others, so the type of a column hangs on its key alone. A column of numbers leaves out what is no
+    number, which TensorBoard lists last.
+    """
+    numbers = {key: number(known[key]) for key in known.keys() & NUMBERS}
+    row = {key: numbers[key] if key in numbers else text(value) for key, value in known.items()}
+    return {key: value for key, value in row.items() if value is not None}
+
+
+def number(value: Any) -> float | None:
+    """The value as a number, None where it is none."""
+    try:
+        return float(value) if math.isfinite(float(value)) else None
+    except (TypeError, ValueError):
+        return None
+
+
+def text(value: Any) -> str:
+    """The value as a command line has it: `auto`, `true`, `[4, 4]`.
+
+    TensorBoard looks for values in a list of them as JSON writes it, and finds none that JSON writes in another way.
+    """
+    words = value if isinstance(value, str) else json.dumps(value, default=str)
+    return quote(words.replace('"', "'"), safe=PLAIN)

@@ -1,0 +1,187 @@
+"""What a run ends in: the numbers of `metrics.json` and `networks.csv`, and the words for an ensemble."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+from torch import Tensor
+
+from xornet import files
+from xornet.module import XORModule
+
+# What a run may leave that the next one in its directory need not replace: that one may be of one network, log
+# elsewhere, draw nothing, or end early.
+RESULTS = (
+    *("metrics.json", "networks.csv", "xornet.pt", "error.txt", "loss_curve.png", "loss_surface.png", "solved.png"),
+    *("decision_boundary.png", "decision_boundary.gif", "hidden_units.png", "examples.png"),
+)
+# What it goes on with if it is resumed.
+STATE = ("hparams.yaml", "csv/hparams.yaml", "csv/metrics.csv", "checkpoints/last.ckpt", "checkpoints/interrupted.ckpt")
+LEFT = (*RESULTS, *STATE)
+Z = 1.959964  # 95% of a normal distribution lie within ±Z standard deviations
+
+
+def evaluate(module: XORModule) -> dict[str, Any]:
+    """Return how well the networks know the truth table now.
+
+    Returns:
+        `loss` (median over networks), `accuracy` (share of points correct), `solved` (true or false; for N > 1 the
+        share of networks), `solved_epoch` (first epoch at which the table was solved, null if never; for N > 1 the
+        median over the networks that ever solved it), `predictions` (for N = 1, one number a point). For N > 1 also
+        `loss_quantiles` (10%, 90%), `solved_interval` (Wilson's, 95%), `solved_epoch_quartiles` (25%, 75%), `unsolved`
+        (how many never solved the table), `diverged` (how many diverged) and `first_diverged` (the seed of the first
+        of them, and the epoch).
+
+    """
+    predictions, losses, solved = evaluate_networks(module)
+    when = module.history.solved_epoch.cpu()
+    when = when[when >= 0].double()
+    correct = (predictions - module.y[:, :, None]).abs() < module.history.tolerance
+    results: dict[str, Any] = {
+        "loss": losses.nanquantile(0.5).item(),
+        "accuracy": correct.double().mean().item(),
+        "solved": solved.double().mean().item(),
+        "solved_epoch": when.quantile(0.5).item() if len(when) else None,
+        "predictions": None,
+    }
+    if len(solved) == 1:
+        alone = {"solved": bool(solved), "solved_epoch": int(when[0]) if len(when) else None}
+        return results | alone | {"predictions": predictions.flatten().tolist()}
+    diverged = module.history.diverged_epoch.cpu()
+    first = min(diverged[diverged >= 0].tolist(), default=None)
+    seed = module.hparams["seed"]
+    return results | {
+        "loss_quantiles": losses.nanquantile(losses.new_tensor([0.1, 0.9])).tolist(),
+        "solved_interval": wilson(int(solved.sum()), len(solved)),
+        "solved_epoch_quartiles": when.quantile(when.new_tensor([0.25, 0.75])).tolist() if len(when) else None,
+        "unsolved": len(solved) - len(when),
+        "diverged": int((diverged >= 0).sum()),
+        "first_diverged": None if first is None else {"seed": seed + diverged.tolist().index(first), "epoch": first},
+    }
+
+
+def evaluate_networks(module: XORModule) -> tuple[Tensor, Tensor, Tensor]:
+    """Return predictions (P, O, N), losses (N,), in float64, and whether each network knows every point now (N,)."""
+    predictions = module.predictions()
+    error = predictions - module.y[:, :, None]
+    solved = error.abs().amax((0, 1)) < module.history.tolerance
+    return predictions, error.square().mean((0, 1)).double(), solved
+
+
+def objective(results: dict[str, Any]) -> float:
+    """What a sweep minimises: the loss of one network, or the share of many that do not solve the table."""
+    return float(results["loss"] if isinstance(results["solved"], bool) else 1 - results["solved"])
+
+
+def wilson(successes: int, trials: int) -> tuple[float, float]:
+    """Return the 95% interval of a share, which keeps its level near 0 and 1 and for few trials.
+
+    (p + z²/2n ± z √(p(1 - p)/n + z²/4n²)) / (1 + z²/n),  p = successes / trials, n = trials.
+
+    Source: E. B. Wilson, Probable inference, the law of succession, and statistical inference, 1927.
+    """
+    share, extra = successes / trials, Z * Z / trials
+    middle = share + extra / 2
+    half = Z * (share * (1 - share) / trials + extra / trials / 4) ** 0.5
+    return max(0.0, (middle - half) / (1 + extra)), min(1.0, (middle + half) / (1 + extra))
+
+
+def describe(results: dict[str, Any], networks: int, epochs: int) -> str:
+    """Return what `evaluate` found, in words that claim no more than was measured."""
+    if networks == 1:
+        return describe_one(results, epochs)
+    low, high = results["solved_interval"]
+    solved = round(results["solved"] * networks)
+    share = f"{solved / networks:.1%} (95% interval {low:.1%} to {high:.1%})"
+    lines = [f"Solved: {solved:,} of {networks:,} networks, {share}"]
+    if results["solved_epoch_quartiles"]:
+        first, third = results["solved_epoch_quartiles"]
+        lines.append(
+            f"First solved at epoch: median {results['solved_epoch']:,.0f}, quartiles {first:,.0f} and {third:,.0f}"
+        )
+    lines.append(f"Unsolved within {epochs:,} epochs: {results['unsolved']:,}")
+    if forgotten := networks - results["unsolved"] - solved:
+        lines.append(f"Solved before, but not after the last epoch: {forgotten:,}")
+    if results["diverged"]:
+        where = "seed={seed} at epoch {epoch:,}".format(**results["first_diverged"])
+        lines.append(f"Diverged: {results['diverged']:,} of them, first {where}")
+    return "\n".join(lines)
+
+
+def describe_one(results: dict[str, Any], epochs: int) -> str:
+    """Return what `evaluate` found of one network."""
+    when = results["solved_epoch"]
+    ever = f"Not solved within {epochs:,} epochs" if when is None else f"Solved at epoch {when:,}"
+    forgotten = ", but not after the last epoch" if when is not None and not results["solved"] else ""
+    end = f"Loss after {epochs:,} epochs: {results['loss']:.4f}, {results['accuracy']:.0%} of the points correct"
+    return f"{ever}{forgotten}\n{end}"
+
+
+def describe_now(module: XORModule) -> str:
+    """Return the present loss as the sheet prints it; for N > 1 the median, its spread, and the share solved."""
+    _, losses, solved = evaluate_networks(module)
+    median = f"Loss: {losses.nanquantile(0.5):.4f}"
+    if len(losses) == 1:
+        return median
+    low, high = losses.nanquantile(losses.new_tensor([0.1, 0.9])).tolist()
+    return f"{median} ({low:.4f} to {high:.4f}), Solved: {solved.double().mean():.1%}"
+
+
+def write_results(module: XORModule, epochs: int, folder: str | Path, **more: Any) -> dict[str, Any]:
+    """Write `networks.csv`, then `metrics.json`, whose presence says that all is there; return what `evaluate` does."""
+    results = evaluate(module)
+    numbers = {name: module.hparams[name] for name in ("seed", "networks")}
+    text = json.dumps({"epochs": epochs, **results, **numbers, **more}, indent=2, allow_nan=False)
+    files.write(Path(folder, "networks.csv"), lambda path: write_networks(module, path))
+    files.write(Path(folder, "metrics.json"), lambda path: path.write_text(text + "\n", "utf-8"))
+    return results
+
+
+def discard(folder: str | Path, before: float | None = None) -> None:
+    """Delete what an earlier run has left in `folder`, if the files of one show that it is a run's directory.
+
+    Args:
+        folder: the directory.
+        before: event files that were written to since (in seconds of time.time()) are those of the present run; None
+            where that goes on with the earlier one: its results alone are deleted.
+
+    """
+    config, metrics = Path(folder, ".hydra", "config.yaml"), Path(folder, "metrics.json")
+    is_configured = config.is_file() and "_target_: xornet." in config.read_text("utf-8", errors="replace")
+    is_finished = metrics.is_file() and '"solved_epoch": ' in metrics.read_text("utf-8", errors="replace")
+    if is_configured or is_finished:
+        logged = [] if before is None else log_folders(Path(folder))
+        events = [path for place in logged for path in place.glob("events.out.tfevents.*")]
+        left = [Path(folder, name) for name in (RESULTS if before is None else LEFT)]
+        left += [place / name for place in logged[1:] for name in ("hparams.yaml", "metrics.csv")]
+        for path in [*left, *(path for path in events if path.stat().st_mtime < (before or 0))]:
+            path.unlink(missing_ok=True)
+
+
+def log_folders(folder: Path) -> list[Path]:
+    """A run's directory, and those in it that its loggers were configured to write into (`logger.version=v1`)."""
+    config = folder / ".hydra" / "config.yaml"
+    known = OmegaConf.to_container(OmegaConf.load(config), resolve=False) if config.is_file() else {}
+    logger = known.get("logger") if isinstance(known, dict) else None
+    named = [logger] if isinstance(logger, dict) and "_target_" in logger else list((logger or {}).values())
+    folders = [folder]
+    for node in (node for node in named if isinstance(node, dict)):
+        name, version = node.get("name"), node.get("version")
+        if isinstance(name, str) and version is not None and node.get("save_dir") == "${trainer.default_root_dir}":
+            folders.append(folder / name / (f"version_{version}" if isinstance(version, int) else str(version)))
+    return list(dict.fromkeys(folders))
+
+
+def write_networks(module: XORModule, path: Path) -> None:
+    """Write one row a network: seed, loss, solved, solved_epoch (empty if never), and its prediction of each point."""
+    predictions, losses, solved = (tensor.cpu() for tensor in evaluate_networks(module))
+    points = ["".join(str(int(bit)) for bit in point) for point in module.x.tolist()]
+    seed = module.hparams["seed"]
+    with path.open("w", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["seed", "loss", "solved", "solved_epoch", *(f"prediction_{point}" for point in points)])
+        columns = (losses.tolist(), solved.tolist(), module.history.solved_epoch.tolist(), predictions[:, 0].T.tolist())
+        for i, (loss, is_solved, epoch, predicted) in enumerate(zip(*columns, strict=True)):
+            rows.writerow([seed + i, loss, is_solved, "" if epoch < 0 else epoch, *predicted])

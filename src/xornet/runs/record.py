@@ -1,0 +1,150 @@
+"""The jobs of a sweep, read from their directories."""
+
+import json
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from omegaconf import OmegaConf
+
+from xornet.checkpoint import CheckpointFile
+from xornet.plots.render import Array
+from xornet.runs.directory import CONFIG
+
+
+@dataclass
+class Run:
+    """One job of a sweep.
+
+    Args:
+        folder: its directory, `<number>_<overrides>`.
+        overrides: what it was started with, value by key.
+        metrics: its metrics.json; None if it has not finished.
+        cause: why it failed; None if it did not.
+
+    """
+
+    folder: Path
+    overrides: dict[str, str]
+    metrics: dict[str, Any] | None
+    cause: str | None
+
+    @property
+    def number(self) -> int:
+        """Its number in the sweep."""
+        return int(self.folder.name.partition("_")[0])
+
+    @property
+    def status(self) -> str:
+        """`finished`, `failed`, `interrupted`, or `refused`: finished, but this sweep would have had it otherwise."""
+        if self.cause:
+            return "refused" if self.metrics else "failed"
+        return "finished" if self.metrics else "interrupted"
+
+    @property
+    def failed_at(self) -> float | None:
+        """When it failed, in seconds of time.time()."""
+        return max((path.stat().st_mtime for path in error_files(self.folder) if path.exists()), default=None)
+
+    @cached_property
+    def curve(self) -> tuple[Array, Array] | None:
+        """Epochs (S,) and losses (S,), the median of an ensemble; None where no checkpoint holds them."""
+        for path in self.folder.glob("checkpoints/last.ckpt"):
+            try:
+                curve = CheckpointFile().load_checkpoint(path)["history"]["curve"]
+                return curve["epochs"].double().numpy(), curve["losses"][:, 1].numpy()
+            except (ValueError, KeyError):
+                break
+        return None
+
+    def result(self, name: str) -> Any:
+        """A value of metrics.json, None if there is none."""
+        return (self.metrics or {}).get(name)
+
+    @property
+    def share_solved(self) -> tuple[float, float, float]:
+        """The share of networks that solve the table, and its 95% interval, all nan if the job has not finished.
+
+        A single network is a share of 0 or 1, of which one trial says nothing more.
+        """
+        share = np.nan if self.result("solved") is None else float(self.result("solved"))
+        low, high = self.result("solved_interval") or (share, share)
+        return share, low, high
+
+
+def read_jobs(sweep: Path) -> list[Run]:
+    """Return the jobs of a sweep, in their order; what was never started has no directory."""
+    return sorted(map(read_job, job_folders(sweep)), key=lambda job: (job.number, job.folder.name))
+
+
+def job_folders(sweep: Path) -> list[Path]:
+    """The directories of the jobs of a sweep: those with a number that a run has written its configuration into."""
+    found = (path for path in sweep.glob("*") if re.match(r"\d+(_|$)", path.name))
+    return [path for path in found if (path / CONFIG.parent / "overrides.yaml").exists()]
+
+
+def error_files(folder: Path) -> tuple[Path, Path]:
+    """Where the cause of a job's failure stands: in its directory, or beside one that had to stay as it was."""
+    return folder / "error.txt", folder.with_name(f"{folder.name}.error.txt")
+
+
+def read_job(folder: Path) -> Run:
+    """Return one job."""
+    overrides = read_overrides(folder)
+    causes = [path.read_text(encoding="utf-8").strip() for path in error_files(folder) if path.exists()]
+    cause = causes[-1] if causes else None
+    try:
+        return Run(folder, overrides, read_metrics(folder), cause)
+    except ValueError as damage:
+        return Run(folder, overrides, None, cause or str(damage))
+
+
+def read_overrides(folder: Path) -> dict[str, str]:
+    """Return what a run was given on the command line, value by key."""
+    return {key_of(line): line.partition("=")[2] for line in read_lines(folder)}
+
+
+def read_lines(folder: Path) -> list[str]:
+    """Return the overrides that a run was given on the command line, as they were written."""
+    given = folder / CONFIG.parent / "overrides.yaml"
+    lines = OmegaConf.to_container(OmegaConf.load(given), resolve=False) if given.exists() else []
+    return [str(line) for line in lines or []]
+
+
+def key_of(override: str) -> str:
+    """The key of an override: `x` of `+x=1`."""
+    return override.partition("=")[0].lstrip("+~")
+
+
+def read_metrics(folder: Path) -> dict[str, Any] | None:
+    """Return a run's metrics.json, None if it has not finished; ValueError if it is damaged."""
+    path = folder / "metrics.json"
+    try:
+        metrics: dict[str, Any] | None = json.loads(path.read_text("utf-8")) if path.exists() else None
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged; delete it to run the job again") from error
+    return metrics
+
+
+def differing(jobs: list[Run]) -> list[str]:
+    """Return the keys whose values differ between the jobs."""
+    keys = list(dict.fromkeys(key for job in jobs for key in job.overrides))
+    return [key for key in keys if len({job.overrides.get(key) for job in jobs}) > 1]
+
+
+def flatten(cfg: Any) -> dict[str, Any]:
+    """The leaves of a configuration, uninterpolated, by their full keys."""
+    leaves: dict[str, Any] = {}
+
+    def descend(node: Any, prefix: str) -> None:
+        if isinstance(node, dict) and node:
+            for key, child in node.items():
+                descend(child, f"{prefix}.{key}" if prefix else str(key))
+        else:
+            leaves[prefix] = node
+
+    descend(OmegaConf.to_container(cfg, resolve=False), "")
+    return leaves

@@ -1,0 +1,68 @@
+"""The directory of each job of a sweep, which is the same in every part of the sweep."""
+
+import re
+from collections.abc import Collection, Iterable
+from contextlib import suppress
+from decimal import Decimal, InvalidOperation
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from xornet.runs.record import job_folders, key_of, read_lines
+
+LONGEST_NAME = 200  # bytes of a directory's name; file systems end at 255
+
+
+def job_name(number: int, label: str, task: Any, folder: str, constant: list[str], earlier: int, fresh: Any) -> str:
+    """Return the directory of a job: `0_optimizer.lr=0.01`, or that of the same job in an earlier part of the sweep.
+
+    Args:
+        number: the job's number in this command.
+        label: what distinguishes it, `optimizer.lr=0.01`.
+        task: its overrides.
+        folder: the sweep's directory.
+        constant: the keys that distinguish no job.
+        earlier: jobs with a smaller number than this were there when the command began.
+        fresh: the numbers in this command of those that were not; None where nobody knows.
+
+    """
+    if not earlier:
+        return named(number, label)
+    overrides: Any = OmegaConf.to_container(task, resolve=False)
+    if same := earlier_jobs(folder, earlier, tuple(constant)).get(identity(overrides, constant)):
+        return next((name for name in same if name.partition("_")[0] == str(number)), same[0])
+    return named(earlier + (number if fresh is None else list(fresh).index(number)), label)
+
+
+@lru_cache
+def earlier_jobs(folder: str, earlier: int, constant: tuple[str, ...]) -> dict[frozenset[str], list[str]]:
+    """The directories of the jobs with numbers below `earlier`, by what distinguishes them."""
+    found: dict[frozenset[str], list[str]] = {}
+    for path in job_folders(Path(folder)):
+        if int(path.name.partition("_")[0]) < earlier:
+            found.setdefault(identity(read_lines(path), constant), []).append(path.name)
+    return found
+
+
+def identity(task: Iterable[str], constant: Collection[str]) -> frozenset[str]:
+    """What distinguishes a job from the others of its sweep: 0.1 and 1e-1 are the same value."""
+    pairs = ((key_of(line), line.partition("=")[2]) for line in task)
+    return frozenset(f"{key}={plain(value)}" for key, value in pairs if key not in constant)
+
+
+def plain(value: str) -> str:
+    """The text of a value in one of its spellings: 0.1 and 1e-1 are the same number, [4,4] and [4, 4] the same list."""
+    with suppress(InvalidOperation):
+        return str(Decimal(value).normalize())
+    return value.replace(" ", "") if re.fullmatch(r"\[[^'\"]*\]", value) else value
+
+
+def named(number: int, label: str) -> str:
+    """Return a name for a directory.
+
+    Every character stays that neither a file system nor a shell minds; Hydra minds the `=`, which takes quotes there.
+    """
+    text = re.sub(r"[^\w.=+-]+", "-", re.sub(r"[\[\]{}()'\"]", "", label))
+    return f"{number}_{text}".encode()[:LONGEST_NAME].decode(errors="ignore").rstrip("-_.")

@@ -1,0 +1,173 @@
+"""What a sweep ends in: `sweep.csv`, the same as a table on the console, `sweep.png`, and its view in TensorBoard."""
+
+import csv
+import logging
+import math
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch.utils.tensorboard import SummaryWriter
+
+from xornet import files
+from xornet.cli.overrides import override
+from xornet.plots.render import drawn, png
+from xornet.plots.sweep import Axis, Outcomes, sweep_picture
+from xornet.runs.events import add_png
+from xornet.runs.record import Run, read_jobs
+
+RESULTS = ("loss", "solved", "solved_low", "solved_high", "solved_epoch", "epochs", "seconds", "status", "directory")
+OUTCOME = ("loss", "solved", "solved_epoch")
+SUFFIX = ".sweep"  # of the event files of a sweep itself
+
+log = logging.getLogger(__name__)
+
+
+def write(folder: Path, keys: Sequence[str], start: float = 0) -> list[str]:
+    """Sum up the sweep in `folder`, on disk and on the console.
+
+    Args:
+        folder: the sweep's directory.
+        keys: what was swept.
+        start: failures before this time (of time.time()) are those of an earlier command.
+
+    Returns:
+        a line for each job that failed.
+
+    """
+    jobs = read_jobs(folder)
+    if not jobs:
+        return []
+    files.write(folder / "sweep.csv", partial(write_csv, jobs, keys))
+    cells = table(jobs, keys)
+    print("\n".join(align(cells)))
+    if answer := best(jobs, keys):
+        print(answer)
+    try:
+        draw(folder, [job for job in jobs if job.metrics or job.curve], keys, cells)
+    except Exception as error:  # a picture must not hide which jobs failed
+        log.warning("no sweep.png: %s", " ".join(str(error).split()))
+    print(f"Summary: {folder}/sweep.csv" + ", sweep.png" * (folder / "sweep.png").exists())
+    if any(job.status == "interrupted" for job in jobs):
+        print(f"To go on, give the same command with {override('hydra.sweep.dir', folder)}")
+    failed = [job for job in jobs if job.cause and (job.failed_at is None or job.failed_at >= start)]
+    lines = [f"error: {job.folder.name} {job.status}: {job.cause}" for job in failed]
+    return [*lines, f"error: {len(failed)} of {len(jobs)} jobs failed"] if failed else []
+
+
+def draw(folder: Path, jobs: list[Run], keys: Sequence[str], cells: list[list[str]]) -> None:
+    """Draw the jobs that have something to show, and write the sweep's own run `.` in TensorBoard."""
+    for old in folder.glob(f"events.out.tfevents.*{SUFFIX}"):  # of an earlier part of this sweep
+        old.unlink()
+    heading, *rows = (f"| {' | '.join(row)} |" for row in cells)
+    with SummaryWriter(str(folder), filename_suffix=SUFFIX) as writer:
+        writer.add_text("sweep", "\n".join([heading, "|---" * len(cells[0]) + "|", *rows]))
+        if jobs:
+            swept = axes(jobs, keys)
+            labels = swept[0].values if len(keys) == 1 else [shown(job_label(job, keys)) for job in jobs]
+            picture = png(drawn(sweep_picture([job.curve for job in jobs], labels, swept, ends(jobs))))
+            files.write(folder / "sweep.png", partial(Path.write_bytes, data=picture))
+            add_png(writer, "sweep", picture)
+
+
+def shown(text: str, longest: int = 48) -> str:
+    """The text as a label: not too long, and no mathematics to matplotlib."""
+    return (text if len(text) <= longest else text[: longest - 1] + "…").replace("$", r"\$")
+
+
+def write_csv(jobs: list[Run], keys: Sequence[str], path: Path) -> None:
+    """Write one row a job."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["job", *keys, *RESULTS, "cause"])
+        for job in jobs:
+            values = [job.overrides.get(key) for key in keys]
+            low, high = job.result("solved_interval") or (None, None)
+            results = [job.result("loss"), job.result("solved"), low, high]
+            results += [job.result(name) for name in ("solved_epoch", "epochs", "seconds")]
+            rows.writerow([job.number, *values, *results, job.status, job.folder.name, job.cause])
+
+
+def table(jobs: list[Run], keys: Sequence[str]) -> list[list[str]]:
+    """The rows of the console's table, the first its heading."""
+    rows = [["job", *keys, *OUTCOME, "seconds", "status"]]
+    for job in jobs:
+        values = [job.overrides.get(key, "") for key in keys]
+        rows.append([str(job.number), *values, *outcome(job), cell(job.result("seconds"), ".1f"), job.status])
+    return rows
+
+
+def outcome(job: Run) -> list[str]:
+    """The cells under OUTCOME, empty where a job has not got so far."""
+    return [loss_words(job), solved_words(job), cell(job.result("solved_epoch"), ",.0f")]
+
+
+def cell(value: Any, form: str) -> str:
+    """The value, or nothing."""
+    return "" if value is None else format(value, form)
+
+
+def loss_words(job: Run) -> str:
+    """The loss as the sheet prints it, where that shows anything of it."""
+    loss = job.result("loss")
+    return "" if loss is None else f"{loss:.4f}" if loss >= 0.001 else f"{loss:.1e}"
+
+
+def solved_words(job: Run) -> str:
+    """`yes` or `no` for one network; the share of many with its 95% interval."""
+    if not job.metrics:
+        return ""
+    if "solved_interval" not in job.metrics:
+        return "yes" if job.metrics["solved"] else "no"
+    share, low, high = job.share_solved
+    return f"{share:.1%} ({low:.1%} to {high:.1%})"
+
+
+def align(rows: list[list[str]]) -> list[str]:
+    """Lines of equally wide columns, right-aligned but for the last."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def best(jobs: list[Run], keys: Sequence[str]) -> str | None:
+    """The answer of the sweep in words: the job with the lowest loss, or with the largest share solved.
+
+    Where one job has many networks, the share is what all are compared by.
+    """
+    finished = [job for job in jobs if job.metrics]
+    if not finished:
+        return None
+    if all("solved_interval" not in (job.metrics or {}) for job in finished):
+        job = min(finished, key=lambda job: float(job.result("loss")))
+        return f"Lowest loss: {loss_words(job)} with {job_label(job, keys) or job.folder.name}"
+
+    def rank(job: Run) -> tuple[float, float, float]:
+        share, solved_epoch = job.share_solved[0], job.result("solved_epoch")
+        return -share, math.inf if solved_epoch is None or not share else solved_epoch, job.result("loss")
+
+    job = min(finished, key=rank)
+    if job.share_solved[0] == 0:
+        with_what = job_label(job, keys) or job.folder.name
+        return f"No network solves the table. Lowest loss: {loss_words(job)} with {with_what}"
+    when = job.result("solved_epoch")
+    at = "" if when is None else f", at epoch {when:,.0f} in the median"
+    return f"Solved most often, then soonest: {solved_words(job)}{at}, with {job_label(job, keys) or job.folder.name}"
+
+
+def job_label(job: Run, keys: Sequence[str]) -> str:
+    """What distinguishes a job: `optimizer.lr=0.1 model.hidden=[4]`."""
+    return " ".join(f"{key}={job.overrides[key]}" for key in keys if key in job.overrides)
+
+
+def axes(jobs: list[Run], keys: Sequence[str]) -> list[Axis]:
+    """The swept keys as the axes of a picture."""
+    return [Axis(shown(key), [shown(job.overrides.get(key, "default"), 16) for job in jobs]) for key in keys]
+
+
+def ends(jobs: list[Run]) -> Outcomes:
+    """What the jobs reached."""
+    losses = [np.nan if job.result("loss") is None else float(job.result("loss")) for job in jobs]
+    many = any("solved_interval" in (job.metrics or {}) for job in jobs)
+    return Outcomes(np.array(losses), np.array([job.share_solved for job in jobs]), many)

@@ -1,0 +1,96 @@
+from functools import partial
+from pathlib import Path
+
+import events
+import numpy as np
+import PIL.Image
+import pytest
+import torch
+from conftest import Command, StopAt, fit
+from lightning.pytorch import Callback
+
+from xornet.callbacks.animation import BoundaryAnimation
+from xornet.callbacks.checkpoint import LastCheckpoint
+from xornet.callbacks.figures import examples
+from xornet.callbacks.loss_surface import LossSurface
+from xornet.runs.metrics import evaluate_networks
+
+
+def test_examples_are_the_fastest_the_median_the_slowest_and_the_worst_unsolved_network(tmp_path: Path) -> None:
+    _, module = fit(tmp_path, 250, optimizer=partial(torch.optim.Adam, lr=0.05), networks=9, seed=1)
+    when = module.history.solved_epoch.tolist()
+    solved = sorted(epoch for epoch in when if epoch >= 0)
+    assert 3 <= len(solved) < 9
+    (fast, fastest), (middle, median), (slow, slowest), (worst, unsolved) = examples(module)
+    assert when[fast] == solved[0]
+    assert when[middle] == solved[(len(solved) - 1) // 2]
+    assert when[slow] == solved[-1]
+    assert fastest == f"fastest: seed {1 + fast}\nsolved at epoch {solved[0]}"
+    assert (median.splitlines()[0], slowest.splitlines()[0]) == (
+        f"median: seed {1 + middle}",
+        f"slowest: seed {1 + slow}",
+    )
+    losses = evaluate_networks(module)[1].tolist()
+    assert losses[worst] == max(loss for loss, epoch in zip(losses, when, strict=True) if epoch < 0)
+    assert unsolved == f"unsolved: seed {1 + worst}\nloss {losses[worst]:.4f}"
+
+
+def test_examples_of_a_population_that_nobody_or_everybody_solved(tmp_path: Path) -> None:
+    _, module = fit(tmp_path, 3, networks=3)
+    assert [title.partition(":")[0] for _, title in examples(module)] == ["unsolved"]
+    module.history.solved_epoch[:] = torch.tensor([5, 3, 4])
+    assert [title.partition(":")[0] for _, title in examples(module)] == ["unsolved"]  # they have lost it again
+    module.history.tolerance = 2.0
+    assert [i for i, _ in examples(module)] == [1, 2, 0]
+
+
+def test_an_ensemble_leaves_its_own_pictures_and_a_single_network_does_not(command: Command) -> None:
+    one, three = command("trainer.max_epochs=5"), command("trainer.max_epochs=5", "networks=3")
+    for name in ("solved.png", "examples.png"):
+        assert not (one.folder / name).exists()
+        assert (three.folder / name).read_bytes().startswith(b"\x89PNG")
+
+
+def test_frames_never_exceed_their_number_and_always_show_both_ends(command: Command) -> None:
+    run = command("optimizer=adam", "optimizer.lr=0.1", "trainer.max_epochs=1000", "callbacks.animation.max_frames=5")
+    images = events.read(run.folder).Images("plots/decision_boundary")
+    assert {(image.width, image.height) for image in images} == {(640, 480)}
+    steps = [image.step for image in images]
+    assert len(steps) == 5  # there would be more: the table is correct
+    assert run.metrics["solved"] is True
+    assert (steps[0], steps[-1]) == (0, 1000)
+
+
+def test_a_frame_is_due_where_predictions_move_against_each_other_or_long_have_not(tmp_path: Path) -> None:
+    film = BoundaryAnimation(max_frames=25)
+    film.errors, film.shown, film.frames = np.zeros(4), [(100, [])], [PIL.Image.new("P", (1, 1))]
+
+    def is_due(*errors: float, epoch: int = 101) -> bool:
+        return bool(film.is_due(epoch, np.array(errors), 1000))
+
+    assert not is_due(0.5, 0.5, 0.5, 0.5)  # a plane that only rises moves no line
+    assert is_due(0.1, 0, 0, 0)
+    assert not is_due(0.07, 0, 0, 0)
+    assert is_due(0, 0, 0, 0, epoch=300)  # a fifth of the run
+    assert not is_due(0, 0, 0, 0, epoch=299)
+    film.frames *= 16  # of 25
+    assert not is_due(0.1, 0, 0, 0)  # as they run out
+    assert is_due(0.4, 0, 0, 0)
+    film.frames *= 2
+    assert not is_due(9, 0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("drawing", "name"), [(BoundaryAnimation, "decision_boundary.gif"), (LossSurface, "loss_surface.png")]
+)
+def test_what_a_resumed_run_draws_of_its_past_is_the_uninterrupted_runs(
+    tmp_path: Path, drawing: type[Callback], name: str
+) -> None:
+    def picture(run: str, *callbacks: Callback, ckpt_path: Path | None = None) -> bytes:
+        keeping = [drawing(), LastCheckpoint(str(tmp_path / run)), *callbacks]
+        fit(tmp_path / run, 400, keeping, ckpt_path, optimizer=partial(torch.optim.Adam, lr=0.05), seed=1)
+        return (tmp_path / run / name).read_bytes()
+
+    straight = picture("straight")
+    assert picture("interrupted", StopAt(150)) != straight
+    assert picture("resumed", ckpt_path=tmp_path / "interrupted" / "last.ckpt") == straight

@@ -1,0 +1,212 @@
+"""Lightning's own callbacks and arguments: what they do here is what they do in a plain run, or they are refused."""
+
+import csv
+import inspect
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from conftest import NO_FIGURES, Command, fit
+from lightning.pytorch import Callback, LightningModule, Trainer, callbacks
+from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.utilities.types import LRSchedulerConfig
+from oracle import SheetNet
+from torch import Tensor, nn
+
+from xornet.data import XORDataModule
+from xornet.engine.blocks import check_trainer
+from xornet.module import XORModule
+
+STEPS = ("on_before_zero_grad", "on_before_backward", "on_after_backward", "on_before_optimizer_step")
+HOOKS = [name for name, _ in inspect.getmembers(Callback, inspect.isfunction) if name.startswith("on_")]
+REFUSED: dict[str, Any] = {
+    "StochasticWeightAveraging": {"swa_lrs": 0.05},
+    "WeightAveraging": {},
+    "EMAWeightAveraging": {"decay": 0.9},
+    "BackboneFinetuning": {},
+    "BaseFinetuning": {},
+    "ModelPruning": {"pruning_fn": "l1_unstructured"},
+    "GradientAccumulationScheduler": {"scheduling": {2: 2}},
+    "BatchSizeFinder": {},
+    "LearningRateFinder": {},
+}
+ALIKE: dict[str, Any] = {
+    "LearningRateMonitor": {},
+    "EarlyStopping": {"monitor": "train/loss", "stopping_threshold": 0.2514, "patience": 1000},
+    "ModelCheckpoint": {"monitor": "train/loss", "save_top_k": 2, "every_n_train_steps": 3, "save_last": True},
+    "OnExceptionCheckpoint": {"dirpath": "."},
+    "ThroughputMonitor": {"batch_size_fn": len, "window_size": 2},
+    "SpikeDetection": {"warmup": 0, "atol": 0.0, "rtol": 0.0, "mode": "max"},
+    "Timer": {"duration": "01:00:00:00", "interval": "epoch"},
+    "TQDMProgressBar": {},
+    "RichProgressBar": {},
+    "ModelSummary": {},
+    "RichModelSummary": {},
+}
+# Bases of others; what needs a package that is not installed; tests of their own above and in test_epochs.py.
+ELSEWHERE = {"BasePredictionWriter", "Callback", "Checkpoint", "DeviceStatsMonitor", "LambdaCallback", "ProgressBar"}
+
+
+class Plain(LightningModule):
+    """The sheet's network as Lightning's documentation would train it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(7)
+        self.net, self.loss = SheetNet(), nn.MSELoss()
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        loss: Tensor = self.loss(self.net(batch[0]), batch[1])
+        self.log("train/loss", loss, on_step=False, on_epoch=True, logger=False)
+        return loss
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+
+def both(folder: Path, make: "partial[Any]", epochs: int = 8, **trainer: Any) -> list[tuple[Callback, dict[str, Any]]]:
+    """Run a plain module and ours with a callback; return each callback, and what came of its run."""
+    runs = []
+    ours = XORModule(partial(torch.optim.SGD, lr=0.1), seed=7)
+    for name, module in (("plain", Plain()), ("ours", ours)):
+        (folder / name).mkdir()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(folder / name)
+            callback = make()
+            how = {"max_epochs": epochs, "logger": CSVLogger(".", "", ""), "log_every_n_steps": 2, "devices": 1}
+            is_shown = isinstance(callback, callbacks.ProgressBar)
+            shows = {"enable_progress_bar": is_shown, "enable_model_summary": False, "accelerator": "cpu"}
+            checkpoints = isinstance(callback, callbacks.Checkpoint)
+            run = Trainer(**{**how, **shows, "enable_checkpointing": checkpoints, "callbacks": [callback], **trainer})
+            cause = ""
+            try:
+                run.fit(module, XORDataModule())
+            except Exception as error:
+                cause = repr(error)
+            files = sorted(path.name for path in Path.cwd().rglob("*.*") if path.name != "hparams.yaml")
+            rows = list(csv.DictReader(Path("metrics.csv").read_text().splitlines())) if "metrics.csv" in files else []
+            counters = run.current_epoch, run.global_step, run.should_stop
+            runs.append((callback, {"cause": cause, "rows": rows, "files": files, "counters": counters}))
+    return runs
+
+
+def test_every_callback_of_lightning_is_accounted_for() -> None:
+    assert set(callbacks.__all__) == {*REFUSED, *ALIKE, *ELSEWHERE}
+
+
+@pytest.mark.filterwarnings("ignore")  # Lightning's, the same for both
+@pytest.mark.parametrize("name", ALIKE)
+def test_a_callback_of_lightning_does_what_it_does_in_a_plain_run(tmp_path: Path, name: str) -> None:
+    (_, plain), (_, ours) = both(tmp_path, partial(getattr(callbacks, name), **ALIKE[name]))
+    for rows in (plain["rows"], ours["rows"]):
+        for row in rows:
+            for timed in [key for key in row if "sec" in key or "time" in key]:
+                del row[timed]
+    assert ours == plain
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_every_hook_of_a_callback_is_called_with_the_counters_of_a_plain_run(tmp_path: Path) -> None:
+    class Watch(Callback):
+        def __init__(self) -> None:
+            self.seen: list[tuple[str, int, int]] = []
+
+    def note(watch: Watch, hook: str, trainer: Trainer, *args: Any, **kwargs: Any) -> None:
+        watch.seen.append((hook, trainer.current_epoch, trainer.global_step))
+
+    def make() -> Watch:
+        watch = Watch()
+        for hook in HOOKS:
+            if hook not in STEPS:
+                setattr(watch, hook, partial(note, watch, hook))
+        return watch
+
+    (plain, _), (ours, _) = both(tmp_path, partial(make), 4)
+    assert isinstance(plain, Watch)
+    assert isinstance(ours, Watch)
+    seen = [row for row in ours.seen if row[0] != "state_dict"]
+    assert len(seen) == 4 * 4 + 4
+    assert seen == [row for row in plain.seen if row[0] != "state_dict"]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    "argument",
+    [
+        {"fast_dev_run": True, "callbacks": []},
+        {"reload_dataloaders_every_n_epochs": 2},
+        {"deterministic": True},
+        {"val_check_interval": 1, "check_val_every_n_epoch": None},
+        {"overfit_batches": 1},
+        {"max_steps": 5},
+        {"min_epochs": 3},
+        {"limit_val_batches": 0},
+    ],
+)
+def test_an_argument_of_the_trainer_does_what_it_does_in_a_plain_run(tmp_path: Path, argument: dict[str, Any]) -> None:
+    (_, plain), (_, ours) = both(tmp_path, partial(callbacks.LearningRateMonitor), **argument)
+    torch.use_deterministic_algorithms(False)
+    assert ours == plain
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_callback_that_could_not_do_its_work_is_refused_by_name(name: str) -> None:
+    trainer = Trainer(callbacks=[getattr(callbacks, name)(**REFUSED[name])], accelerator="cpu", logger=False)
+    with pytest.raises(ValueError, match=rf"the callback {name} cannot work here: .*[;,] "):
+        check_trainer(trainer)
+
+
+def test_anomaly_detection_is_refused_where_no_autograd_runs(tmp_path: Path) -> None:
+    look = {"detect_anomaly": True}
+    with pytest.raises(ValueError, match=r"trainer\.detect_anomaly=true looks at autograd"):
+        fit(tmp_path, 3, trainer=look)
+    trainer, _ = fit(tmp_path, 3, trainer=look, gradient="autograd")
+    assert trainer.current_epoch == 3
+
+
+@pytest.mark.parametrize("hook", STEPS)
+def test_a_hook_that_would_never_be_called_is_refused_by_name(tmp_path: Path, hook: str) -> None:
+    silent = callbacks.LambdaCallback(**{hook: lambda *args: None})
+    with pytest.raises(ValueError, match=f"the callback LambdaCallback cannot work here: its {hook} would never be"):
+        fit(tmp_path, 3, [silent])
+
+
+@pytest.mark.filterwarnings("ignore:.*was called without a model")  # it looks for an earlier exception's
+@pytest.mark.filterwarnings("ignore:.*there is no last checkpoint")
+def test_a_checkpoint_of_a_run_that_raised_goes_on_to_the_same_bits(tmp_path: Path) -> None:
+    class Fail(Callback):
+        def on_train_batch_end(self, trainer: Trainer, *args: Any, **kwargs: Any) -> None:
+            if trainer.current_epoch == 5:
+                raise OSError("as if a disk were full")
+
+    kept = callbacks.OnExceptionCheckpoint(tmp_path)
+    with pytest.raises(OSError, match="full"):
+        fit(tmp_path, 20, [kept, Fail()])
+    trainer, resumed = fit(tmp_path, 20, ckpt_path=Path(kept.ckpt_path))
+    _, straight = fit(tmp_path, 20)
+    assert trainer.current_epoch == trainer.global_step == 20
+    for ours, theirs in zip(resumed.ensemble.weights, straight.ensemble.weights, strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_a_scheduler_that_a_callback_adds_is_refused(tmp_path: Path) -> None:
+    class Add(Callback):
+        def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+            scheduler = torch.optim.lr_scheduler.ConstantLR(trainer.optimizers[0])
+            trainer.strategy.lr_scheduler_configs.append(LRSchedulerConfig(scheduler))
+
+    with pytest.raises(ValueError, match="a learning rate scheduler is never stepped here"):
+        fit(tmp_path, 3, [Add()])
+
+
+def test_a_refused_callback_is_one_line_and_nothing_is_trained(command: Command) -> None:
+    swa = "lightning.pytorch.callbacks.StochasticWeightAveraging"
+    run = command(*NO_FIGURES, f"+callbacks.swa._target_={swa}", "+callbacks.swa.swa_lrs=0.05", "trainer.max_epochs=9")
+    assert run.status == 1
+    assert "the callback StochasticWeightAveraging cannot work here: " in run.last_line
+    assert "Traceback" not in run.err
+    assert "Epoch 0" not in run.out
+    assert not list(run.folder.rglob("*.ckpt")) + list(run.folder.glob("events*"))

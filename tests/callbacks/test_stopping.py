@@ -1,0 +1,109 @@
+"""Where a signal leaves a run: the checkpoint that it is resumed with, and the time that it has taken."""
+
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from conftest import NO_FIGURES, Command, fit
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint, OnExceptionCheckpoint
+
+from xornet.callbacks.checkpoint import LastCheckpoint
+from xornet.callbacks.stopping import StopOnSignal
+from xornet.checkpoint import CheckpointFile
+from xornet.module import XORModule
+from xornet.runs import compare as runs
+
+
+class Signal(Callback):
+    """Sends this process a signal at an epoch."""
+
+    def __init__(self, epoch: int, number: signal.Signals) -> None:
+        self.every_n_epochs, self.number = epoch, number
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: XORModule) -> None:
+        if trainer.current_epoch + 1 == self.every_n_epochs:
+            signal.raise_signal(self.number)
+
+
+KEPT: dict[str, Callable[[Path], list[Callback]]] = {
+    "last.ckpt": lambda folder: [LastCheckpoint(str(folder))],
+    "a/last.ckpt": lambda folder: [ModelCheckpoint(folder / "b"), LastCheckpoint(str(folder / "a"))],
+    "interrupted.ckpt": lambda folder: [ModelCheckpoint(folder, every_n_epochs=1000, monitor="train/loss")],
+    "checkpoints/interrupted.ckpt": lambda folder: [ModelCheckpoint(every_n_epochs=1000, save_last=True)],
+    "a/interrupted.ckpt": lambda folder: [
+        ModelCheckpoint(folder / "a"),
+        ModelCheckpoint(folder / "b", every_n_epochs=7),
+    ],
+}
+
+
+@pytest.mark.filterwarnings("ignore:Checkpoint directory .* exists")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("name", KEPT)
+def test_an_interrupted_run_is_resumed_with_the_checkpoint_that_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, number: signal.Signals
+) -> None:
+    handlers = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
+    with pytest.raises(SystemExit) as stop:
+        fit(tmp_path, 60, [StopOnSignal(), Signal(37, number), *KEPT[name](tmp_path)])
+    assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)] == handlers
+    assert stop.value.code == 128 + number
+    told = capsys.readouterr().err.splitlines()[-1]
+    assert told == f"interrupted at epoch 37; resume with ckpt_path={tmp_path / name}"
+    _, resumed = fit(tmp_path, 60, KEPT[name](tmp_path), tmp_path / name)
+    _, straight = fit(tmp_path, 60)
+    assert torch.equal(resumed.ensemble.weights[0], straight.ensemble.weights[0])
+
+
+@pytest.mark.filterwarnings("ignore:.*was called without a model")
+@pytest.mark.filterwarnings("ignore:.*there is no last checkpoint")
+def test_lightnings_checkpoint_on_exception_is_one_as_well_and_none_is_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for callbacks, hint in (
+        ([OnExceptionCheckpoint(tmp_path)], f"; resume with ckpt_path={tmp_path}/interrupted.ckpt"),
+        ([], ""),
+    ):
+        with pytest.raises(SystemExit):
+            fit(tmp_path, 60, [StopOnSignal(), Signal(37, signal.SIGTERM), *callbacks])
+        assert capsys.readouterr().err.splitlines()[-1] == f"interrupted at epoch 37{hint}"
+
+
+def test_the_seconds_of_a_resumed_run_are_those_of_all_its_parts(command: Command, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    command(*NO_FIGURES, "trainer.max_epochs=20", f"hydra.run.dir={folder}")
+    last = folder / "checkpoints" / "last.ckpt"
+    checkpoint = torch.load(last, weights_only=True)
+    first = checkpoint["times"]
+    assert 0 < first["seconds"] < 60
+    assert first["compile_seconds"] == 0
+    torch.save({**checkpoint, "times": {"seconds": 1000.5, "compile_seconds": 200.25}}, last)
+    command(*NO_FIGURES, "trainer.max_epochs=40", f"hydra.run.dir={folder}", f"ckpt_path={last}")
+    times = torch.load(last, weights_only=True)["times"]
+    again = command(*NO_FIGURES, "trainer.max_epochs=60", f"ckpt_path={last}").metrics
+    assert 1000.5 < times["seconds"] < again["seconds"] < 1060
+    assert again["compile_seconds"] == times["compile_seconds"] == 200.25
+
+
+def test_a_checkpoint_from_before_the_times_were_kept_is_resumed_and_one_with_false_times_refused(
+    tmp_path: Path,
+) -> None:
+    fit(tmp_path, 5, [LastCheckpoint(str(tmp_path))])
+    checkpoint: dict[str, Any] = torch.load(tmp_path / "last.ckpt", weights_only=True)
+    old = {key: value for key, value in checkpoint.items() if key != "times"}
+    torch.save(old, tmp_path / "old.ckpt")
+    assert runs.load(f"{tmp_path}/old.ckpt")[1] == 5
+    _, module = fit(tmp_path, 9, ckpt_path=tmp_path / "old.ckpt")
+    assert 0 < module.times()["seconds"] < 60
+    for false in (None, 3.0, {}, {"seconds": 1.0}, {"seconds": "1", "compile_seconds": 0.0}):
+        torch.save({**old, "times": false}, tmp_path / "false.ckpt")
+        with pytest.raises(ValueError, match="holds no valid times; use the checkpoints"):
+            CheckpointFile().load_checkpoint(tmp_path / "false.ckpt")
+    for seconds in (-1.0, float("nan"), float("inf")):
+        torch.save({**old, "times": {"seconds": seconds, "compile_seconds": 0.0}}, tmp_path / "false.ckpt")
+        with pytest.raises(ValueError, match="holds no valid times"):
+            CheckpointFile().load_checkpoint(tmp_path / "false.ckpt")

@@ -1,0 +1,234 @@
+import json
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import Command
+
+from xornet import files
+from xornet.runs import directory
+from xornet.runs.directory import PROJECT
+
+# each bad override, and what its last line must name besides the key and the value: the remedy
+BAD = {
+    "foo=1": "use one of callbacks, ckpt_path, data",
+    "optimizer.learning_rate=1": "use one of lr, momentum",
+    "model.hiden=[3]": "use one of activation, bits",
+    "optimizer=foo": "adam open sgd",
+    "optimizer.lr=-1": "use e.g. optimizer.lr=0.1",
+    "optimizer.lr=nan": "use e.g. optimizer.lr=0.1",
+    "optimizer.lr=fast": "use e.g. optimizer.lr=0.1",
+    "optimizer._target_=torch.optim.LBFGS": "use e.g. optimizer._target_=torch.optim.RMSprop",
+    "optimizer._target_=torch.optim.Foo": "correct or drop it",
+    "trainer.max_epochs=0": "use e.g. trainer.max_epochs=20000",
+    "optimizer.weight_decay=abc": "use what torch.optim.SGD takes",
+    "optimizer.nesterov=true": "Nesterov momentum requires a momentum",
+    "optimizer.momentum=nan": "must be finite",
+    "trainer.max_epochs=true": "use e.g. trainer.max_epochs=20000",
+    "trainer.max_steps=0": "use e.g. trainer.max_steps=20000",
+    "trainer.max_steps=2.5": "use e.g. trainer.max_steps=20000",
+    "trainer.min_steps=0.5": "use e.g. trainer.min_steps=20000",
+    "trainer.min_epochs=true": "use e.g. trainer.min_epochs=20000",
+    "trainer.min_epochs=-5": "use e.g. trainer.min_epochs=20000",
+    "hydra.verbose=[1]": "use true, false or the names of loggers",
+    "hydra.sweep.subdir=job${hydra.job.num}": "jobs are named after what is swept; drop it",
+    "hydra.sweep.subdir=${hydra.job.num}": "jobs are named after what is swept; drop it",
+    "trainer.callbacks=[]": "use +callbacks.<name>._target_=<class>",
+    "trainer.max_epochs=-5": "must be a non-negative integer or -1",
+    "trainer.max_epochs=many": "use e.g. trainer.max_epochs=20000",
+    "trainer.max_epoch=5": "unexpected keyword argument",
+    "trainer.max_time=soon": "Expected a string in the format DD:HH:MM:SS",
+    "trainer.devices=2": "use networks=N",
+    "trainer.precision=bf16-mixed": "use one of 32-true, 64-true",
+    "trainer.gradient_clip_val=1": "use a smaller optimizer.lr",
+    "trainer.profiler=1": "use simple, advanced or pytorch",
+    "trainer.logger=mine": "use logger=tensorboard, logger=csv or trainer.logger=false",
+    "trainer.logger=[1]": "use logger=tensorboard, logger=csv or trainer.logger=false",
+    "trainer.accumulate_grad_batches=2": "leave it at 1",
+    "networks=0": "use networks=1",
+    "networks=many": "use networks=1",
+    "networks=1000001": "use networks=1",
+    "seed=-1": "use e.g. seed=0",
+    "model.hidden=[0]": "use model.hidden=[]",
+    "model.hidden=wide": "use e.g. model.hidden=[4]",
+    "model.activation=softmax": "one of sigmoid, tanh, relu",
+    "model.gradient=guess": "one of backprop, autograd",
+    "model.tolerance=-1": "use model.tolerance=0.5",
+    "model.init=-1": "use model.init=null",
+    "model.init=1e39": "use model.init=null",
+    "model.bits=3": "use data.bits alone",
+    "data.bits=0": "use data.bits=2",
+    "data.bits=30": "use data.bits=2",
+    "data.bits=two": "use data.bits=2",
+    "callbacks.loss_table.every_n_epochs=0": "use e.g. callbacks.loss_table.every_n_epochs=1000",
+    "callbacks.animation.max_frames=1": "use callbacks.animation=null",
+    "callbacks.loss_table=5": "use callbacks.loss_table._target_=<class>",
+    "callbacks.loss_table._target_=null": "must be the dotted name of a class",
+    "optimizer=open": "use optimizer._target_=<class>",
+    "hydra.verbose=0": "use true, false or the names of loggers",
+    "hydra.verbose=${seed}": "use true, false or the names of loggers",
+    "hydra.verbose=0.5": "use true, false or the names of loggers",
+    "logger=[csv,tensorboard]": "would be merged into one logger; use logger=many",
+    "ckpt_path=5": "use the checkpoints/last.ckpt of a run",
+    "data=null": "use the name of a file of it",
+    "hydra.run.dir=größe": "use quotes of its own",
+    "model.optimizer=null": "use e.g. optimizer=sgd",
+    "ckpt_path=nowhere.ckpt": "does not exist; use the checkpoints/last.ckpt",
+    "trainer.strategy=ddp_spawn": "leave it at auto",
+    "ckpt_path=last": "does not exist; use the checkpoints/last.ckpt",
+}
+
+
+@pytest.mark.parametrize(("override", "remedy"), BAD.items())
+def test_bad_input_ends_in_one_line_with_key_value_and_remedy(command: Command, override: str, remedy: str) -> None:
+    run = command(override)
+    key, value = override.split("=", 1)
+    assert run.status == 1
+    assert run.last_line.startswith("error: ")
+    assert key in run.last_line
+    assert value.strip("[]") in run.last_line
+    assert remedy in run.last_line
+    assert "Traceback" not in run.err
+    assert not list(run.folder.rglob("metrics.json"))
+    assert not list(run.folder.rglob("*.ckpt"))
+
+
+# commands of several overrides, of which one is wrong: that one is named, and no other
+BLAMED = [
+    (["trainer.max_epochs=500", "trainer.accelerator=mps"], 1, "use trainer.accelerator=cpu"),
+    (["trainer.max_epochs=3", "trainer.accelerator=foo"], 1, ""),
+    (["seed=1", "trainer.max_steps=0"], 1, "use e.g. trainer.max_steps=20000"),
+    (["data.bits=2", "networks=2", "trainer.devices=2"], 2, "use networks=N"),
+    (["seed=3", "trainer.max_epochs=3", "optimizer.lr=-1"], 2, "use e.g. optimizer.lr=0.1"),
+    (["trainer.min_epochs=1", "trainer.max_time=soon"], 1, ""),
+    (["networks=1", "seed=1", "trainer.profiler=1"], 2, "use simple, advanced or pytorch"),
+    (["callbacks=early_stopping", "callbacks.early_stopping.monitor=train/acc"], 1, "must be one of train/loss"),
+    (["callbacks=early_stopping", "callbacks.early_stopping.mode=down"], 1, ""),
+]
+
+
+@pytest.mark.parametrize(("overrides", "wrong", "remedy"), BLAMED, ids=str)
+def test_an_error_blames_the_override_that_is_wrong(
+    command: Command, overrides: list[str], wrong: int, remedy: str
+) -> None:
+    run = command(*overrides)
+    assert run.status == 1
+    said = run.last_line
+    key, value = overrides[wrong].split("=")
+    assert key in said, said
+    assert value in said, said
+    assert remedy in said, said
+    assert not [other for i, other in enumerate(overrides) if i != wrong and other in said], said
+    assert "Traceback" not in run.err
+
+
+FILES = {
+    "optimizer/mine.yaml": ("_target_: torch.optim.SGD\nlr: 0.1\n", "use optimizer._partial_=true"),
+    "experiment/mine.yaml": ("# @package _global_\nmodel:\n  hidden: [4\nseed: 1\n", 'experiment/mine.yaml", line 3'),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_mistake_in_a_user_s_file_is_one_line(command: Command, tmp_path: Path, name: str) -> None:
+    text, said = FILES[name]
+    (tmp_path / "mine" / name).parent.mkdir(parents=True)
+    (tmp_path / "mine" / name).write_text(text)
+    run = command("--config-dir", f"{tmp_path}/mine", f"{Path(name).parent}=mine", "trainer.max_epochs=3")
+    assert run.status == 1
+    assert said in run.last_line
+    assert "Traceback" not in run.err
+
+
+def test_a_part_of_what_is_switched_off_is_named(command: Command) -> None:
+    run = command("callbacks.animation=null", "callbacks.animation.max_frames=3")
+    assert "callbacks.animation.max_frames is no key of the configuration: what holds it is null" in run.last_line
+
+
+def test_asking_for_a_gpu_that_is_not_there_is_one_line(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    run = command("trainer.accelerator=gpu")
+    assert run.last_line == (
+        "error: trainer.accelerator=gpu: this machine has no usable GPU; use trainer.accelerator=cpu"
+    )
+
+
+def test_a_directory_that_cannot_be_made_is_named(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "logs").write_text("a file where the directory should be")
+    run = command()
+    assert run.status == 1
+    assert f"{tmp_path}/logs/train/runs" in run.last_line
+    assert run.last_line.endswith("use hydra.run.dir=<a writable directory with free space>")
+    run = command(f"hydra.run.dir={tmp_path}/logs/here")
+    assert f"Not a directory: '{tmp_path}/logs/here'; use hydra.run.dir=" in run.last_line
+
+
+def test_networks_that_would_not_fit_into_memory_are_refused(command: Command) -> None:
+    run = command("networks=1000000", "data.bits=16")
+    assert run.status == 1
+    assert "networks=1000000 of model.hidden=[4] on data.bits=16 need more than 8 GiB" in run.last_line
+
+
+def test_a_run_that_fails_leaves_no_metrics_of_an_earlier_one(command: Command, tmp_path: Path) -> None:
+    here = f"hydra.run.dir={tmp_path}/here"
+    command(here, "trainer.max_epochs=3")
+    assert (tmp_path / "here" / "metrics.json").exists()
+    diverges = ["optimizer.momentum=2", "callbacks.loss_table.every_n_epochs=10"]
+    assert command(here, "trainer.max_epochs=500", *diverges).status == 1
+    assert not (tmp_path / "here" / "metrics.json").exists()
+
+
+def test_a_network_that_has_diverged_leaves_the_statistics_to_the_others(command: Command) -> None:
+    overrides = ["networks=20", "model.activation=relu", "model.hidden=[2]", "model.init=1e20", "trainer.max_epochs=5"]
+    run = command(*overrides)
+    assert run.status == 0
+    assert 0 <= run.metrics["loss"] <= 1
+    rows = (run.folder / "networks.csv").read_text().splitlines()[1:]
+    diverged = [int(row.split(",")[0]) for row in rows if row.split(",")[1] == "nan"]
+    assert 0 < len(diverged) < 20
+    assert run.metrics["diverged"] == len(diverged)
+    assert run.metrics["first_diverged"] == {"seed": diverged[0], "epoch": 0}
+    assert "nan" not in run.out
+    assert run.out.endswith(f"Diverged: {len(diverged)} of them, first seed={diverged[0]} at epoch 0\n")
+
+
+def test_a_loss_that_becomes_nan_says_at_which_epoch(command: Command) -> None:
+    run = command("model.activation=relu", "model.init=1e30", "optimizer.lr=1e30", "trainer.max_epochs=500")
+    assert run.status == 1
+    assert "the loss became nan at epoch 0; use a smaller optimizer.lr or model.init" in run.last_line
+    assert not list(run.folder.rglob("*.ckpt"))
+
+
+def test_two_runs_in_the_same_second_never_share_a_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(directory, "PROJECT", tmp_path)
+    folders = [Path(directory.claim("logs/train/runs")) for _ in range(5)]
+    assert len(set(folders)) == 5
+    assert all(folder.is_dir() for folder in folders)
+    assert {folder.parent for folder in folders} == {tmp_path / "logs" / "train" / "runs"}
+
+
+def test_outputs_go_to_the_projects_logs_from_any_directory(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert (PROJECT / "src" / "train.py").exists()
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    run = command("trainer.max_epochs=3")
+    assert run.folder.parent == tmp_path / "logs" / "train" / "runs"
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d(_\d+)?", run.folder.name)
+    assert (run.folder / "metrics.json").exists()
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
+def test_what_is_written_is_whole_or_absent(tmp_path: Path) -> None:
+    target = tmp_path / "metrics.json"
+    files.write(target, lambda path: path.write_text(json.dumps({"epochs": 1})))
+
+    def fail(path: Path) -> None:
+        path.write_text('{"epo')
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match=f"cannot write {target}: .*No space left on device"):
+        files.write(target, fail)
+    assert json.loads(target.read_text()) == {"epochs": 1}
+    assert list(tmp_path.iterdir()) == [target]

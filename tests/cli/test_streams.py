@@ -1,0 +1,82 @@
+"""stdout and stderr, whatever they are: a run prints what it can, and does the rest as ever."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import NO_FIGURES, SRC, Command
+
+SHORT = ["trainer.max_epochs=3000", *NO_FIGURES]
+ASCII = {"PYTHONUTF8": "0", "LC_ALL": "C", "PYTHONIOENCODING": "ascii"}
+
+
+def shell(line: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Run a line of the shell, in which "$@" is `python src/<script> <arguments>`."""
+    script, *given = arguments
+    command = ["bash", "-c", line, "bash", sys.executable, str(SRC / script), *given]
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, env=os.environ | {"OMP_NUM_THREADS": "1"}
+    )
+
+
+def test_a_closed_pipe_ends_a_run_as_it_ends_a_unix_tool(tmp_path: Path) -> None:
+    run = shell('"$@" | head -2; exit ${PIPESTATUS[0]}', "train.py", *SHORT, f"hydra.run.dir={tmp_path}/run")
+    assert (run.returncode, run.stderr) == (141, "")
+    assert [line.split(",")[0] for line in run.stdout.splitlines()] == ["Epoch 0", "Epoch 1000"]
+    assert (tmp_path / "run" / "checkpoints" / "last.ckpt").exists()
+    assert not (tmp_path / "run" / "metrics.json").exists()
+
+
+def test_a_closed_pipe_fails_no_job_of_a_sweep(tmp_path: Path) -> None:
+    sweep = ["-m", *SHORT, "seed=1,2", f"hydra.sweep.dir={tmp_path}/sweep"]
+    run = shell('"$@" | head -2; exit ${PIPESTATUS[0]}', "train.py", *sweep, "hydra/hydra_logging=disabled")
+    assert (run.returncode, run.stderr) == (141, "")
+    assert not list(tmp_path.rglob("error.txt"))
+    assert "interrupted" in (tmp_path / "sweep" / "sweep.csv").read_text()
+    joblib = shell('"$@" | head -1', "train.py", *sweep, "hydra/launcher=joblib", "hydra/job_logging=disabled")
+    assert not list(tmp_path.rglob("error.txt")), joblib.stderr
+    assert len(list(tmp_path.rglob("metrics.json"))) == 2
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_what_is_closed_is_not_printed_to(tmp_path: Path, closed: str) -> None:
+    run = shell(f'"$@" {closed}', "train.py", *SHORT, f"hydra.run.dir={tmp_path}/run")
+    assert run.returncode == 0, run.stderr
+    assert json.loads((tmp_path / "run" / "metrics.json").read_text())["epochs"] == 3000
+    assert "Epoch" not in (tmp_path / "run" / "train.log").read_text()
+    assert ("Final predictions" in run.stdout) == (closed == "2>&-")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device that is always full takes Linux")
+def test_a_full_disk_under_stdout_is_not_taken_for_the_run_s(tmp_path: Path) -> None:
+    run = shell('"$@" > /dev/full', "train.py", *SHORT, f"hydra.run.dir={tmp_path}/run")
+    assert run.returncode == 1
+    assert run.stderr.splitlines()[-1] == (
+        "error: cannot write stdout: No space left on device; redirect it to where there is space"
+    )
+
+
+@pytest.mark.parametrize("script", ["train.py", "check_gradients.py"])
+def test_letters_that_the_terminal_lacks_are_spelled_out(tmp_path: Path, script: str) -> None:
+    variables = " ".join(f"{name}={value}" for name, value in ASCII.items())
+    given = [] if script == "check_gradients.py" else ["trainer.max_epochs=3", f"hydra.run.dir={tmp_path}/run"]
+    run = shell(f'{variables} "$@"', script, *given)
+    assert run.returncode == 0, run.stderr
+    assert ("\\u2202L" in run.stdout) == (script == "check_gradients.py")
+
+
+@pytest.mark.parametrize("logging", ["disabled", "none", "default", "stdout", "colorlog"])
+def test_every_logging_of_hydra_makes_a_run(command: Command, logging: str) -> None:
+    options = [f"hydra/job_logging={logging}"]
+    options += ["hydra/hydra_logging=" + logging] if logging in ("disabled", "none") else []
+    if logging == "colorlog":
+        pytest.importorskip("hydra_plugins.hydra_colorlog")
+    run = command("trainer.max_epochs=3", *NO_FIGURES, *options)
+    assert run.status == 0, run.err
+    assert run.metrics["epochs"] == 3
+    sweep = command("-m", "seed=1,2", "trainer.max_epochs=3", *NO_FIGURES, *options)
+    assert sweep.status == 0, sweep.err
+    assert len(list(sweep.folder.glob("*/metrics.json"))) == 2

@@ -1,0 +1,124 @@
+import logging
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from conftest import StopAt, fit
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from xornet.callbacks.checkpoint import LastCheckpoint
+from xornet.engine.compiled import compiling_pays
+from xornet.module import XORModule
+
+SGD = partial(torch.optim.SGD, lr=0.1, foreach=False)
+ELEMENTWISE: dict[str, dict[str, Any]] = {
+    "SGD": {"momentum": 0.9, "nesterov": True},
+    "Adam": {},
+    "RMSprop": {"centered": True},
+    "NAdam": {},
+}
+
+
+def weights(module: XORModule) -> list[torch.Tensor]:
+    return [weight.detach().clone() for weight in module.ensemble.weights]
+
+
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.message for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+def assert_same(ours: Any, theirs: Any, atol: float = 0) -> None:
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=atol)
+
+
+@pytest.mark.usefixtures("compiler")
+@pytest.mark.parametrize("model", [{"hidden": [3, 2], "activation": "tanh"}, {"bits": 3, "activation": "relu"}])
+def test_compiled_epochs_are_the_eager_ones(tmp_path: Path, model: dict[str, Any]) -> None:
+    double = {"precision": "64-true"}
+    eager, compiled = (
+        fit(tmp_path, 300, networks=20, trainer=double, compile=how, optimizer=SGD, **model)[1] for how in (False, True)
+    )
+    assert eager.compile_seconds == 0 < compiled.compile_seconds
+    assert_same(weights(compiled), weights(eager), atol=1e-12)
+    for name, values in eager.history.curve.items():
+        assert_same(compiled.history.curve[name], values, atol=1e-12)
+    assert_same(compiled.history.solved_epoch, eager.history.solved_epoch)
+
+
+@pytest.mark.usefixtures("compiler")
+@pytest.mark.parametrize("name", ELEMENTWISE)
+def test_any_elementwise_optimizer_compiles(tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture) -> None:
+    optimizer = partial(getattr(torch.optim, name), lr=0.01, foreach=False, **ELEMENTWISE[name])
+    double = {"precision": "64-true"}
+    eager, compiled = (
+        fit(tmp_path, 60, networks=20, trainer=double, compile=how, optimizer=optimizer)[1] for how in (False, True)
+    )
+    assert not warnings(caplog)
+    assert compiled.compile_seconds > 0
+    assert_same(weights(compiled), weights(eager), atol=1e-11)
+
+
+@pytest.mark.usefixtures("compiler")
+def test_a_resumed_compiled_run_equals_an_uninterrupted_one(tmp_path: Path) -> None:
+    optimizer = partial(torch.optim.Adam, lr=0.01, foreach=False)
+
+    def run(*callbacks: Callback, ckpt_path: Path | None = None) -> XORModule:
+        return fit(tmp_path, 200, list(callbacks), ckpt_path, optimizer, networks=37, compile=True)[1]
+
+    straight = run()
+    run(StopAt(77), LastCheckpoint(str(tmp_path)))
+    resumed = run(ckpt_path=tmp_path / "last.ckpt")
+    assert_same(weights(resumed), weights(straight))
+    assert_same(resumed.history.state_dict(), straight.history.state_dict())
+
+
+@pytest.mark.usefixtures("compiler")
+def test_a_learning_rate_that_a_callback_changes_is_compiled_in(tmp_path: Path) -> None:
+    class Halve(Callback):
+        every_n_epochs = 50
+
+        def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+            if trainer.current_epoch + 1 == 50:
+                trainer.optimizers[0].param_groups[0]["lr"] /= 2
+
+    eager, compiled = (
+        fit(tmp_path, 150, [Halve()], networks=20, compile=how, trainer={"precision": "64-true"})[1]
+        for how in (False, True)
+    )
+    assert_same(weights(compiled), weights(eager), atol=1e-12)
+
+
+def test_what_cannot_be_compiled_trains_all_the_same_after_one_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(torch._inductor.config.cpp, "cxx", (None, "/no/such/compiler"))
+    model: dict[str, Any] = {
+        "networks": 23,
+        "hidden": [5, 2, 3],
+    }  # of no other test: PyTorch must not find it in its cache
+    _, module = fit(tmp_path, 100, compile=True, **model)
+    (warning,) = warnings(caplog)
+    assert "model.compile: going on without, slower: torch.compile failed (InvalidCxxCompiler" in warning
+    _, eager = fit(tmp_path, 100, compile=False, **model)
+    assert_same(weights(module), weights(eager))
+
+
+def test_auto_compiles_only_long_runs_of_many_networks() -> None:
+    assert not compiling_pays(networks=1, epochs=20_000)
+    assert not compiling_pays(networks=1000, epochs=20_000)
+    assert compiling_pays(networks=10_000, epochs=20_000)
+    assert compiling_pays(networks=1, epochs=1_000_000)
+    assert not compiling_pays(networks=1_000_000, epochs=10)
+
+
+@pytest.mark.parametrize("value", ["yes", 1, None])
+def test_another_value_of_compile_is_refused(value: Any) -> None:
+    with pytest.raises(ValueError, match=r"model\.compile must be true, false or auto, got .*; use model.compile=auto"):
+        XORModule(compile=value)
+
+
+def test_autograd_is_not_compiled() -> None:
+    with pytest.raises(ValueError, match=r"model\.compile=true cannot take model\.gradient=autograd"):
+        XORModule(compile=True, gradient="autograd")

@@ -1,0 +1,32 @@
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import fit
+
+from xornet.engine.threads import WORTH_THREADS, cores
+
+
+def test_few_networks_use_one_thread_and_many_use_every_core(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    before = torch.get_num_threads()
+    fit(tmp_path, 2, networks=WORTH_THREADS)
+    assert torch.get_num_threads() == cores()
+    fit(tmp_path, 2, networks=2)
+    assert torch.get_num_threads() == 1
+    torch.set_num_threads(before)
+
+
+def test_every_core_is_used_where_the_platform_does_not_say_which(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    assert cores() == os.cpu_count()
+
+
+def test_omp_num_threads_is_respected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    fit(tmp_path, 2, networks=2)
+    assert torch.get_num_threads() == 2
+    torch.set_num_threads(before)

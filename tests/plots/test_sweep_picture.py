@@ -1,0 +1,66 @@
+from typing import Any
+
+import numpy as np
+import pytest
+
+from xornet.plots.sweep import Axis, Outcomes, sweep_picture
+
+CURVE = np.arange(3.0), np.array([0.25, 0.1, 0.01])
+
+
+def ends(losses: list[float], shares: list[tuple[float, float, float]] | None = None) -> Outcomes:
+    """What jobs reached; without `shares` single networks, solved below a loss of 0.1."""
+    single = [(float(loss < 0.1),) * 3 for loss in losses]
+    return Outcomes(np.array(losses), np.array(shares or single), bool(shares))
+
+
+@pytest.mark.parametrize(
+    ("values", "scale"),
+    [(["1.0", "0.01", "0.1"], "log"), (["2", "4", "8"], "linear"), (["sgd", "adam", "x"], "linear")],
+)
+def test_final_losses_stand_over_what_was_swept(values: list[str], scale: str) -> None:
+    figure = sweep_picture([CURVE] * 3, values, [Axis("key", values)], ends([0.01, 0.25, 0.002]))
+    curves, losses = figure.axes
+    assert (losses.get_xlabel(), losses.get_xscale(), losses.get_yscale()) == ("key", scale, "log")
+    numeric = "sgd" not in values
+    places = [float(value) for value in values] if numeric else [0, 1, 2]
+    solved, unsolved = (np.asarray(points.get_offsets()).tolist() for points in losses.collections)
+    assert solved == [[places[0], 0.01], [places[2], 0.002]]
+    assert unsolved == [[places[1], 0.25]]
+    if not numeric:
+        assert [label.get_text() for label in losses.get_xticklabels()] == values
+    assert curves.get_yscale() == "log"
+    legend = curves.get_legend()
+    assert legend is not None
+    assert {text.get_text() for text in legend.get_texts()} == set(values)
+
+
+def test_every_curve_is_the_jobs_own() -> None:
+    other = np.arange(2.0), np.array([0.3, 0.2])
+    figure = sweep_picture([CURVE, None, other], ["a", "b", "c"], [], ends([0.01, np.nan, 0.2]))
+    (panel,) = figure.axes
+    drawn = {line.get_label(): np.asarray(line.get_ydata()).tolist() for line in panel.lines}
+    assert drawn == {"a": [0.25, 0.1, 0.01], "c": [0.3, 0.2]}
+
+
+def test_shares_have_the_bars_of_their_interval() -> None:
+    shares = [(0.5, 0.4, 0.7), (0.0, 0.0, 0.1)]
+    figure = sweep_picture([CURVE] * 2, ["1", "2"], [Axis("lr", ["1", "2"])], ends([0.1, 0.2], shares))
+    _, losses, panel = figure.axes
+    assert losses.get_ylabel() == "Final loss (median)"
+    bars: Any = panel.collections[0]
+    spans = [segment[:, 1].tolist() for segment in bars.get_segments()]
+    np.testing.assert_allclose(spans, [[40, 70], [0, 10]], atol=1e-9)
+
+
+def test_two_swept_keys_make_a_map_in_the_order_of_their_numbers() -> None:
+    rates, widths = Axis("lr", ["1", "0.1", "1", "0.1"]), Axis("hidden", ["[8]", "[8]", "[2]", "[2]"])
+    shares = [(share, 0.0, 1.0) for share in (0.9, 0.4, 0.6, np.nan)]
+    figure = sweep_picture([CURVE] * 4, ["j"] * 4, [rates, widths], ends([0.1] * 4, shares))
+    panel = figure.axes[1]
+    assert [label.get_text() for label in panel.get_xticklabels()] == ["0.1", "1"]
+    assert [label.get_text() for label in panel.get_yticklabels()] == ["[2]", "[8]"]
+    (image,) = panel.images
+    cells: Any = image.get_array()
+    np.testing.assert_allclose(cells.filled(np.nan), [[np.nan, 0.6], [0.4, 0.9]])
+    assert [text.get_text() for text in panel.texts] == ["–", "60%", "40%", "90%"]

@@ -1,0 +1,101 @@
+"""TensorBoard as its reader meets it: the server, its HTTP interface, and a browser where there is one."""
+
+import io
+import json
+import shutil
+import subprocess
+from typing import Any
+from urllib.parse import urlencode
+from urllib.request import Request, urlopen
+
+import events
+import numpy as np
+import PIL.Image
+import pytest
+from conftest import Command, CommandResult
+
+BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+def get(url: str, body: dict[str, Any] | None = None) -> bytes:
+    """What the server answers."""
+    data = None if body is None else json.dumps(body).encode()
+    with urlopen(Request(url, data, {"Content-Type": "application/json"}), timeout=30) as answer:
+        content: bytes = answer.read()
+    return content
+
+
+def boundary_pixels(image: Any) -> tuple[int, int]:
+    """How many pixels of a picture have the colours of sure predictions, of 1 and of 0."""
+    pixels = np.asarray(image.convert("RGB"), dtype=int)
+    sure = np.array([[205, 87, 102], [120, 132, 213]])  # coolwarm's ends at alpha 0.7
+    near = abs(pixels[..., None, :] - sure).max(-1) < 24
+    return int(near[..., 0].sum()), int(near[..., 1].sum())
+
+
+@pytest.fixture
+def run(command: Command) -> CommandResult:
+    """A run that has correct the table."""
+    return command("optimizer=adam", "optimizer.lr=0.1", "trainer.max_epochs=1000", "seed=1")
+
+
+def test_a_reader_of_tensorboard_finds_the_run_its_curves_pictures_card_and_hyperparameters(run: CommandResult) -> None:
+    name = run.folder.name
+    with events.serving(run.folder.parent) as (_, address):
+        data = f"{address}data"
+        assert json.loads(get(f"{data}/runs")) == [name]
+        scalars = json.loads(get(f"{data}/plugin/scalars/tags"))[name]
+        images = json.loads(get(f"{data}/plugin/images/tags"))[name]
+        histograms = json.loads(get(f"{data}/plugin/histograms/tags"))[name]
+        groups = sorted({tag.partition("/")[0] for tag in (*scalars, *images, *histograms)})
+        assert groups[:2] == ["final", "plots"]  # TensorBoard's order; it opens the first two
+        assert {"train/loss", "train/prediction_01"} <= set(scalars)
+
+        where = {"run": name, "tag": "train/loss"}
+        loss = json.loads(get(f"{data}/plugin/scalars/scalars?{urlencode(where)}"))
+        assert [step for _, step, _ in loss] == list(range(1000))
+        assert loss[-1][2] == pytest.approx(run.metrics["loss"], rel=0.05)
+
+        where = {"run": name, "tag": "plots/decision_boundary", "sample": "0"}
+        frames = json.loads(get(f"{data}/plugin/images/images?{urlencode(where)}"))
+        assert frames[-1]["step"] == 1000
+        last = PIL.Image.open(io.BytesIO(get(f"{data}/plugin/images/individualImage?{frames[-1]['query']}")))
+        red, blue = boundary_pixels(last)
+        assert min(red, blue) > 10_000
+
+        where = {"run": name, "tag": "run/text_summary"}
+        start, end = (card["text"] for card in json.loads(get(f"{data}/plugin/text/text?{urlencode(where)}")))
+        question, verdict = (
+            "<h3>Can gradient descent teach",
+            f"<li>Solved at epoch {run.metrics['solved_epoch']:,}</li>",
+        )
+        assert question in start
+        assert verdict not in start
+        assert question in end
+        assert verdict in end
+        assert "<td><code>0.1</code></td>" in end
+
+        wanted = {
+            "experimentName": "",
+            "allowedStatuses": ["STATUS_UNKNOWN", "STATUS_SUCCESS"],
+            "sliceSize": 1,
+            "includeMetrics": True,
+        }
+        (group,) = json.loads(get(f"{data}/plugin/hparams/session_groups", wanted))["sessionGroups"]
+        assert group["hparams"]["optimizer.lr"] == 0.1
+        metrics = {metric["name"]["tag"]: metric["value"] for metric in group["metricValues"]}
+        assert metrics["final/loss"] == pytest.approx(run.metrics["loss"], rel=1e-5)
+        assert metrics["final/solved_epoch"] == run.metrics["solved_epoch"]
+
+        if BROWSER:
+            picture = run.folder / "page.png"
+            seen = [
+                "--screenshot=" + str(picture),
+                "--window-size=1400,2400",
+                "--timeout=20000",
+                "--virtual-time-budget=25000",
+            ]
+            flags = ["--headless", "--no-sandbox", "--disable-gpu", *seen]
+            subprocess.run([BROWSER, *flags, address], capture_output=True, check=True, timeout=90)
+            red, blue = boundary_pixels(PIL.Image.open(picture))
+            assert min(red, blue) > 3_000  # a card's width

@@ -1,0 +1,497 @@
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import events
+import pytest
+import torch
+from conftest import NO_FIGURES, SRC, Command, CommandResult
+from hydra import initialize_config_dir
+from hydra._internal.config_repository import ConfigRepository
+from hydra.core.global_hydra import GlobalHydra
+from hydra.types import RunMode
+from omegaconf import OmegaConf
+from signalled import Signalled, printed
+
+from xornet.runs.record import Run
+from xornet.sweeps.callback import read_once
+from xornet.sweeps.naming import LONGEST_NAME, identity, named
+from xornet.sweeps.summary import best
+
+SLOW = pytest.mark.slow
+SHORT = ("trainer.max_epochs=600", *NO_FIGURES)
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    """The rows of a sweep.csv."""
+    with (folder / "sweep.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def state(folder: Path) -> dict[str, Any]:
+    """The weights that a job left."""
+    weights: dict[str, Any] = torch.load(folder / "xornet.pt", weights_only=True)
+    return weights
+
+
+def same(ours: Path, theirs: Path) -> bool:
+    """Whether two jobs left the same weights, bit by bit."""
+    a, b = state(ours), state(theirs)
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def untouched(folder: Path) -> dict[Path, int]:
+    """When each file of a directory was last written, the log excepted."""
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file() and path.suffix != ".log"}
+
+
+def test_a_sweep_ends_in_one_table_one_picture_and_one_answer_though_jobs_fail(command: Command) -> None:
+    run = command("-m", "optimizer.lr=0.01,-1,1.0,nan", *SHORT)
+    names = [f"{number}_optimizer.lr={lr}" for number, lr in enumerate(("0.01", "-1", "1.0", "nan"))]
+    assert sorted(path.name for path in run.folder.iterdir() if path.is_dir()) == names
+    table = rows(run.folder)
+    assert [row["directory"] for row in table] == names
+    assert [row["optimizer.lr"] for row in table] == ["0.01", "-1", "1.0", "nan"]
+    assert [row["status"] for row in table] == ["finished", "failed", "finished", "failed"]
+    for row in (table[0], table[2]):
+        metrics = json.loads((run.folder / row["directory"] / "metrics.json").read_text())
+        assert float(row["loss"]) == metrics["loss"]
+        assert float(row["seconds"]) == metrics["seconds"]
+        assert row["solved"] == str(metrics["solved"])
+        assert row["solved_epoch"] == str(metrics["solved_epoch"] or "")
+        assert row["cause"] == ""
+    assert (table[1]["loss"], table[1]["solved"]) == ("", "")
+    assert "optimizer.lr must be a number from 0 to 1e30, got -1; use e.g. optimizer.lr=0.1" in table[1]["cause"]
+
+    # on the console: the same, aligned, then the answer, and every job that failed
+    *_, head, first, second, third, fourth, answer, where = run.out.splitlines()
+    assert head.split() == ["job", "optimizer.lr", "loss", "solved", "solved_epoch", "seconds", "status"]
+    assert first.split()[:4] == ["0", "0.01", f"{float(table[0]['loss']):.4f}", "no"]
+    assert third.split()[3] == "yes"
+    assert second.split() == ["1", "-1", "failed"]
+    assert len({line.rindex(line.split()[-1]) + len(line.split()[-1]) for line in (head, first, second, fourth)}) == 1
+    assert answer == f"Lowest loss: {float(table[2]['loss']):.4f} with optimizer.lr=1.0"
+    assert where == f"Summary: {run.folder}/sweep.csv, sweep.png"
+    assert run.status == 1
+    errors = [line for line in run.err.splitlines() if line.startswith("error: ")]
+    assert [line.split()[1] for line in errors[:2]] == [names[1], names[3]]
+    assert errors[2] == "error: 2 of 4 jobs failed"
+    assert "Traceback" not in run.err
+
+    assert (run.folder / "sweep.png").read_bytes().startswith(b"\x89PNG")
+    log = events.read(run.folder)
+    text = log.Tensors("sweep/text_summary")[0].tensor_proto.string_val[0].decode()
+    assert "| job | optimizer.lr | loss |" in text
+    assert text.count("\n") == 5
+    assert len(log.Images("sweep")) == 1
+
+    alone = command("optimizer.lr=1.0", *SHORT)
+    assert same(alone.folder, run.folder / names[2])
+
+
+def test_the_same_sweep_again_passes_over_what_finished_and_overwrites_nothing(command: Command) -> None:
+    first = command("-m", "seed=1,2,3", *SHORT)
+    jobs = sorted(path for path in first.folder.iterdir() if path.is_dir())
+    for path in (jobs[2] / "metrics.json", *(jobs[2] / "checkpoints").iterdir()):
+        path.unlink()  # as if it had never started
+    before = untouched(jobs[0]) | untouched(jobs[1])
+    again = command("-m", "seed=1,2,3", *SHORT, f"hydra.sweep.dir={first.folder}")
+    assert again.status == 0
+    assert untouched(jobs[0]) | untouched(jobs[1]) == before
+    assert [line.split()[-1] for line in again.err.splitlines() if "finished before" in line] == [
+        "0_seed=1",
+        "1_seed=2",
+    ]
+    assert [row["status"] for row in rows(first.folder)] == ["finished"] * 3
+    assert (jobs[2] / "metrics.json").exists()
+
+    # a further value is a further job
+    more = command("-m", "seed=1,2,3,4", *SHORT, f"hydra.sweep.dir={first.folder}")
+    assert more.status == 0
+    assert untouched(jobs[0]) | untouched(jobs[1]) == before
+    assert [row["seed"] for row in rows(first.folder)] == ["1", "2", "3", "4"]
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=SLOW)])
+def test_a_signal_stops_the_sweep_which_then_goes_on_to_the_same_bits(
+    command: Command, tmp_path: Path, number: signal.Signals, status: int
+) -> None:
+    sweep = ["-m", "optimizer.lr=0.1,0.2", "trainer.max_epochs=6000", "callbacks.animation=null"]
+    folder = tmp_path / "sweep"
+    run = Signalled(folder, *sweep, when=partial(printed, "Epoch 2000"), numbers=(number,), held_at=5000)
+    assert run.status == status
+    assert [row["status"] for row in rows(folder)] == ["interrupted"]
+    assert f"Summary: {folder}/sweep.csv" in run.output
+    assert run.output.endswith(f"To go on, give the same command with hydra.sweep.dir={folder}\n")
+    first, second = folder / "0_optimizer.lr=0.1", folder / "1_optimizer.lr=0.2"
+    stopped = torch.load(first / "checkpoints" / "last.ckpt", weights_only=True)["global_step"]
+    assert 2000 <= stopped < 6000
+
+    again = command(*sweep, f"hydra.sweep.dir={folder}")
+    assert again.status == 0
+    assert f"Epoch {stopped - stopped % 1000 + 1000}, " in again.out
+    assert "Epoch 1000, " not in again.out.split("Final predictions")[0]
+    assert [row["status"] for row in rows(folder)] == ["finished", "finished"]
+    assert [event.step for event in events.read(first).Scalars("train/loss")] == list(range(0, 6000, 10))
+    for lr, job in ((0.1, first), (0.2, second)):
+        alone = command(f"optimizer.lr={lr}", "trainer.max_epochs=6000", "callbacks.animation=null")
+        assert same(alone.folder, job)
+
+
+def test_an_ensemble_is_compared_by_its_share_solved(command: Command) -> None:
+    run = command("-m", "optimizer.lr=0.1,2", "model.hidden=[2],[4]", "networks=20", *SHORT)
+    table = rows(run.folder)
+    assert [(row["optimizer.lr"], row["model.hidden"]) for row in table] == [
+        (lr, hidden) for lr in ("0.1", "2") for hidden in ("[2]", "[4]")
+    ]
+    for row in table:
+        metrics = json.loads((run.folder / row["directory"] / "metrics.json").read_text())
+        assert float(row["solved"]) == metrics["solved"]
+        assert [float(row["solved_low"]), float(row["solved_high"])] == metrics["solved_interval"]
+    best = max(table, key=lambda row: float(row["solved"]))
+    assert best["directory"] == "3_model.hidden=4_optimizer.lr=2"
+    share, low, high = (100 * float(best[name]) for name in ("solved", "solved_low", "solved_high"))
+    answer = f"Solved most often, then soonest: {share:.1f}% ({low:.1f}% to {high:.1f}%), at epoch "
+    assert run.out.splitlines()[-2].startswith(answer)
+    assert run.out.splitlines()[-2].endswith("with optimizer.lr=2 model.hidden=[4]")
+
+
+def test_of_ensembles_that_all_solve_the_table_the_one_that_does_so_sooner_is_the_answer(tmp_path: Path) -> None:
+    always = {"loss": 0.1, "solved": 1.0, "solved_interval": (0.9, 1.0)}
+    jobs = [
+        Run(tmp_path / f"{number}_lr={number}", {"lr": str(number)}, always | {"solved_epoch": epoch}, None)
+        for number, epoch in enumerate((300.0, 200.0, 400.0))
+    ]
+    assert best(jobs, ["lr"]) == (
+        "Solved most often, then soonest: 100.0% (90.0% to 100.0%), at epoch 200 in the median, with lr=1"
+    )
+
+
+def test_a_single_network_and_many_are_compared_by_the_share_solved(tmp_path: Path) -> None:
+    one: dict[str, Any] = {"loss": 0.25, "solved": False, "solved_epoch": None}
+    many: dict[str, Any] = {"loss": 0.3, "solved": 0.4, "solved_interval": (0.2, 0.7), "solved_epoch": 90.0}
+    jobs = [
+        Run(tmp_path / f"{i}_networks", {"networks": n}, m, None) for i, (n, m) in enumerate((("1", one), ("9", many)))
+    ]
+    assert best(jobs, ["networks"]) == (
+        "Solved most often, then soonest: 40.0% (20.0% to 70.0%), at epoch 90 in the median, with networks=9"
+    )
+    solved = Run(tmp_path / "2_networks", {"networks": "1"}, {"loss": 0.2, "solved": True, "solved_epoch": 70}, None)
+    assert best([*jobs, solved], ["networks"]) == (
+        "Solved most often, then soonest: yes, at epoch 70 in the median, with networks=1"
+    )
+
+
+def test_where_no_network_solves_the_table_the_lowest_loss_is_the_answer(tmp_path: Path) -> None:
+    never = {"solved": 0.0, "solved_interval": (0.0, 0.6), "solved_epoch": None}
+    jobs = [
+        Run(tmp_path / f"{i}_lr", {"lr": str(i)}, {"loss": loss, **never}, None) for i, loss in enumerate((0.5, 0.25))
+    ]
+    assert best(jobs, ["lr"]) == "No network solves the table. Lowest loss: 0.2500 with lr=1"
+
+
+def test_values_are_the_same_job_where_they_are_the_same_value() -> None:
+    same = [("0.1", "1e-1"), ("1", "1.0"), ("[4,4]", "[4, 4]"), ("nan", "NaN")]
+    other = [("9007199254740992", "9007199254740993"), ("'a b'", "'ab'"), ("['a b']", "['ab']"), ("a", "A")]
+    for ours, theirs in same:
+        assert identity([f"x={ours}"], []) == identity([f"x={theirs}"], []), ours
+    for ours, theirs in other:
+        assert identity([f"x={ours}"], []) != identity([f"x={theirs}"], []), ours
+
+
+def test_hparams_of_a_sweep_carry_the_keys_of_the_configuration(command: Command) -> None:
+    run = command("-m", "callbacks.gradient_monitor.every_n_epochs=100,200", "trainer.max_epochs=3")
+    for every, job in ((b"100", "0_callbacks.gradients.every=100"), (b"200", "1_callbacks.gradients.every=200")):
+        content = events.read(run.folder / job).SummaryMetadata("_hparams_/session_start_info").plugin_data.content
+        assert b"callbacks.gradient_monitor.every" in content
+        assert every in content
+
+
+def test_order_and_neighbours_do_not_change_a_job(command: Command) -> None:
+    forth = command("-m", "trainer.deterministic=true,false", "trainer.precision=64-true,32-true", "seed=7", *SHORT)
+    back = command("-m", "trainer.deterministic=false,true", "trainer.precision=32-true,64-true", "seed=7", *SHORT)
+    for name in ("False_trainer.precision=32-true", "True_trainer.precision=64-true"):
+        (ours,), (theirs,) = (list(run.folder.glob(f"*_trainer.deterministic={name}")) for run in (forth, back))
+        assert same(ours, theirs)
+    alone = command("seed=7", *SHORT)
+    assert same(alone.folder, next(forth.folder.glob("*_trainer.deterministic=False_trainer.precision=32-true")))
+    assert not torch.are_deterministic_algorithms_enabled()
+    assert torch.get_default_dtype() == torch.float32
+    assert "PL_GLOBAL_SEED" not in os.environ
+
+
+def test_names_of_jobs_serve_as_directories_and_in_further_overrides(command: Command, tmp_path: Path) -> None:
+    assert named(0, "optimizer.lr=0.01") == "0_optimizer.lr=0.01"
+    assert named(1, "model.hidden=[4,4]_seed=-1") == "1_model.hidden=4-4_seed=-1"
+    assert named(2, "a=/b/c d_e='x;y'") == "2_a=-b-c-d_e=x-y"
+    assert named(3, "name=größe") == "3_name=größe"
+    assert len(named(4, "name=" + "ü" * 500).encode()) <= LONGEST_NAME
+    run = command("-m", "model.hidden=[2,2],[3]", "optimizer.lr=0.5", *SHORT)  # what is not swept is no name
+    assert [path.name for path in sorted(run.folder.glob("*_*"))] == ["0_model.hidden=2-2", "1_model.hidden=3"]
+    checkpoint = run.folder / "1_model.hidden=3" / "checkpoints" / "last.ckpt"
+    assert command(f"ckpt_path='{checkpoint}'", script="eval.py").status == 0
+    unquoted = command(f"ckpt_path={checkpoint}", script="eval.py")
+    assert unquoted.last_line.endswith("""a value that contains = needs quotes of its own: "key='value'\"""")
+
+
+@pytest.mark.parametrize("launcher", ["joblib", pytest.param("submitit_local", marks=SLOW)])
+def test_other_launchers_keep_the_same_rules(command: Command, launcher: str) -> None:
+    sweep = ["-m", f"hydra/launcher={launcher}", "seed=1", "optimizer.lr=1.0,-1", "networks=2", *SHORT]
+    run = command(*sweep)
+    assert run.status == 1
+    assert [row["status"] for row in rows(run.folder)] == ["finished", "failed"]
+    assert "error: 1 of 2 jobs failed" in run.err
+    (job,) = run.folder.glob("0_*")
+    before = untouched(job)
+    assert command(*sweep, f"hydra.sweep.dir={run.folder}").status == 1
+    assert untouched(job) == before
+    assert same(command("seed=1", "optimizer.lr=1.0", "networks=2", *SHORT).folder, job)
+
+
+def test_optuna_minimises_the_loss_or_the_share_unsolved(command: Command) -> None:
+    sweep = ["-m", "hydra/sweeper=optuna", "hydra.sweeper.n_trials=3", "hydra.sweeper.n_jobs=1"]
+    run = command(*sweep, "optimizer.lr=interval(0.5,3)", "networks=5", *SHORT)
+    assert run.status == 0, run.err
+    solved = [float(row["solved"]) for row in rows(run.folder)]
+    assert len(solved) == 3
+    best = (run.folder / "optimization_results.yaml").read_text()
+    assert f"best_value: {1 - max(solved)}" in best
+
+
+def test_what_is_not_a_number_is_the_same_when_a_sweep_is_run_again(command: Command) -> None:
+    run = command("-m", "+x=nan,1", "trainer.max_epochs=3", *SHORT[1:])
+    again = command("-m", "+x=nan,1", "trainer.max_epochs=3", *SHORT[1:], f"hydra.sweep.dir={run.folder}")
+    assert (run.status, again.status) == (0, 0), again.err
+    assert again.err.count("finished before") == 2
+
+
+def test_a_run_outside_a_sweep_knows_nothing_of_this(command: Command) -> None:
+    run: CommandResult = command("optimizer.lr=-1")
+    assert run.last_line.startswith("error: optimizer.lr must be a number")
+    assert not (run.folder / "error.txt").exists()
+
+
+def test_a_sweep_of_one_constant_job_or_of_failures_alone_has_its_summary_too(command: Command) -> None:
+    one = command("-m", "optimizer.lr=-1", *SHORT)
+    assert one.status == 1
+    assert one.last_line == "error: 1 of 1 jobs failed"
+    assert [row["status"] for row in rows(one.folder)] == ["failed"]
+    two = command("-m", "optimizer.lr=-1,-2", *SHORT)
+    assert two.last_line == "error: 2 of 2 jobs failed"
+    assert [row["optimizer.lr"] for row in rows(two.folder)] == ["-1", "-2"]
+    # corrected, the sweep is a success, whatever stands there of before
+    assert command("-m", "optimizer.lr=1,-2", *SHORT, f"hydra.sweep.dir={two.folder}").status == 1
+    assert command("-m", "optimizer.lr=1,2", *SHORT, f"hydra.sweep.dir={two.folder}").status == 0
+
+
+def test_jobs_with_the_same_overrides_both_run(command: Command) -> None:
+    run = command("-m", "seed=1,1", *SHORT)
+    assert run.status == 0
+    assert [(row["seed"], row["status"]) for row in rows(run.folder)] == [("1", "finished")] * 2
+    assert same(run.folder / "0_seed=1", run.folder / "1_seed=1")
+
+
+def test_damaged_files_of_a_job_are_named_and_cost_no_other_job(command: Command) -> None:
+    run = command("-m", "seed=1,2,3", *SHORT)
+    first, second, third = (run.folder / f"{i}_seed={i + 1}" for i in range(3))
+    (first / "metrics.json").write_text('{"epo')
+    (second / "metrics.json").unlink()
+    (second / "checkpoints" / ".999.last.ckpt").write_bytes(b"what a killed process was writing")
+    (third / "metrics.json").unlink()
+    (third / "checkpoints" / "last.ckpt").write_bytes(b"damaged")
+    again = command("-m", "seed=1,2,3", *SHORT, f"hydra.sweep.dir={run.folder}")
+    assert again.status == 1
+    assert [row["status"] for row in rows(run.folder)] == ["failed", "finished", "failed"]
+    assert f"{first}/metrics.json is damaged; delete it to run the job again" in again.err
+    assert f"{third}/checkpoints/last.ckpt" in again.err
+    assert "or delete this one to begin anew" in again.err
+    (first / "metrics.json").unlink()
+    (third / "checkpoints" / "last.ckpt").unlink()
+    assert command("-m", "seed=1,2,3", *SHORT, f"hydra.sweep.dir={run.folder}").status == 0
+
+
+def test_a_search_goes_on_though_a_job_fails(command: Command) -> None:
+    sweep = ["-m", "hydra/sweeper=optuna", "hydra.sweeper.n_trials=3", "hydra.sweeper.n_jobs=1"]
+    run = command(*sweep, "optimizer.lr=choice(-1,-2)", *SHORT)
+    assert [row["status"] for row in rows(run.folder)] == ["failed"] * 3
+    assert run.status == 1
+    assert run.last_line == "error: 3 of 3 jobs failed"
+
+
+def test_odd_values_are_drawn_as_they_are_written(command: Command) -> None:
+    run = command("-m", r"+tag='$\frac{$','" + "b" * 300 + "'", *SHORT)
+    assert run.status == 0, run.err
+    assert "no sweep.png" not in run.err, run.err
+    assert (run.folder / "sweep.png").exists()
+    assert "no sweep.png" not in run.err
+
+
+def test_reading_each_file_once_composes_what_reading_it_again_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads: list[str] = []
+    read = ConfigRepository.load_config
+
+    def noted(self: ConfigRepository, config_path: str) -> Any:
+        reads.append(config_path)
+        return read(self, config_path)
+
+    monkeypatch.setattr(ConfigRepository, "load_config", noted)
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "mine.yaml").write_text("# @package _global_\nseed: 5\n")
+    jobs = [
+        ["optimizer.lr=0.3", "+data.more={a: 1}", "callbacks.animation=null"],
+        ["optimizer=adam", "callbacks=loss_surface", "experiment=linear"],
+        ["optimizer.lr=0.4"],
+        [f"hydra.searchpath=[{tmp_path}]", "experiment=mine"],
+        ["optimizer.lr=0.5", "networks=7"],
+    ]
+    with initialize_config_dir(str(SRC.parent / "conf"), version_base="1.3"):
+        loader: Any = GlobalHydra.instance().config_loader()
+
+        def compose() -> list[Any]:
+            composed = [loader.load_configuration("train", job, RunMode.MULTIRUN) for job in jobs]
+            return [OmegaConf.to_container(cfg, resolve=False) for cfg in composed]
+
+        anew, of_one_by_one = compose(), len(reads)
+        read_once(loader.repository)
+        assert compose() == anew
+        assert compose() == anew
+    assert anew[3]["seed"] == 5
+    assert reads[:of_one_by_one].count("optimizer/sgd") == 4
+    assert reads[of_one_by_one:].count("optimizer/sgd") == 2  # once without the search path, once with it
+
+
+def test_a_job_without_results_is_stopped(tmp_path: Path) -> None:
+    job = Run(tmp_path / "3_seed=1", {"seed": "1"}, None, None)
+    assert (job.number, job.status, job.curve) == (3, "interrupted", None)
+
+
+@SLOW
+def test_three_hundred_jobs_leave_memory_files_and_figures_flat(tmp_path: Path) -> None:
+    (tmp_path / "watch.py").write_text(
+        "import os, sys\n"
+        "from hydra.experimental.callback import Callback\n"
+        "class Watch(Callback):\n"
+        "    def on_job_end(self, config, job_return, **kwargs):\n"
+        "        pages = int(open('/proc/self/statm').read().split()[1])\n"
+        "        print('now', config.hydra.job.num, pages * os.sysconf('SC_PAGE_SIZE') >> 20,\n"
+        "              len(os.listdir('/proc/self/fd')), len(os.listdir('/proc/self/task')), file=sys.__stdout__)\n"
+    )
+    script = tmp_path / "sweep.py"
+    script.write_text(
+        "import runpy, sys\n"
+        "from xornet import targets\n"
+        "targets.HYDRAS += ('watch',)\n"
+        f"sys.argv[0] = {str(SRC / 'train.py')!r}\n"
+        "runpy.run_path(sys.argv[0], run_name='__main__')\n"
+    )
+    overrides = ["-m", "seed=range(300)", "trainer.max_epochs=20", f"hydra.sweep.dir={tmp_path}/sweep"]
+    overrides += ["+hydra.callbacks.watch._target_=watch.Watch", "callbacks.animation.max_frames=2"]
+    done = subprocess.run([sys.executable, script, *overrides], capture_output=True, text=True, check=True)
+    looks = [list(map(int, line.split()[1:])) for line in done.stdout.splitlines() if line.startswith("now ")]
+    assert [look[0] for look in looks] == list(range(300))
+    memory, files, threads = (list(column) for column in list(zip(*looks, strict=True))[1:])
+    assert max(memory[200:]) - max(memory[50:100]) < 30, memory  # MiB
+    assert max(files[50:]) <= max(files[:50]), files
+    assert max(threads[50:]) <= max(threads[:50]), threads
+
+
+def test_a_job_is_recognised_by_what_it_is(command: Command, tmp_path: Path) -> None:
+    here = (*SHORT, f"hydra.sweep.dir={tmp_path}/sweep")
+    sweep = tmp_path / "sweep"
+    assert command("-m", "optimizer.lr=0.1,1.0", *here).status == 0
+    before = untouched(sweep / "0_optimizer.lr=0.1") | untouched(sweep / "1_optimizer.lr=1.0")
+    more = command("-m", "optimizer.lr=0.01,1e-1,1.0,0.5", *here)  # values in front, between, and spelt otherwise
+    assert more.status == 0
+    assert more.err.count("skipped, finished before") == 2
+    assert [(row["job"], row["optimizer.lr"]) for row in rows(sweep)] == [
+        ("0", "0.1"),
+        ("1", "1.0"),
+        ("2", "0.01"),
+        ("3", "0.5"),
+    ]
+    one = command("-m", "optimizer.lr=2.0", *here)  # a single value is one more job
+    assert one.status == 0
+    assert [row["directory"] for row in rows(sweep)][-1] == "4_optimizer.lr=2.0"
+    assert command("-m", "optimizer.lr=1.0", *here).err.count("skipped, finished before: 1_optimizer.lr=1.0") == 1
+    assert command("-m", "hydra/launcher=joblib", "optimizer.lr=2.0,0.1", *here).status == 0
+    assert len(rows(sweep)) == 5
+    assert untouched(sweep / "0_optimizer.lr=0.1") | untouched(sweep / "1_optimizer.lr=1.0") == before
+
+
+def test_jobs_that_would_write_the_same_path_are_refused_before_anything_runs(command: Command, tmp_path: Path) -> None:
+    shared = {
+        f"trainer.default_root_dir={tmp_path}/x": f"is not the directory of each job; use hydra.sweep.dir={tmp_path}/x",
+        f"callbacks.checkpoint.dirpath={tmp_path}/x": "would be written by jobs 0 and 1",
+        f"logger.save_dir={tmp_path}/x": "would be written by jobs 0 and 1",
+        f"hydra.job_logging.handlers.file.filename={tmp_path}/x.log": "would be written by jobs 0 and 1",
+    }
+    for override, cause in shared.items():
+        run = command("-m", "seed=1,2", override, *SHORT)
+        assert run.status == 1
+        assert override in run.last_line
+        assert cause in run.last_line
+    some = command("-m", "seed=1,2", f"callbacks.checkpoint.dirpath={tmp_path}/x,{tmp_path}/y", *SHORT)
+    assert f"callbacks.checkpoint.dirpath={tmp_path}/x would be written by jobs 0 and 2" in some.last_line
+    search = ["-m", "hydra/sweeper=optuna", "seed=choice(1,2)", f"callbacks.checkpoint.dirpath={tmp_path}/x"]
+    assert "would be written by jobs 0 and 1" in command(*search, *SHORT).last_line
+    assert list(tmp_path.iterdir()) == []
+    own = command("-m", "seed=1,2", f"callbacks.checkpoint.dirpath='{tmp_path}/kept/${{hydra:job.num}}'", *SHORT)
+    assert own.status == 0
+    assert [len(list((tmp_path / "kept" / number).glob("*.ckpt"))) for number in "01"] == [1, 1]
+
+
+def test_a_job_with_checkpoints_elsewhere_is_resumed_from_them(command: Command, tmp_path: Path) -> None:
+    sweep = ["-m", "seed=1,2", f"hydra.sweep.dir={tmp_path}/sweep", "trainer.max_epochs=40", *NO_FIGURES]
+    sweep.append("callbacks.checkpoint.dirpath='${hydra:sweep.dir}/kept/${seed}'")
+    assert command(*sweep).status == 0
+    (tmp_path / "sweep" / "0_seed=1" / "metrics.json").unlink()
+    assert "resumed: 0_seed=1" in command(*sweep).err
+
+
+def test_an_interpolation_in_an_override_hides_no_failure(command: Command) -> None:
+    own = "callbacks.checkpoint.dirpath=${trainer.default_root_dir}/ck"
+    run = command("-m", "seed=1,2", "optimizer.lr=-1", own, *SHORT)
+    assert run.status == 1
+    assert run.last_line == "error: 2 of 2 jobs failed"
+    assert [row["status"] for row in rows(run.folder)] == ["failed", "failed"]
+    assert [path.name for path in sorted(run.folder.glob("*_seed=*"))] == ["0_seed=1", "1_seed=2"]
+
+
+def test_an_error_of_our_own_callback_ends_the_command(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(folder: Path) -> None:
+        raise OSError(f"cannot read {folder}")
+
+    monkeypatch.setattr("xornet.sweeps.callback.read_jobs", fail)
+    run = command("-m", "seed=1,2", *SHORT)
+    assert run.status == 1
+    assert run.last_line.startswith("error: cannot read")
+    assert not list(run.folder.rglob("metrics.json"))
+
+
+def test_without_hydras_own_output_subdir_a_sweep_is_the_same(command: Command, tmp_path: Path) -> None:
+    sweep = ["-m", "hydra.output_subdir=null", "seed=1,2", f"hydra.sweep.dir={tmp_path}/sweep", *SHORT]
+    for skipped in (0, 2):
+        run = command(*sweep)
+        assert run.status == 0
+        assert run.err.count("skipped, finished before") == skipped
+        assert [(row["seed"], row["status"]) for row in rows(tmp_path / "sweep")] == [
+            ("1", "finished"),
+            ("2", "finished"),
+        ]
+
+
+def test_a_shuffled_sweep_can_be_extended(command: Command, tmp_path: Path) -> None:
+    here = ("trainer.max_epochs=3", *NO_FIGURES, f"hydra.sweep.dir={tmp_path}/sweep")
+    assert command("-m", "seed=shuffle(1,2,3)", *here).status == 0
+    assert command("-m", "seed=shuffle(1,2,3,4,5,6,7)", *here).status == 0
+    table = rows(tmp_path / "sweep")
+    assert sorted(row["seed"] for row in table) == list("1234567")
+    assert len({row["job"] for row in table}) == 7
