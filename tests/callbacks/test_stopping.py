@@ -1,5 +1,6 @@
 """Where a signal leaves a run: the checkpoint that it is resumed with, and the time that it has taken."""
 
+import json
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -9,10 +10,10 @@ import pytest
 import torch
 from conftest import NO_FIGURES, Command, fit
 from lightning.pytorch import Callback, Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint, OnExceptionCheckpoint
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, OnExceptionCheckpoint
 
 from xornet.callbacks.checkpoint import LastCheckpoint
-from xornet.callbacks.stopping import StopOnSignal
+from xornet.callbacks.stopping import StayStopped, StopOnSignal
 from xornet.checkpoint import CheckpointFile
 from xornet.module import XORModule
 from xornet.runs import compare as runs
@@ -107,3 +108,37 @@ def test_a_checkpoint_from_before_the_times_were_kept_is_resumed_and_one_with_fa
         torch.save({**old, "times": {"seconds": seconds, "compile_seconds": 0.0}}, tmp_path / "false.ckpt")
         with pytest.raises(ValueError, match="holds no valid times"):
             CheckpointFile().load_checkpoint(tmp_path / "false.ckpt")
+
+
+def test_a_run_that_has_stopped_early_stays_so_when_it_is_resumed(command: Command, tmp_path: Path) -> None:
+    run = ["callbacks=early_stopping", "optimizer.lr=1", f"hydra.run.dir={tmp_path}/run", *NO_FIGURES]
+    resumed = f"ckpt_path={tmp_path}/run/checkpoints/last.ckpt"
+    uninterrupted = command(*run)
+    assert uninterrupted.status == 0
+    path = tmp_path / "run" / "metrics.json"
+    whole = json.loads(path.read_text())
+    assert 0 < whole["epochs"] < 2000
+    assert whole["epochs"] % 100 == 0
+    path.unlink()  # as if it had been killed while it drew
+    assert command(*run, resumed).status == 0
+    timeless = {"seconds", "compile_seconds"}
+    assert {k: v for k, v in json.loads(path.read_text()).items() if k not in timeless} == {
+        k: v for k, v in whole.items() if k not in timeless
+    }
+    # configured otherwise, it goes on
+    assert command(*run, resumed, "callbacks.early_stopping.stopping_threshold=0.005").status == 0
+    assert json.loads(path.read_text())["epochs"] > whole["epochs"]
+    assert json.loads(path.read_text())["loss"] < 0.005
+
+
+def test_a_run_that_lightnings_early_stopping_has_ended_stays_so_when_it_is_resumed(tmp_path: Path) -> None:
+    def stopping(threshold: float) -> list[Callback]:
+        stop = EarlyStopping("train/loss", patience=10**6, stopping_threshold=threshold, check_on_train_epoch_end=True)
+        return [StayStopped(), stop, LastCheckpoint(str(tmp_path))]
+
+    ended, module = fit(tmp_path, 100, stopping(0.2505))
+    assert 0 < ended.current_epoch < 100
+    resumed, same = fit(tmp_path, 100, stopping(0.2505), tmp_path / "last.ckpt")
+    assert resumed.current_epoch == ended.current_epoch
+    assert torch.equal(same.ensemble.weights[0], module.ensemble.weights[0])
+    assert fit(tmp_path, 100, stopping(0.1), tmp_path / "last.ckpt")[0].current_epoch == 100

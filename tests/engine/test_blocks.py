@@ -144,6 +144,7 @@ def test_max_time_ends_an_endless_run(tmp_path: Path) -> None:
         ("accumulate_grad_batches", 2),
         ("limit_train_batches", 0.5),
         ("overfit_batches", 0.5),
+        ("fast_dev_run", 2),
     ],
 )
 def test_what_cannot_work_is_refused_by_name(argument: str, value: Any) -> None:

@@ -156,3 +156,22 @@ def listening(pid: int) -> list[str]:
             sockets.add(str(link.readlink()))
     rows = [line.split() for name in ("tcp", "tcp6") for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]]
     return [row[1].partition(":")[0] for row in rows if row[3] == "0A" and f"socket:[{row[9]}]" in sockets]
+
+
+@pytest.mark.parametrize("where", ["version=v1", "name=tb"])
+def test_a_run_that_logs_into_a_directory_of_its_own_choice_is_resumed_and_replaced_there(
+    command: Command, tmp_path: Path, where: str
+) -> None:
+    folder = tmp_path / "run" / where.partition("=")[2]
+    run = [f"logger.{where}", f"hydra.run.dir={tmp_path}/run", *RUN[1:], *NO_FIGURES]
+    assert command(*run, "trainer.max_epochs=40").status == 0
+    resumed = f"ckpt_path={tmp_path}/run/checkpoints/last.ckpt"
+    assert command(*run, "trainer.max_epochs=60", resumed).status == 0
+    assert list(events.scalar(folder, "update/gradient_norm/hidden")) == list(range(0, 61, 10))
+    assert list(events.scalar(folder, "train/loss")) == list(range(60))
+    # another run in the same directory leaves nothing of the one before
+    assert command(*run, "trainer.max_epochs=20", "networks=3").status == 0
+    assert list(events.scalar(folder, "update/gradient_norm/hidden")) == [0, 10, 20]
+    assert "train/prediction_00" not in events.read(folder).Tags()["scalars"]
+    assert command(*run[1:], "trainer.max_epochs=20").status == 0
+    assert not list(folder.glob("*"))
