@@ -1,3 +1,5 @@
+"""The pages, README.md and docs/*.md: every command in them runs, every link leads to a file."""
+
 import json
 import re
 import shlex
@@ -9,22 +11,45 @@ import torch
 from conftest import NO_FIGURES, SRC, Command
 
 ROOT = SRC.parent
-README = (ROOT / "README.md").read_text()
-LINES = [line for block in re.findall(r"```console\n(.*?)```", README, re.S) for line in block.splitlines()]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def blocks(language: str) -> list[str]:
+    """The code blocks of all pages in a language."""
+    return [block for page in PAGES for block in re.findall(rf"```{language}\n(.*?)```", page.read_text(), re.S)]
+
+
+# Each command once, without its comment
+LINES = list(dict.fromkeys(re.sub(r" +# .*", "", line) for block in blocks("console") for line in block.splitlines()))
 
 
 @pytest.mark.parametrize("line", [line for line in LINES if line.startswith("python ")])
-def test_every_python_command_runs(command: Command, line: str) -> None:
-    _, script, *overrides = shlex.split(line, comments=True)
-    overrides = [re.sub("RUN", lambda _: str(command("trainer.max_epochs=5").folder), text) for text in overrides]
+def test_every_python_command_runs(command: Command, tmp_path: Path, line: str) -> None:
+    """Shortened: 10 epochs, no pictures. RUN stands for the directory of a run, SWEEP for that of a sweep."""
+    _, script, *overrides = shlex.split(line)
+    trained = tmp_path
+    for number, text in enumerate(overrides):
+        if re.match("(ckpt_path=)?RUN", text):
+            trained = command("trainer.max_epochs=5").folder
+        sweep = tmp_path / "logs" / "train" / "multiruns" / "sweep"
+        overrides[number] = text.replace("RUN", str(trained)).replace("SWEEP", str(sweep))
     short = ["trainer.max_epochs=10", *NO_FIGURES] if script == "src/train.py" else []
     run = command(*overrides, *short, script=Path(script).name)
     no_gpu = "accelerator=gpu" in line and not torch.cuda.is_available()
     assert run.status == (1 if no_gpu else 0), run.err
     if short and not no_gpu:
-        results = list(run.folder.rglob("metrics.json"))  # one, or one a job of a sweep
+        folder = trained if "hydra.run.dir=RUN" in line else run.folder
+        results = list(folder.rglob("metrics.json"))  # one, or one for each job of a sweep
         assert results
         assert all(json.loads(path.read_text())["epochs"] == 10 for path in results)
+
+
+@pytest.mark.filterwarnings("ignore:The number of training batches")
+@pytest.mark.parametrize("block", blocks("python"))
+def test_every_python_example_runs(block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "max_epochs=20_000" in block
+    exec(block.replace("max_epochs=20_000", "max_epochs=10"), {})
 
 
 @pytest.mark.parametrize("line", [line for line in LINES if line.startswith("make")])
@@ -33,13 +58,27 @@ def test_every_make_target_exists(line: str) -> None:
 
 
 def test_every_line_of_a_console_block_is_one_of_these() -> None:
-    assert [line for line in LINES if not re.match(r"(python src/|make )", line)] == []
+    ours = re.compile(r"(python src/|make )|source \.venv/bin/activate$")
+    assert [line for line in LINES if not ours.match(line)] == []
 
 
-def test_every_linked_file_exists() -> None:
-    links = re.findall(r"\]\((?!http)([^)]+)\)", README)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_to_a_file_or_to_a_heading(page: Path) -> None:
+    links = re.findall(r"\]\((?!http)([^)]+)\)", page.read_text())
     assert links
-    assert [link for link in links if not (ROOT / link).exists()] == []
+    assert [link for link in links if not is_there(page.parent / link)] == []
+
+
+def is_there(link: Path) -> bool:
+    """Whether the file exists, and where a heading is named (page.md#heading), has it."""
+    path, _, heading = str(link).partition("#")
+    headings = re.findall(r"^#+ (.*)$", Path(path).read_text(), re.M) if heading else []
+    return Path(path).exists() and heading in ["", *(text.lower().replace(" ", "-") for text in headings)]
+
+
+def test_every_page_is_reached_from_the_readme() -> None:
+    readme = PAGES[0].read_text()
+    assert [page.name for page in PAGES[1:] if f"(docs/{page.name}" not in readme] == []
 
 
 def test_make_help_lists_every_target() -> None:
