@@ -146,12 +146,12 @@ def test_the_default_run_remembers_every_twentieth_epoch_and_no_run_more_than_a_
     history, before = History(networks=1, tolerance=0.5), 1
     for epochs in (*range(1, 100_000, 7), 20_000, 10**6, 10**9):
         history.set_length(epochs)
-        assert len(history.remembered(0, epochs)) <= 1000
+        assert len(history.curve_epochs(0, epochs)) <= 1000
         if epochs > 20_000:
-            assert len(history.remembered(0, epochs)) >= 500
+            assert len(history.curve_epochs(0, epochs)) >= 500
     for epochs, points in ((1000, 1000), (2000, 1000), (5000, 500), (10_000, 1000), (20_000, 1000), (50_000, 625)):
         history.set_length(epochs)
-        assert len(history.remembered(0, epochs)) == points
+        assert len(history.curve_epochs(0, epochs)) == points
         assert history.every % before == 0
         before = history.every
     history.set_length(20_000)
@@ -162,7 +162,7 @@ def test_an_endless_run_remembers_no_more_than_a_long_one() -> None:
     history = History(networks=1, tolerance=0.5)
     for start in range(0, 12000, 100):
         errors = torch.full((100, 4, 1, 1), float(start))
-        at = history.remembered(start, 100)
+        at = history.curve_epochs(start, 100)
         remembered = errors[at.start - start :: at.step]
         history.record(Block(start, 100, at, remembered, errors[-1], Snapshots([], 1)))
     epochs = history.curve["epochs"]
