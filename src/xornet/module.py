@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from lightning.pytorch import LightningModule
+from lightning.pytorch import Callback, LightningModule
 from torch import Tensor
 from torch.optim import Optimizer
 
@@ -117,10 +117,14 @@ class XORModule(LightningModule):
         compiles = is_compiled(self.hparams["compile"], gradient, len(self.ensemble), run_length(self.trainer))
         return EpochRunner(self.ensemble, x, y, optimizer, self.history, gradient, compiles, self.stopwatch)
 
-    def setup(self, stage: str) -> None:
-        """Refuse a Trainer that cannot work; take the truth table, the one batch of the data module."""
-        self.stopwatch.restart()
+    def configure_callbacks(self) -> list[Callback]:
+        """Refuse a Trainer that cannot work: Lightning calls no other hook before it does so in its own words."""
         check_trainer(self.trainer)
+        return []
+
+    def setup(self, stage: str) -> None:
+        """Take the truth table, the one batch of the data module, and fit what depends on the run to it."""
+        self.stopwatch.restart()
         (batch,) = getattr(self.trainer, "datamodule").train_dataloader()  # noqa: B009 - documented, not declared
         self.set_table(*batch)
         self.to(PRECISIONS[self.trainer.precision])  # before a checkpoint is loaded, which would be rounded otherwise

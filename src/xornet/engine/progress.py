@@ -18,7 +18,8 @@ def count_epochs(trainer: Trainer, epochs: int) -> None:
     for tracker in (loop.epoch_progress.total, loop.epoch_progress.current, loop.epoch_loop.batch_progress.total):
         for counter in ("ready", "started", "processed", "completed"):
             setattr(tracker, counter, getattr(tracker, counter) + epochs - 1)
-    steps = loop.epoch_loop.manual_optimization.optim_step_progress.total
-    steps.ready += epochs
-    steps.completed += epochs
+    steps = loop.epoch_loop.manual_optimization.optim_step_progress
+    for counted in (steps.total, steps.current):
+        counted.ready += epochs
+        counted.completed += epochs
     loop.epoch_loop._batches_that_stepped += epochs - 1
