@@ -14,12 +14,12 @@ from xornet.backprop import backpropagate
 from xornet.checkpoint import table_of
 from xornet.data import same_table, truth_table
 from xornet.engine import scores
-from xornet.engine.blocks import block_length, run_length, stop_request
+from xornet.engine.blocks import PRECISIONS, block_length, run_length, stop_request
 from xornet.engine.compiled import check_compile, is_compiled
 from xornet.engine.history import History
 from xornet.engine.optimizers import check_optimizer, describe_optimizer, fresh_state
 from xornet.engine.progress import count_epochs
-from xornet.engine.requirements import PRECISIONS, check_trainer
+from xornet.engine.requirements import check_trainer
 from xornet.engine.runner import GRADIENTS, EpochRunner
 from xornet.engine.stopwatch import Stopwatch
 from xornet.engine.threads import set_threads
@@ -138,10 +138,6 @@ class XORModule(LightningModule):
             raise ValueError(f"model.bits={self.hparams['bits']}, but the table has {bits} inputs; use data.bits alone")
         self.register_buffer("x", x, persistent=False)
         self.register_buffer("y", y, persistent=False)
-
-    def on_fit_start(self) -> None:
-        """Keep what is recorded where the networks are."""
-        self.history.to(self.device)
 
     def on_train_end(self) -> None:
         """Record what the last update of all made of the networks; free the buffers."""

@@ -8,8 +8,7 @@ from lightning.pytorch import Trainer
 from torch import Tensor
 
 from xornet.contents import is_count, is_list, is_tensor, need
-from xornet.engine.blocks import callbacks_of
-from xornet.engine.requirements import PRECISIONS
+from xornet.engine.blocks import PRECISIONS, callbacks_of
 
 # Between a run and its resumption: what does not change what the networks become.
 MAY_CHANGE = ("gradient", "compile", "tolerance")

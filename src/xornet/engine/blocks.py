@@ -7,12 +7,15 @@ gradient step here. Callbacks still see the networks at every epoch that they as
 import math
 import time
 from collections.abc import Callable, Iterable
+from typing import Any
 
+import torch
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import ModelSummary, ProgressBar, Timer
 
 ENDLESS = 20000
 LONGEST_BLOCK = 0.5  # seconds, after which signals, max_time and the progress bar have their turn
+PRECISIONS: dict[Any, torch.dtype] = {"32-true": torch.float32, "64-true": torch.float64}  # trainer.precision
 _EPOCH_HOOKS = ("on_train_epoch_start", "on_train_epoch_end", "on_train_batch_start", "on_train_batch_end")
 _NOT_COUNTING_EPOCHS = (ModelSummary, ProgressBar, Timer)
 

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import torch
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import (
     BaseFinetuning,
@@ -17,9 +16,8 @@ from lightning.pytorch.loggers import Logger
 from lightning.pytorch.profilers import Profiler
 from lightning.pytorch.strategies import SingleDeviceStrategy
 
-from xornet.engine.blocks import callbacks_of, overridden
+from xornet.engine.blocks import PRECISIONS, callbacks_of, overridden
 
-PRECISIONS: dict[Any, torch.dtype] = {"32-true": torch.float32, "64-true": torch.float64}
 _ONE_BATCH = "an epoch is one batch, the whole table; "
 _ONE_DEVICE = "the table fits one device; use networks=N to train many networks side by side"
 # Lightning calls these once an optimizer step, of which a block has many.

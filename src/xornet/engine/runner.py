@@ -58,6 +58,7 @@ class EpochRunner:
         if torch.is_anomaly_enabled() and gradient == "backprop":
             raise ValueError("trainer.detect_anomaly=true looks at autograd; use model.gradient=autograd with it")
         self.weights, self.optimizer, self.history = list(ensemble.weights), optimizer, history
+        history.to(x.device)
         method = GRADIENTS[gradient](self.weights, x, y, ensemble.activation)
         self.forward, self.backward = method.forward, method.backward
         numbers = len(x) * y.shape[1] * len(ensemble)
@@ -80,7 +81,8 @@ class EpochRunner:
         length = 1 if is_first else int(min(length, LONGEST, self.most_snapshots * self.history.every))
         block = self.run_compiled(start, length, should_stop)
         if block is None:
-            self.update = torch.no_grad()(step_function(self.optimizer))
+            step = step_function(self.optimizer)
+            self.update = torch.no_grad()(step) if torch.is_grad_enabled() else step
             snapshots, end = Snapshots(self.weights, self.history.every), start + min(length, len(self.errors))
             for epoch, error in enumerate(self.errors[:length], start):
                 is_last = epoch + 1 == end or should_stop()

@@ -16,6 +16,6 @@ def spacing(least: float) -> int:
 
 def widen(every: int, epochs: Sequence[int], most: int) -> int:
     """Return the smallest n, at least `every`, of which at most `most` of the `epochs` are multiples."""
-    while sum(epoch % every == 0 for epoch in epochs) > most:
+    while len(epochs) > most and sum(epoch % every == 0 for epoch in epochs) > most:
         every = spacing(every + 1)
     return every
