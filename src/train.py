@@ -20,7 +20,7 @@ from omegaconf import DictConfig
 from xornet import checkpoint
 from xornet.callbacks.stopping import StayStopped, StopOnSignal
 from xornet.cli import errors
-from xornet.engine.blocks import check_trainer
+from xornet.engine.requirements import check_trainer
 from xornet.runs.events import Continuity
 from xornet.runs.metrics import objective, write_results
 from xornet.sweeps import callback as sweep
@@ -49,7 +49,7 @@ def train(cfg: DictConfig, directory: job.RunDirectory) -> float:
 
     folder = trainer.default_root_dir
     trainer.fit(module, data, ckpt_path=ckpt_path, weights_only=True)
-    times = {name: round(seconds, 3) for name, seconds in module.times().items()}
+    times = {name: round(seconds, 3) for name, seconds in module.stopwatch.times().items()}
 
     checkpoint.save(module.ensemble.network(0).state_dict(), f"{folder}/xornet.pt")
     results = write_results(module, trainer.current_epoch, folder, **times)

@@ -4,12 +4,13 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import StopAt, fit
+from conftest import NO_FIGURES, Command, StopAt, fit
 from lightning.pytorch import Callback, Trainer
 from oracle import X, train_sheet
 
 from xornet.callbacks.checkpoint import LastCheckpoint
 from xornet.callbacks.loss_surface import LossSurface
+from xornet.data import XORDataModule
 from xornet.engine.history import Block, History
 from xornet.engine.snapshots import Snapshots
 from xornet.module import XORModule
@@ -146,12 +147,12 @@ def test_the_default_run_remembers_every_twentieth_epoch_and_no_run_more_than_a_
     history, before = History(networks=1, tolerance=0.5), 1
     for epochs in (*range(1, 100_000, 7), 20_000, 10**6, 10**9):
         history.set_length(epochs)
-        assert len(history.remembered(0, epochs)) <= 1000
+        assert len(history.curve_epochs(0, epochs)) <= 1000
         if epochs > 20_000:
-            assert len(history.remembered(0, epochs)) >= 500
+            assert len(history.curve_epochs(0, epochs)) >= 500
     for epochs, points in ((1000, 1000), (2000, 1000), (5000, 500), (10_000, 1000), (20_000, 1000), (50_000, 625)):
         history.set_length(epochs)
-        assert len(history.remembered(0, epochs)) == points
+        assert len(history.curve_epochs(0, epochs)) == points
         assert history.every % before == 0
         before = history.every
     history.set_length(20_000)
@@ -162,7 +163,7 @@ def test_an_endless_run_remembers_no_more_than_a_long_one() -> None:
     history = History(networks=1, tolerance=0.5)
     for start in range(0, 12000, 100):
         errors = torch.full((100, 4, 1, 1), float(start))
-        at = history.remembered(start, 100)
+        at = history.curve_epochs(start, 100)
         remembered = errors[at.start - start :: at.step]
         history.record(Block(start, 100, at, remembered, errors[-1], Snapshots([], 1)))
     epochs = history.curve["epochs"]
@@ -218,6 +219,21 @@ def test_a_loss_that_becomes_nan_stops_the_run_and_keeps_the_last_good_checkpoin
     _, resumed = fit(tmp_path, 100, ckpt_path=tmp_path / "last.ckpt")
     _, straight = fit(tmp_path, 100)
     assert_equal(weights(resumed), weights(straight))
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"), [("gradient_clip_val", 1.0), ("accumulate_grad_batches", 2), ("max_epochs", 0)]
+)
+def test_a_trainer_that_cannot_work_is_refused_in_a_notebook_by_the_line_of_the_command(
+    command: Command, tmp_path: Path, argument: str, value: Any
+) -> None:
+    quiet = {"logger": False, "enable_checkpointing": False, "default_root_dir": tmp_path, "accelerator": "cpu"}
+    trainer = Trainer(**{"max_epochs": 9, **quiet, argument: value})
+    with pytest.raises(ValueError, match=f"trainer.{argument}={value} cannot work here: ") as refused:
+        trainer.fit(XORModule(SGD), XORDataModule())
+    run = command(*NO_FIGURES, f"++trainer.{argument}={value}")
+    assert run.status == 1
+    assert str(refused.value) in run.last_line
 
 
 def test_weights_that_overflow_at_the_end_of_a_block_are_not_saved(tmp_path: Path) -> None:

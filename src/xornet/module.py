@@ -1,37 +1,38 @@
 """XORModule: the network, its loss, its optimizer and its training step, for Lightning."""
 
-import time
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 import torch
-from lightning.pytorch import LightningModule
+from lightning.pytorch import Callback, LightningModule
 from torch import Tensor
 from torch.optim import Optimizer
 
 from xornet import validation
 from xornet.backprop import backpropagate
 from xornet.checkpoint import table_of
-from xornet.contents import TIMES
 from xornet.data import same_table, truth_table
-from xornet.engine.blocks import PRECISIONS, block_length, check_trainer, count_epochs, run_length
+from xornet.engine import scores
+from xornet.engine.blocks import PRECISIONS, block_length, run_length, stop_request
 from xornet.engine.compiled import check_compile, is_compiled
 from xornet.engine.history import History
 from xornet.engine.optimizers import check_optimizer, describe_optimizer, fresh_state
+from xornet.engine.progress import count_epochs
+from xornet.engine.requirements import check_trainer
 from xornet.engine.runner import GRADIENTS, EpochRunner
+from xornet.engine.stopwatch import Stopwatch
 from xornet.engine.threads import set_threads
 from xornet.network import Ensemble, layer_names
 from xornet.resumption import check_resumable, check_same_precision, check_same_run, with_optimizer
-
-LONGEST_BLOCK = 0.5  # seconds, before signals, max_time and the progress bar get their turn
 
 
 class XORModule(LightningModule):
     """N XORNets trained side by side by gradient descent on one truth table.
 
-    L_n = (1/P) Σ_points (ŷ_n - y)², and each network n takes the step of a stock `torch.optim` optimizer on its own
-    L_n. Optimisation is manual, in Lightning's sense: one `training_step` is a block of epochs (see epochs.py).
+    The loss of network n is its mean squared error, L_n = (1/P) Σ_points (ŷ_n - y)², and a stock `torch.optim`
+    optimizer steps every network along the gradient of its own loss. Optimisation is manual, in Lightning's sense: one
+    `training_step` is a block of epochs (engine/blocks.py).
 
     Args:
         optimizer: makes the optimizer from the parameters, e.g. `partial(torch.optim.SGD, lr=0.1)`; None to evaluate.
@@ -69,14 +70,66 @@ class XORModule(LightningModule):
         check_compile(compile, gradient)
         validation.number("model.tolerance", tolerance, "use model.tolerance=0.5")
         self.ensemble = Ensemble(bits, hidden, activation, networks, seed, init)
-        self.history = History(networks, tolerance)
         self.layers = layer_names(hidden)
         self.optimizer = check_optimizer(optimizer) if optimizer else None
-        self.steps: EpochRunner | None = None
-        self.began = time.perf_counter()
-        self.earlier = dict.fromkeys(TIMES, 0.0)  # what the earlier parts of this run have taken
-        self.compile_seconds = 0.0
+        self.history, self.stopwatch = History(networks, tolerance), Stopwatch()
+        self.runner: EpochRunner | None = None
         self.save_hyperparameters(ignore="optimizer")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map x (P, I) to every network's predictions (P, O, N)."""
+        return self.ensemble(x)
+
+    def configure_optimizers(self) -> Optimizer:
+        """The configured optimizer over all networks: any elementwise one steps N networks as it would step one."""
+        if self.optimizer is None:
+            raise ValueError("model.optimizer is None, which can evaluate but not train; use e.g. optimizer=sgd")
+        return self.optimizer(self.ensemble.parameters())
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> dict[str, Any]:
+        """Run a block of epochs, each one as on the sheet: forward pass, loss, backpropagation, update.
+
+        Compiled epochs are one function of the same three lines, which the runner calls in their place.
+
+        Returns:
+            `block`, for callbacks (engine/history.py), and the last `loss` as Lightning wants it.
+
+        """
+        # Inference mode spares each operation PyTorch's bookkeeping for a backward pass that never comes.
+        with torch.inference_mode(self.hparams["gradient"] == "backprop"):
+            runner = self.runner = self.runner or self.make_runner(*batch)
+            for error in runner.epochs(self.current_epoch, block_length(self.trainer), stop_request(self.trainer)):
+                runner.forward(error)  # writes ŷ - y into `error`; the loss is its mean square
+                runner.backward(error)  # writes ∂L/∂W into the weights' .grad
+                runner.update()  # W ← W - η ∂L/∂W
+        block = runner.block
+        count_epochs(self.trainer, block.length)
+        # For callbacks that monitor them; the curves in TensorBoard are callbacks.metrics'.
+        solved = scores.solved(block.last, self.history.tolerance).double().mean()
+        self.log_dict({"train/loss": block.loss, "train/solved": solved}, on_step=False, on_epoch=True, logger=False)
+        return {"block": block, "loss": torch.tensor(block.loss)}
+
+    def make_runner(self, x: Tensor, y: Tensor) -> EpochRunner:
+        """How the epochs of this run are computed."""
+        optimizer = self.optimizers(use_pl_optimizer=False)
+        assert isinstance(optimizer, Optimizer)
+        gradient = self.hparams["gradient"]
+        compiles = is_compiled(self.hparams["compile"], gradient, len(self.ensemble), run_length(self.trainer))
+        return EpochRunner(self.ensemble, x, y, optimizer, self.history, gradient, compiles, self.stopwatch)
+
+    def configure_callbacks(self) -> list[Callback]:
+        """Refuse a Trainer that cannot work: Lightning calls no other hook before it does so in its own words."""
+        check_trainer(self.trainer)
+        return []
+
+    def setup(self, stage: str) -> None:
+        """Take the truth table, the one batch of the data module, and fit what depends on the run to it."""
+        self.stopwatch.restart()
+        (batch,) = getattr(self.trainer, "datamodule").train_dataloader()  # noqa: B009 - documented, not declared
+        self.set_table(*batch)
+        self.to(PRECISIONS[self.trainer.precision])  # before a checkpoint is loaded, which would be rounded otherwise
+        self.history.set_length(run_length(self.trainer))
+        set_threads(len(self.ensemble))
 
     def set_table(self, x: Tensor, y: Tensor) -> None:
         """Keep the truth table, x (P, I) and y (P, O), where the networks are."""
@@ -86,60 +139,10 @@ class XORModule(LightningModule):
         self.register_buffer("x", x, persistent=False)
         self.register_buffer("y", y, persistent=False)
 
-    def setup(self, stage: str) -> None:
-        """Take the truth table from the data module, its one batch, and space what is remembered."""
-        self.began = time.perf_counter()
-        check_trainer(self.trainer)
-        (batch,) = vars(self.trainer)["datamodule"].train_dataloader()  # which fit sets, and nothing declares
-        self.set_table(*batch)
-        self.to(PRECISIONS[self.trainer.precision])  # before a checkpoint is loaded, which would be rounded otherwise
-        self.history.set_length(run_length(self.trainer))
-        set_threads(len(self.ensemble))
-
-    def on_fit_start(self) -> None:
-        """Keep what is remembered where the networks are."""
-        self.history.to(self.device)
-
-    def configure_optimizers(self) -> Optimizer:
-        """The configured optimizer over all networks: any elementwise one steps N networks as it would step one."""
-        if self.optimizer is None:
-            raise ValueError("model.optimizer is None, which can evaluate but not train; use e.g. optimizer=sgd")
-        return self.optimizer(self.ensemble.parameters())
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map x (P, I) to every network's predictions (P, O, N)."""
-        return self.ensemble(x)
-
-    def make_steps(self, x: Tensor, y: Tensor) -> EpochRunner:
-        """The epochs of this run: forward pass, error, backpropagation, weight update (see steps.py)."""
-        optimizer = self.optimizers(use_pl_optimizer=False)
-        assert isinstance(optimizer, Optimizer)
-        gradient = self.hparams["gradient"]
-        compiles = is_compiled(self.hparams["compile"], gradient, len(self.ensemble), run_length(self.trainer))
-        weights = list(self.ensemble.weights)
-        return EpochRunner(weights, x, y, self.ensemble.activation, optimizer, self.history, gradient, compiles)
-
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> dict[str, Any]:
-        """Run epochs until somebody must look; callbacks get them as `outputs["block"]`, the last loss as "loss"."""
-        if self.trainer.lr_scheduler_configs:  # which only a callback can have added
-            raise ValueError("a learning rate scheduler is never stepped here; set param_groups in a callback instead")
-        x, y = batch
-        deadline = time.monotonic() + LONGEST_BLOCK
-        # Inference mode spares each operation PyTorch's bookkeeping for a backward pass that never comes.
-        with torch.inference_mode(self.hparams["gradient"] == "backprop"):
-            self.steps = self.steps or self.make_steps(x, y)
-            block = self.steps.run(
-                self.current_epoch,
-                block_length(self.trainer),
-                lambda: self.trainer.should_stop or time.monotonic() > deadline,
-            )
-        self.steps.check_finite(block)
-        self.history.record(block)
-        count_epochs(self.trainer, block.length)
-        # For callbacks that monitor them; the curves in TensorBoard are callbacks.metrics'.
-        solved = (block.last.abs().amax((0, 1)) < self.history.tolerance).double().mean()
-        self.log_dict({"train/loss": block.loss, "train/solved": solved}, on_step=False, on_epoch=True, logger=False)
-        return {"block": block, "loss": torch.tensor(block.loss)}
+    def on_train_end(self) -> None:
+        """Record what the last update of all made of the networks; free the buffers."""
+        self.history.update_milestones(self.errors()[None], self.current_epoch)
+        self.runner = None
 
     @torch.no_grad()
     def gradients(self, networks: int) -> list[Tensor]:
@@ -151,44 +154,21 @@ class XORModule(LightningModule):
         """The networks' present predictions on the truth table, (P, O, N)."""
         return self(self.x)
 
-    def note(self, epoch: int) -> None:
-        """Note which networks solve the table, or have diverged, at the present, before the update of `epoch`."""
-        error = self.predictions() - self.y[:, :, None]
-        self.history.note(error[None], epoch)
-
-    def times(self) -> dict[str, float]:
-        """What the whole run has taken so far, with its earlier parts: `seconds`, of them `compile_seconds`."""
-        compiling = self.steps.compile_seconds if self.steps else self.compile_seconds
-        spent = time.perf_counter() - self.began, compiling
-        return {name: self.earlier[name] + seconds for name, seconds in zip(TIMES, spent, strict=True)}
-
-    def on_train_start(self) -> None:
-        """Refuse what would be ignored: the hand-written gradient is not computed by autograd.
-
-        Raises:
-            ValueError: `trainer.detect_anomaly` is set.
-
-        """
-        if torch.is_anomaly_enabled() and self.hparams["gradient"] == "backprop":
-            raise ValueError("trainer.detect_anomaly=true looks at autograd; use model.gradient=autograd with it")
-
-    def on_train_end(self) -> None:
-        """Note what the last update of all made of the networks."""
-        self.note(self.current_epoch)
-        self.compile_seconds = self.steps.compile_seconds if self.steps else 0.0
-        self.steps = None  # its buffers
+    def errors(self) -> Tensor:
+        """How far the predictions are from their targets now, ŷ - y, (P, O, N)."""
+        return self.predictions() - self.y[:, :, None]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add what the run remembers, what it has taken, and what it was configured as."""
+        """Add what the run has recorded, what it has taken, and what it was configured as."""
         checkpoint["history"] = self.history.state_dict()
-        checkpoint["times"] = self.times()
+        checkpoint["times"] = self.stopwatch.times()
         if not same_table((self.x, self.y), truth_table(self.hparams["bits"])):
             checkpoint["table"] = [self.x.cpu(), self.y.cpu()]  # of a data module of your own
         assert self.optimizer is not None
         checkpoint["optimizer"] = describe_optimizer(self.optimizer)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Go on with what the run remembers.
+        """Continue from what the run has recorded.
 
         Raises:
             ValueError: the checkpoint is of a run that was configured differently.
@@ -206,4 +186,4 @@ class XORModule(LightningModule):
             check_same_precision(checkpoint, self.trainer)
             check_resumable(checkpoint, self.trainer, fresh_state(self.optimizer, len(self.layers)))
         self.history.load_state_dict(checkpoint["history"])
-        self.earlier = checkpoint.get("times", self.earlier)  # which older checkpoints do not have
+        self.stopwatch.earlier = checkpoint.get("times", self.stopwatch.earlier)  # which older checkpoints do not have

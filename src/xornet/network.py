@@ -1,6 +1,13 @@
 """XORNet, the network of the lab sheet, and Ensemble, N of them side by side.
 
-Axes, everywhere: N networks, P points (rows of the truth table), I inputs of a layer, H units of a layer, O outputs.
+One letter for each axis of a tensor, everywhere:
+
+    N   networks
+    P   points, the rows of the truth table
+    I   inputs of a layer
+    H   units of a hidden layer
+    O   outputs
+
 A stacked layer is one tensor (I + 1, H, N): its last row is the bias, because inputs carry a constant 1; the network
 axis is last, so that every elementwise operation runs over contiguous networks.
 """

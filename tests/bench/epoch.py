@@ -23,16 +23,16 @@ def ours(networks: int, compiles: bool) -> Callable[[int], object]:
 
     from xornet.engine.history import History
     from xornet.engine.runner import EpochRunner
+    from xornet.engine.stopwatch import Stopwatch
     from xornet.engine.threads import set_threads
     from xornet.network import Ensemble
 
     set_threads(networks)
     ensemble, history = Ensemble(networks=networks), History(networks, 0.5)
     history.set_length(EPOCHS)
-    weights = list(ensemble.weights)
     x, y = torch.tensor(POINTS), torch.tensor(TARGETS)
-    optimizer = SGD(weights, lr=LR, foreach=False)
-    steps = EpochRunner(weights, x, y, "sigmoid", optimizer, history, "backprop", compiles)
+    optimizer = SGD(ensemble.parameters(), lr=LR, foreach=False)
+    runner = EpochRunner(ensemble, x, y, optimizer, history, "backprop", compiles, Stopwatch())
     start = 0
 
     def run(epochs: int) -> None:
@@ -40,7 +40,11 @@ def ours(networks: int, compiles: bool) -> Callable[[int], object]:
         end = start + epochs
         with torch.inference_mode():
             while start < end:
-                start += steps.run(start, end - start, lambda: False).length
+                for error in runner.epochs(start, end - start, lambda: False):
+                    runner.forward(error)
+                    runner.backward(error)
+                    runner.update()
+                start += runner.block.length
 
     run(2)
     return run

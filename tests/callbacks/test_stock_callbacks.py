@@ -16,7 +16,7 @@ from oracle import SheetNet
 from torch import Tensor, nn
 
 from xornet.data import XORDataModule
-from xornet.engine.blocks import check_trainer
+from xornet.engine.requirements import check_trainer
 from xornet.module import XORModule
 
 STEPS = ("on_before_zero_grad", "on_before_backward", "on_after_backward", "on_before_optimizer_step")

@@ -99,7 +99,7 @@ def test_a_checkpoint_from_before_the_times_were_kept_is_resumed_and_one_with_fa
     torch.save(old, tmp_path / "old.ckpt")
     assert runs.load(f"{tmp_path}/old.ckpt")[1] == 5
     _, module = fit(tmp_path, 9, ckpt_path=tmp_path / "old.ckpt")
-    assert 0 < module.times()["seconds"] < 60
+    assert 0 < module.stopwatch.times()["seconds"] < 60
     for false in (None, 3.0, {}, {"seconds": 1.0}, {"seconds": "1", "compile_seconds": 0.0}):
         torch.save({**old, "times": false}, tmp_path / "false.ckpt")
         with pytest.raises(ValueError, match="holds no valid times; use the checkpoints"):

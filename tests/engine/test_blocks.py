@@ -10,7 +10,8 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, LambdaCallback, ModelCheckpoint, ModelSummary, Timer
 
 from xornet.callbacks.stopping import EarlyStopping as SparseEarlyStopping
-from xornet.engine.blocks import check_trainer, next_logging_step
+from xornet.engine.blocks import next_logging_step
+from xornet.engine.requirements import check_trainer
 
 
 class Watch(Callback):
@@ -62,7 +63,7 @@ def test_min_epochs_is_met_exactly(tmp_path: Path) -> None:
 
 
 def test_a_block_ends_when_its_time_is_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("xornet.module.LONGEST_BLOCK", 0)
+    monkeypatch.setattr("xornet.engine.blocks.LONGEST_BLOCK", 0)
     watch = SparseWatch(1000)
     _, hurried = fit(tmp_path, 30, [watch])
     assert [epoch for epoch, _, _ in watch.seen] == list(range(30))

@@ -9,8 +9,13 @@ from conftest import StopAt, fit
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from xornet.callbacks.checkpoint import LastCheckpoint
+from xornet.data import truth_table
 from xornet.engine.compiled import compiling_pays
+from xornet.engine.history import History
+from xornet.engine.runner import EpochRunner
+from xornet.engine.stopwatch import Stopwatch
 from xornet.module import XORModule
+from xornet.network import Ensemble
 
 SGD = partial(torch.optim.SGD, lr=0.1, foreach=False)
 ELEMENTWISE: dict[str, dict[str, Any]] = {
@@ -40,7 +45,7 @@ def test_compiled_epochs_are_the_eager_ones(tmp_path: Path, model: dict[str, Any
     eager, compiled = (
         fit(tmp_path, 300, networks=20, trainer=double, compile=how, optimizer=SGD, **model)[1] for how in (False, True)
     )
-    assert eager.compile_seconds == 0 < compiled.compile_seconds
+    assert eager.stopwatch.compile_seconds == 0 < compiled.stopwatch.compile_seconds
     assert_same(weights(compiled), weights(eager), atol=1e-12)
     for name, values in eager.history.curve.items():
         assert_same(compiled.history.curve[name], values, atol=1e-12)
@@ -56,7 +61,7 @@ def test_any_elementwise_optimizer_compiles(tmp_path: Path, name: str, caplog: p
         fit(tmp_path, 60, networks=20, trainer=double, compile=how, optimizer=optimizer)[1] for how in (False, True)
     )
     assert not warnings(caplog)
-    assert compiled.compile_seconds > 0
+    assert compiled.stopwatch.compile_seconds > 0
     assert_same(weights(compiled), weights(eager), atol=1e-11)
 
 
@@ -72,6 +77,36 @@ def test_a_resumed_compiled_run_equals_an_uninterrupted_one(tmp_path: Path) -> N
     resumed = run(ckpt_path=tmp_path / "last.ckpt")
     assert_same(weights(resumed), weights(straight))
     assert_same(resumed.history.state_dict(), straight.history.state_dict())
+
+
+@pytest.mark.usefixtures("compiler")
+def test_the_kernels_of_inductor_are_replayed_in_every_epoch_of_a_block_but_its_first() -> None:
+    ensemble, history = Ensemble(networks=3, seed=1), History(3, 0.5)
+    optimizer = torch.optim.SGD(ensemble.parameters(), lr=0.1, foreach=False)
+    runner = EpochRunner(ensemble, *truth_table(), optimizer, history, "backprop", True, Stopwatch())
+
+    def run(start: int, length: int) -> None:
+        with torch.inference_mode():
+            for error in runner.epochs(start, length, lambda: False):
+                runner.forward(error)
+                runner.backward(error)
+                runner.update()
+
+    run(0, 1)  # not compiled
+    assert runner.compiled is not None
+    run(1, 1)
+    original, replayed = runner.compiled.run_epoch, []
+
+    def first() -> None:
+        original()
+        assert runner.compiled is not None
+        replay = runner.compiled.replay
+        runner.compiled.replay = lambda: replayed.append(replay())
+
+    runner.compiled.run_epoch = first
+    for start in (2, 12):
+        run(start, 10)
+    assert len(replayed) == 2 * 9
 
 
 @pytest.mark.usefixtures("compiler")
@@ -100,7 +135,7 @@ def test_what_cannot_be_compiled_trains_all_the_same_after_one_warning(
     }  # of no other test: PyTorch must not find it in its cache
     _, module = fit(tmp_path, 100, compile=True, **model)
     (warning,) = warnings(caplog)
-    assert "model.compile: going on without, slower: torch.compile failed (InvalidCxxCompiler" in warning
+    assert "model.compile: training without it, slower, as torch.compile failed (InvalidCxxCompiler" in warning
     _, eager = fit(tmp_path, 100, compile=False, **model)
     assert_same(weights(module), weights(eager))
 

@@ -8,7 +8,7 @@ from conftest import fit
 from lightning.pytorch import Callback, Trainer
 
 from xornet.engine.history import Block
-from xornet.engine.snapshots import LARGEST, Snapshots
+from xornet.engine.snapshots import LARGEST
 from xornet.module import XORModule
 
 ADAM = partial(torch.optim.Adam, lr=0.01)  # one whose steps depend on the ones before
@@ -30,19 +30,19 @@ class Blocks(Callback):
 
 @pytest.mark.parametrize("model", [{}, {"gradient": "autograd"}, {"compile": True}, {"networks": 3}], ids=str)
 @pytest.mark.usefixtures("compiler")
-def test_a_descent_remembers_the_weights_before_the_update_of_its_epochs(tmp_path: Path, model: dict[str, Any]) -> None:
+def test_snapshots_are_the_weights_before_the_update_of_their_epochs(tmp_path: Path, model: dict[str, Any]) -> None:
     seen = Blocks()
     fit(tmp_path, 40, [seen], optimizer=ADAM, **model)
     epochs = [epoch for block in seen.blocks for epoch in block.snapshots.epochs]
     assert epochs == list(range(40))  # of a run as short as this, every one
-    weights = [moment for block in seen.blocks for moment in block.snapshots.weights]
+    weights = [layers for block in seen.blocks for layers in block.snapshots.weights]
     for epoch in (1, 6, 7, 20, 39):
         _, module = fit(tmp_path, epoch, optimizer=ADAM, **model)
         for layer, weight in enumerate(module.ensemble.weights):
             assert torch.allclose(weights[epoch][layer], weight[..., 0], rtol=0, atol=1e-7)
 
 
-def test_a_descent_remembers_all_networks_before_the_last_update_of_a_block(tmp_path: Path) -> None:
+def test_the_last_snapshot_of_a_block_holds_all_networks_before_its_last_update(tmp_path: Path) -> None:
     seen = Blocks()
     fit(tmp_path, 14, [seen], optimizer=ADAM, networks=3)
     for block in seen.blocks:
@@ -51,10 +51,9 @@ def test_a_descent_remembers_all_networks_before_the_last_update_of_a_block(tmp_
             assert torch.equal(before, weight)
 
 
-def test_a_descent_of_a_large_network_remembers_fewer_epochs() -> None:
-    weights = [torch.zeros(1025, 1024, 1), torch.zeros(1025, 1, 1)]
-    snapshots = Snapshots(weights, every=2)
-    for epoch in range(1000):
-        snapshots.note(epoch, is_last=False)
-    assert snapshots.epochs == [0, 640]  # multiples of the epochs that the curve remembers
-    assert sum(weight.numel() for moment in snapshots.weights for weight in moment) <= LARGEST
+def test_a_block_of_a_large_network_is_short_enough_for_its_snapshots(tmp_path: Path) -> None:
+    seen = Blocks()
+    fit(tmp_path, 10, [seen], hidden=[1024, 1024])
+    assert [epoch for block in seen.blocks for epoch in block.snapshots.epochs] == list(range(10))
+    for block in seen.blocks:
+        assert sum(weight.numel() for layers in block.snapshots.weights for weight in layers) <= LARGEST

@@ -106,7 +106,7 @@ class StopOnSignal(Callback):
 
     def on_exception(self, trainer: Trainer, pl_module: XORModule, exception: BaseException) -> None:
         """Keep the last completed block of a run that was stopped while it compiled."""
-        if self.received is not None and pl_module.steps and pl_module.steps.is_compiling:
+        if self.received is not None and pl_module.runner and pl_module.runner.is_compiling:
             self.leave(trainer, is_saved=False)
 
     def on_fit_end(self, trainer: Trainer, pl_module: XORModule) -> None:
@@ -130,7 +130,7 @@ class StopOnSignal(Callback):
             self.received = signum
             trainer.fit_loop.min_epochs = trainer.fit_loop.epoch_loop.min_steps = None
             trainer.should_stop = True
-            if module.steps and module.steps.is_compiling:
+            if module.runner and module.runner.is_compiling:
                 raise SystemExit(128 + signum)
 
         handle(stop)

@@ -15,6 +15,7 @@ from xornet.backprop import backpropagate
 from xornet.engine.history import Block, History
 from xornet.engine.optimizers import bare_step
 from xornet.engine.snapshots import Snapshots
+from xornet.engine.stopwatch import Stopwatch
 
 # Measured by tests/bench/ensembles.py on 2 cores: what a compiled epoch saves, and what compiling costs.
 SAVED_PER_EPOCH, SAVED_PER_NETWORK, COMPILE_TIME = 25e-6, 25e-9, 5.0  # seconds
@@ -44,7 +45,7 @@ def check_compile(compile: object, gradient: str) -> None:
 
 
 class CompiledEpochs:
-    """Epochs as one function that `torch.compile` has made of the equations, the optimizer's step and the notes.
+    """Epochs as one function that `torch.compile` has made of the equations, the optimizer's step and the milestones.
 
     Every block calls the compiled function once, which checks that nothing it was made for has changed (the learning
     rate, say) and compiles again if so. The other epochs replay its kernels on the same tensors: for 1,000 networks
@@ -56,7 +57,8 @@ class CompiledEpochs:
         y: targets (P, O).
         activation: of the hidden layers.
         optimizer: must have made its first step, which is where it makes its state.
-        history: is told every epoch's errors.
+        history: records the milestones of every epoch.
+        stopwatch: is given the seconds that compiling takes.
 
     """
 
@@ -68,9 +70,9 @@ class CompiledEpochs:
         activation: str,
         optimizer: Optimizer,
         history: History,
+        stopwatch: Stopwatch,
     ) -> None:
-        self.weights, self.history = weights, history
-        self.seconds, self.began = 0.0, time.perf_counter()  # spent on compiling
+        self.weights, self.history, self.stopwatch = weights, history, stopwatch
         self.is_compiling = False
         self.error = x.new_empty(*y.shape, weights[0].shape[-1])
         self.epoch = torch.zeros((), dtype=torch.int32, device=x.device)
@@ -83,32 +85,32 @@ class CompiledEpochs:
                 weight.grad.copy_(gradient)
             step()
             self.error.copy_(error)
-            history.note(error[None], self.epoch)
+            history.update_milestones(error[None], self.epoch)
             self.epoch.add_(1)
 
         torch.compiler.reset()  # PyTorch keeps eight versions of a function; in a sweep every run needs its own
         self.run_epoch = torch.compile(run_epoch, backend=self.backend, fullgraph=True, dynamic=False)
 
     def backend(self, program: GraphModule, inputs: Sequence[Any]) -> Callable[..., Any]:
-        """PyTorch's own backend, remembering its code and the tensors that it runs on.
+        """PyTorch's own backend, keeping its code and the tensors that it runs on.
 
         What PyTorch wraps around each call of that code is a fifth of an epoch of 1,000 networks.
         """
         inductor = importlib.import_module("torch._inductor.compile_fx")  # two seconds, for those who compile
         kernels: Callable[..., Any] = inductor.compile_fx(program, list(inputs), config_patches=OPTIONS)
-        self.seconds += time.perf_counter() - self.began
+        self.stopwatch.compile_seconds += time.perf_counter() - self.began
         graph = inspect.unwrap(kernels)
 
         def first(*tensors: Any) -> Any:
             self.is_compiling = False
             code = graph.current_callable
 
-            def remember(inputs: list[Any]) -> Any:
+            def keep(inputs: list[Any]) -> Any:
                 held = list(inputs)  # code empties the list that it is given
                 self.replay = lambda: code(list(held))
                 return self.replay()
 
-            graph.current_callable = remember
+            graph.current_callable = keep
             try:
                 return kernels(*tensors)
             finally:
@@ -116,24 +118,23 @@ class CompiledEpochs:
 
         return first
 
-    def run(self, start: int, length: int, is_over: Callable[[], bool]) -> Block:
-        """Run `length` epochs, fewer where `is_over` ends them; return what they were."""
-        remembered: list[Tensor] = []
+    def run(self, start: int, length: int, should_stop: Callable[[], bool]) -> Block:
+        """Run `length` epochs, fewer where `should_stop` ends them; return what they were."""
+        errors: list[Tensor] = []
         snapshots = Snapshots(self.weights, self.history.every)
         self.epoch.fill_(start)
         for epoch in range(start, start + length):
-            is_last = epoch + 1 == start + length or is_over()
-            snapshots.note(epoch, is_last)
+            is_last = epoch + 1 == start + length or should_stop()
+            snapshots.record(epoch, is_last)
             if epoch == start:
-                self.is_compiling = self.seconds == 0
+                self.is_compiling, self.began = True, time.perf_counter()
                 self.run_epoch()
             else:
                 self.replay()
             if epoch % self.history.every == 0:
-                remembered.append(self.error.clone())
+                errors.append(self.error.clone())
             if is_last:
                 break
-        errors = torch.stack(remembered) if remembered else self.error.new_empty(0, *self.error.shape)
-        self.began = time.perf_counter()
         length = epoch + 1 - start
-        return Block(start, length, self.history.remembered(start, length), errors, self.error.clone(), snapshots)
+        curve = torch.stack(errors) if errors else self.error.new_empty(0, *self.error.shape)
+        return Block(start, length, self.history.curve_epochs(start, length), curve, self.error.clone(), snapshots)

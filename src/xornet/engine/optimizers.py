@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch.optim import Optimizer
+from torch.optim import optimizer as base
 
 from xornet import validation
 
@@ -45,6 +46,17 @@ def check_optimizer(optimizer: "partial[Any]") -> "partial[Any]":
     return optimizer
 
 
+def step_function(optimizer: Optimizer) -> Callable[[], object]:
+    """Return the optimizer's step: the ordinary one if it has hooks, else the bare one, with the same result."""
+    return optimizer.step if has_step_hooks(optimizer) else bare_step(optimizer)
+
+
+def has_step_hooks(optimizer: Optimizer) -> bool:
+    """Whether something is to run at every step: `register_step_pre_hook`, its global sister, and the post hooks."""
+    own = optimizer._optimizer_step_pre_hooks, optimizer._optimizer_step_post_hooks
+    return any((*own, base._global_optimizer_pre_hooks, base._global_optimizer_post_hooks))
+
+
 def bare_step(optimizer: Optimizer) -> Callable[[], object]:
     """Return the optimizer's step without what PyTorch wraps around it: hooks, and a profiler's record of each call.
 
@@ -65,5 +77,6 @@ def fresh_state(optimizer: "partial[Any]", layers: int) -> dict[str, Any]:
     made: Optimizer = optimizer(parameters)
     for parameter in parameters:
         parameter.grad = torch.zeros(1)
-    made.step()
+    with torch.no_grad():
+        bare_step(made)()  # which calls no hook of the user's
     return made.state_dict()

@@ -1,23 +1,21 @@
-"""How far apart lie the epochs at which a run remembers, logs and draws: in steps of which each divides the next."""
+"""The schedule of a run: every n-th epoch is recorded, logged and drawn, so that a long run has about 1,000 of them."""
 
-from collections.abc import Iterator
-
-STEPS = (1, 2, 10, 20)  # and then 40, 80, 160, ...
+from collections.abc import Sequence
+from itertools import chain, count
 
 
 def spacing(least: float) -> int:
-    """Return the smallest step of 1, 2, 10, 20, 40, 80, ... epochs that is at least `least`.
+    """Return the smallest n of 1, 2, 10, 20, 40, 80, ... epochs that is at least `least`.
 
-    Each divides the next, so what a long run keeps of its beginning, a shorter one has kept too: a run that was made
-    longer ends with the same epochs as one that was long from its start.
+    Each divides the next, so the epochs that a long run keeps of its beginning are among those that a shorter run
+    keeps: a run that is resumed to more epochs ends with the same epochs as one that was long from its start.
     """
-    return next(step for step in steps() if step >= least)
+    steps = chain((1, 2, 10), (20 * 2**k for k in count()))
+    return next(step for step in steps if step >= least)
 
 
-def steps() -> Iterator[int]:
-    """Yield 1, 2, 10, 20, 40, 80, ..."""
-    yield from STEPS
-    step = STEPS[-1]
-    while True:
-        step *= 2
-        yield step
+def widen(every: int, epochs: Sequence[int], most: int) -> int:
+    """Return the smallest n, at least `every`, of which at most `most` of the `epochs` are multiples."""
+    while len(epochs) > most and sum(epoch % every == 0 for epoch in epochs) > most:
+        every = spacing(every + 1)
+    return every

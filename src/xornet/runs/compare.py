@@ -32,7 +32,7 @@ def load(ckpt_path: str) -> tuple[XORModule, int]:
     module.set_table(*(tensor.to(dtype) for tensor in table_of(checkpoint)))
     if not evaluate_networks(module)[1].isfinite().any():
         raise ValueError(f"ckpt_path={ckpt_path} holds no network with a finite loss; use another checkpoint")
-    module.note(checkpoint["global_step"])
+    module.history.update_milestones(module.errors()[None], checkpoint["global_step"])
     return module, checkpoint["global_step"]
 
 

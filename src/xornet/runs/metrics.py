@@ -9,6 +9,7 @@ from omegaconf import OmegaConf
 from torch import Tensor
 
 from xornet import files
+from xornet.engine import scores
 from xornet.module import XORModule
 
 # What a run may leave that the next one in its directory need not replace: that one may be of one network, log
@@ -38,7 +39,7 @@ def evaluate(module: XORModule) -> dict[str, Any]:
     predictions, losses, solved = evaluate_networks(module)
     when = module.history.solved_epoch.cpu()
     when = when[when >= 0].double()
-    correct = (predictions - module.y[:, :, None]).abs() < module.history.tolerance
+    correct = scores.correct(module.errors(), module.history.tolerance)
     results: dict[str, Any] = {
         "loss": losses.nanquantile(0.5).item(),
         "accuracy": correct.double().mean().item(),
@@ -64,10 +65,8 @@ def evaluate(module: XORModule) -> dict[str, Any]:
 
 def evaluate_networks(module: XORModule) -> tuple[Tensor, Tensor, Tensor]:
     """Return predictions (P, O, N), losses (N,), in float64, and whether each network knows every point now (N,)."""
-    predictions = module.predictions()
-    error = predictions - module.y[:, :, None]
-    solved = error.abs().amax((0, 1)) < module.history.tolerance
-    return predictions, error.square().mean((0, 1)).double(), solved
+    errors = module.errors()
+    return module.predictions(), scores.losses(errors).double(), scores.solved(errors, module.history.tolerance)
 
 
 def objective(results: dict[str, Any]) -> float:

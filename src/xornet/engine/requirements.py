@@ -1,0 +1,102 @@
+"""What a Trainer must be to train the networks."""
+
+from typing import Any
+
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.callbacks import (
+    BaseFinetuning,
+    BatchSizeFinder,
+    GradientAccumulationScheduler,
+    LearningRateFinder,
+    ModelPruning,
+    StochasticWeightAveraging,
+    WeightAveraging,
+)
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.profilers import Profiler
+from lightning.pytorch.strategies import SingleDeviceStrategy
+
+from xornet.engine.blocks import PRECISIONS, callbacks_of, overridden
+
+_ONE_BATCH = "an epoch is one batch, the whole table; "
+_ONE_DEVICE = "the table fits one device; use networks=N to train many networks side by side"
+# Lightning calls these once an optimizer step, of which a block has many.
+_STEP_HOOKS = ("on_before_zero_grad", "on_before_backward", "on_after_backward", "on_before_optimizer_step")
+_REFUSED_CALLBACKS: dict[type[Callback], str] = {
+    StochasticWeightAveraging: "it anneals the learning rate by a scheduler, which is never stepped here; leave it out",
+    WeightAveraging: "a finished run that is resumed would go on from the average; leave it out",
+    BaseFinetuning: "every layer is trained from the first epoch on; leave it out",
+    ModelPruning: "the networks are stacked tensors, no layers to prune; use a smaller model.hidden",
+    GradientAccumulationScheduler: _ONE_BATCH + "leave it out",
+    BatchSizeFinder: _ONE_BATCH + "leave it out",
+    LearningRateFinder: "use a sweep to find one, e.g. -m optimizer.lr=0.01,0.1,1",
+}
+
+
+def check_trainer(trainer: Trainer) -> None:
+    """Refuse a Trainer with arguments or callbacks that cannot work here, before anything starts.
+
+    Raises:
+        ValueError: naming the Trainer's argument and its value, or the callback, and what to do instead.
+
+    """
+    given: Any = trainer  # some attributes are documented, but not declared
+    for name in ("max_epochs", "max_steps", "min_epochs", "min_steps"):
+        check_limit(name, getattr(trainer, name))
+    strategy = type(trainer.strategy).__name__
+    is_single = isinstance(trainer.strategy, SingleDeviceStrategy)
+    are_loggers = all(isinstance(logger, Logger) for logger in trainer.loggers)
+    for name, value, works, remedy in (
+        ("devices", trainer.num_devices, trainer.num_devices <= 1, _ONE_DEVICE),
+        ("num_nodes", trainer.num_nodes, trainer.num_nodes <= 1, _ONE_DEVICE),
+        ("strategy", strategy, is_single, "a run is one process on one device; leave it at auto"),
+        ("precision", trainer.precision, trainer.precision in PRECISIONS, f"use one of {', '.join(PRECISIONS)}"),
+        (
+            *("gradient_clip_val", trainer.gradient_clip_val, trainer.gradient_clip_val is None),
+            "the gradient is exact; use a smaller optimizer.lr",
+        ),
+        (
+            *("accumulate_grad_batches", trainer.accumulate_grad_batches, trainer.accumulate_grad_batches == 1),
+            _ONE_BATCH + "leave it at 1",
+        ),
+        ("profiler", given.profiler, isinstance(given.profiler, Profiler), "use simple, advanced or pytorch"),
+        ("logger", trainer.loggers, are_loggers, "use logger=tensorboard, logger=csv or trainer.logger=false"),
+        ("overfit_batches", given.overfit_batches, given.overfit_batches in (0, 1), _ONE_BATCH + "leave it at 0.0"),
+        ("fast_dev_run", given.fast_dev_run, given.fast_dev_run <= 1, _ONE_BATCH + "use trainer.fast_dev_run=true"),
+        (
+            *("limit_train_batches", trainer.limit_train_batches, trainer.limit_train_batches == 1),
+            _ONE_BATCH + "leave it at 1.0",
+        ),
+    ):
+        if not works:
+            raise ValueError(f"trainer.{name}={value} cannot work here: {remedy}")
+    for callback in callbacks_of(trainer):
+        check_callback(callback)
+
+
+def check_limit(name: str, value: object) -> None:
+    """Refuse a limit that is no number of epochs or steps; -1 is an endless maximum.
+
+    Raises:
+        ValueError: naming the Trainer's argument and its value.
+
+    """
+    works = type(value) is int and (value >= 0 if name.startswith("min") else value != 0)
+    if not (value is None or works):
+        raise ValueError(f"trainer.{name}={value} cannot work here: use e.g. trainer.{name}=20000")
+
+
+def check_callback(callback: Callback) -> None:
+    """Refuse a callback that would do nothing here, or something else than in another run of Lightning.
+
+    Raises:
+        ValueError: naming its class and what to do instead.
+
+    """
+    reasons = [reason for kind, reason in _REFUSED_CALLBACKS.items() if isinstance(callback, kind)]
+    reasons += [
+        f"its {hook} would never be called, as many steps run at a time; use on_train_batch_end"
+        for hook in overridden(callback, _STEP_HOOKS)
+    ]
+    if reasons:
+        raise ValueError(f"the callback {type(callback).__name__} cannot work here: {reasons[0]}")

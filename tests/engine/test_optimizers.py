@@ -1,0 +1,132 @@
+"""Steps of an optimizer: the bare one is the ordinary one, and what a user registers on it runs at every epoch."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from conftest import fit
+from lightning.pytorch import Callback, LightningModule, Trainer
+from oracle import SheetNet, X, Y
+from torch.optim import Optimizer
+from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
+
+from xornet.engine.optimizers import NOT_ELEMENTWISE, bare_step
+
+CLASSES = [
+    kind
+    for name, kind in vars(torch.optim).items()
+    if isinstance(kind, type) and issubclass(kind, Optimizer) and kind is not Optimizer and name not in NOT_ELEMENTWISE
+]
+EPOCHS = 60
+Steps = list[tuple[str, int]]
+
+
+@pytest.mark.parametrize("kind", CLASSES)
+def test_the_bare_step_of_an_optimizer_is_its_ordinary_step(kind: type[Any]) -> None:
+    def run(is_bare: bool) -> torch.Tensor:
+        weight = torch.linspace(-1, 1, 12).reshape(3, 4).requires_grad_()
+        optimizer = kind([weight], lr=0.1)
+        step = torch.no_grad()(bare_step(optimizer)) if is_bare else optimizer.step
+        for k in range(5):
+            weight.grad = torch.cos(k + torch.arange(12.0)).reshape(3, 4)
+            step()
+        return weight.detach()
+
+    assert torch.equal(run(is_bare=True), run(is_bare=False))
+
+
+def hooks(weights: Callable[[], list[torch.Tensor]], seen: Steps) -> tuple[Any, Any]:
+    """A hook that halves the gradient before each step, and one that shrinks the weights after it."""
+
+    def before(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+        seen.append(("before", len(seen)))
+        for group in optimizer.param_groups:
+            for parameter in group["params"]:
+                parameter.grad.mul_(0.5)
+
+    def after(optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+        seen.append(("after", len(seen)))
+        with torch.no_grad():
+            for weight in weights():
+                weight.mul_(0.99)
+
+    return before, after
+
+
+def plain_loop(optimizer: "partial[Any]") -> tuple[SheetNet, Steps]:
+    """The sheet's loop in plain PyTorch, with both hooks."""
+    torch.manual_seed(7)
+    model, seen = SheetNet(), Steps()
+    sgd = optimizer(model.parameters())
+    before, after = hooks(lambda: list(model.parameters()), seen)
+    sgd.register_step_pre_hook(before)
+    sgd.register_step_post_hook(after)
+    for _ in range(EPOCHS):
+        sgd.zero_grad()
+        torch.nn.functional.mse_loss(model(X), Y).backward()
+        sgd.step()
+    return model, seen
+
+
+class Register(Callback):
+    """Registers both hooks, on the run's optimizer or on all of PyTorch's."""
+
+    def __init__(self, is_global: bool) -> None:
+        self.seen: Steps = []
+        self.is_global = is_global
+        self.handles: list[Any] = []
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        before, after = hooks(lambda: list(pl_module.parameters()), self.seen)
+        if self.is_global:
+            self.handles = [register_optimizer_step_pre_hook(before), register_optimizer_step_post_hook(after)]
+        else:
+            trainer.optimizers[0].register_step_pre_hook(before)
+            trainer.optimizers[0].register_step_post_hook(after)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        for handle in self.handles:
+            handle.remove()
+
+
+@pytest.mark.parametrize("is_global", [False, True])
+@pytest.mark.parametrize("model", [{}, {"gradient": "autograd"}, {"compile": True}], ids=str)
+def test_hooks_that_a_user_registers_on_the_optimizer_run_at_every_epoch(
+    tmp_path: Path, model: dict[str, Any], is_global: bool
+) -> None:
+    optimizer = partial(torch.optim.SGD, lr=2.0, momentum=0.9)
+    sheet, expected = plain_loop(optimizer)
+    assert len(expected) == 2 * EPOCHS
+    register = Register(is_global)
+    _, module = fit(tmp_path, EPOCHS, [register], optimizer=optimizer, seed=7, **model)
+    assert register.seen == expected
+    network = module.ensemble.network(0)
+    for ours, theirs in zip(network.parameters(), sheet.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-5)
+
+
+@pytest.mark.usefixtures("compiler")
+def test_a_hook_that_is_removed_lets_the_epochs_be_compiled_again(tmp_path: Path) -> None:
+    class Once(Callback):
+        every_n_epochs = 20
+        calls = 0
+
+        def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+            def count(*args: Any) -> None:
+                self.calls += 1
+
+            self.handle = trainer.optimizers[0].register_step_post_hook(count)
+
+        def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+            self.handle.remove()
+
+    once, double = Once(), {"precision": "64-true"}
+    _, module = fit(tmp_path, 60, [once], networks=3, compile=True, trainer=double)
+    assert module.stopwatch.compile_seconds > 0
+    assert 0 < once.calls <= 20
+    _, straight = fit(tmp_path, 60, networks=3, compile=False, trainer=double)
+    for ours, theirs in zip(module.ensemble.weights, straight.ensemble.weights, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-12)
