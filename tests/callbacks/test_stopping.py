@@ -8,13 +8,12 @@ from typing import Any
 import pytest
 import torch
 from conftest import NO_FIGURES, Command, fit
-from lightning.pytorch import Callback, Trainer
+from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint, OnExceptionCheckpoint
 
 from xornet.callbacks.checkpoint import LastCheckpoint
 from xornet.callbacks.stopping import StopOnSignal
 from xornet.checkpoint import CheckpointFile
-from xornet.module import XORModule
 from xornet.runs import compare as runs
 
 
@@ -24,7 +23,7 @@ class Signal(Callback):
     def __init__(self, epoch: int, number: signal.Signals) -> None:
         self.every_n_epochs, self.number = epoch, number
 
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: XORModule) -> None:
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.current_epoch + 1 == self.every_n_epochs:
             signal.raise_signal(self.number)
 

@@ -53,7 +53,7 @@ class EarlyStopping(LightningEarlyStopping):
 class StayStopped(Callback):
     """A run that early stopping or `trainer.max_time` has ended stays ended when it is resumed to be drawn and written.
 
-    Lightning would train a block more before it asks again. A run whose EarlyStopping is configured otherwise goes on.
+    Lightning would train a block more before it asks again. A run whose EarlyStopping has other arguments trains on.
     """
 
     def __init__(self) -> None:
@@ -100,28 +100,28 @@ class StopOnSignal(Callback):
         self.received: int | None = None
         self.before: dict[signal.Signals, Any] = {}
 
-    def on_train_start(self, trainer: Trainer, pl_module: XORModule) -> None:
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Replace Lightning's handlers, which it puts back when training ends."""
         self.handle(trainer, pl_module)
 
-    def on_exception(self, trainer: Trainer, pl_module: XORModule, exception: BaseException) -> None:
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Keep the last completed block of a run that was stopped while it compiled."""
-        if self.received is not None and pl_module.steps and pl_module.steps.is_compiling:
+        if self.received is not None and is_compiling(pl_module):
             self.leave(trainer, is_saved=False)
 
-    def on_fit_end(self, trainer: Trainer, pl_module: XORModule) -> None:
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Exit, before pictures are drawn and metrics.json says that the run finished."""
         self.leave(trainer)
         self.before = {number: signal.getsignal(number) for number in SIGNALS}
         self.handle(trainer, pl_module)
 
-    def teardown(self, trainer: Trainer, pl_module: XORModule, stage: str) -> None:
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Put the handlers back; exit for a signal that came while pictures were drawn."""
         for number, handler in self.before.items():
             signal.signal(number, handler)
         self.leave(trainer)
 
-    def handle(self, trainer: Trainer, module: XORModule) -> None:
+    def handle(self, trainer: Trainer, module: LightningModule) -> None:
         """Take SIGINT, SIGTERM and SIGHUP."""
 
         def stop(signum: int, frame: FrameType | None) -> None:
@@ -130,7 +130,7 @@ class StopOnSignal(Callback):
             self.received = signum
             trainer.fit_loop.min_epochs = trainer.fit_loop.epoch_loop.min_steps = None
             trainer.should_stop = True
-            if module.steps and module.steps.is_compiling:
+            if is_compiling(module):
                 raise SystemExit(128 + signum)
 
         handle(stop)
@@ -150,6 +150,11 @@ class StopOnSignal(Callback):
             how = f"; resume with {override('ckpt_path', path)}" if path else ""
             print(f"interrupted at epoch {trainer.current_epoch}{how}", file=sys.stderr)
             raise SystemExit(128 + self.received)
+
+
+def is_compiling(module: LightningModule) -> bool:
+    """Whether the networks' epoch is being compiled."""
+    return isinstance(module, XORModule) and module.steps is not None and module.steps.is_compiling
 
 
 def checkpoint_path(trainer: Trainer) -> tuple[Path | None, bool]:
