@@ -18,7 +18,8 @@ from xornet.cli import errors, hydra_setup
 from xornet.plots.render import drawn
 from xornet.runs.compare import load
 from xornet.runs.directory import check_holder, expect_job, record
-from xornet.runs.metrics import describe, discard, write_results
+from xornet.runs.metrics import discard, write_results
+from xornet.runs.verdict import describe
 
 hydra_setup.register()
 

@@ -10,7 +10,8 @@ from oracle import X, Y
 
 from xornet.callbacks.loss_surface import LossSurface, row_losses
 from xornet.engine.history import CURVE_POINTS
-from xornet.plots.loss_surface import MARKS, loss_surface, marks, plane
+from xornet.plots.loss_surface import MARKS, grid_around, loss_surface, marks
+from xornet.plots.principal import principal_plane
 
 ADAM = partial(torch.optim.Adam, lr=0.05)
 
@@ -20,11 +21,11 @@ def test_the_plane_of_a_flat_trajectory_holds_all_of_it() -> None:
     bent = (
         np.c_[5 * np.cos(angle), 2 * np.sin(angle)] @ np.linalg.qr(np.random.default_rng(0).normal(size=(17, 2)))[0].T
     )
-    found = plane(bent + 1)
-    np.testing.assert_allclose(found.trajectory @ found.directions + found.centre, bent + 1, atol=1e-12)
+    found = principal_plane(bent + 1)
+    np.testing.assert_allclose(found.places @ found.directions + found.centre, bent + 1, atol=1e-12)
     assert found.shares.sum() == pytest.approx(1)
-    first, second = found.ticks(11)
-    for ticks, place in ((first, found.trajectory[:, 0]), (second, found.trajectory[:, 1])):
+    first, second = grid_around(found.places, 11)
+    for ticks, place in ((first, found.places[:, 0]), (second, found.places[:, 1])):
         assert ticks[0] < place.min() < place.max() < ticks[-1]
     assert np.ptp(first) == pytest.approx(np.ptp(second))  # a step is as long in both directions
 
@@ -33,7 +34,7 @@ def test_the_losses_are_those_of_the_networks_that_stand_there(tmp_path: Path) -
     callback = LossSurface()
     _, module = fit(tmp_path, 60, [callback], optimizer=ADAM, seed=1)
     weights = torch.stack(list(callback.trajectory.values())).double().numpy()
-    found = plane(weights)
+    found = principal_plane(weights)
     first = np.array([-1.0, 0.0, 2.0])
     losses = row_losses(module, found, first, 0.5)
     for along, loss in zip(first, losses, strict=True):
@@ -66,7 +67,7 @@ def test_a_surface_is_drawn_when_asked_for_and_its_axes_say_what_they_show(comma
     without = command("trainer.max_epochs=50")
     assert not (without.folder / "loss_surface.png").exists()
     trajectory = np.random.default_rng(0).normal(size=(20, 5)).cumsum(0)
-    found = plane(trajectory)
+    found = principal_plane(trajectory)
     ticks = np.linspace(-9, 9, 7)
     axes, bar = loss_surface(found, np.arange(20.0), ticks, ticks, np.exp(np.add.outer(ticks, ticks) / 9)).axes
     share = f"{found.shares[0]:.1%} of the trajectory's variance"

@@ -12,7 +12,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint, OnExceptionCheckpoint
 
 from xornet.callbacks.checkpoint import LastCheckpoint
-from xornet.callbacks.stopping import StopOnSignal
+from xornet.callbacks.interruption import StopOnSignal
 from xornet.checkpoint import CheckpointFile
 from xornet.runs import compare as runs
 

@@ -19,7 +19,7 @@ from conftest import SRC, fit
 from signalled import NOTED, Signalled, printed
 
 from xornet.callbacks.checkpoint import LastCheckpoint
-from xornet.callbacks.stopping import StopOnSignal
+from xornet.callbacks.interruption import StopOnSignal
 from xornet.runs import metrics as results
 
 MANY = ["networks=100000", "callbacks.checkpoint.every_n_epochs=10000"]

@@ -19,7 +19,7 @@ from xornet.module import XORModule
 from xornet.network import append_ones, predict
 from xornet.plots.decision_boundary import FrameRenderer, boundary_grid
 from xornet.plots.render import Array, gif
-from xornet.runs.events import is_continued
+from xornet.runs.continuity import is_continued
 
 THRESHOLD = 0.06  # the change of a prediction against the others that makes a frame
 LEAST_FRAMES = 5  # of a run in which nothing moves

@@ -9,7 +9,8 @@ from tqdm import tqdm
 
 from xornet import validation
 from xornet.module import XORModule
-from xornet.runs.metrics import describe, describe_now, evaluate
+from xornet.runs.metrics import evaluate
+from xornet.runs.verdict import describe, describe_now
 
 BAR_DELAY = 1  # seconds: a run that is over by then shows no bar
 

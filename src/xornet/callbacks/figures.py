@@ -14,8 +14,9 @@ from xornet.backprop import ACTIVATIONS
 from xornet.module import XORModule
 from xornet.network import append_ones, preactivation
 from xornet.plots.decision_boundary import BOUNDARY_TITLE, FrameRenderer, boundary_grid, decision_boundaries
-from xornet.plots.hidden_units import Units, hidden_units, no_line
+from xornet.plots.hidden_units import Units, hidden_units
 from xornet.plots.loss_curves import loss_curve, solved_share
+from xornet.plots.no_hidden_units import no_hidden_units
 from xornet.plots.render import Array, drawn, png
 from xornet.runs.events import writers
 from xornet.runs.metrics import evaluate_networks
@@ -66,7 +67,7 @@ def unit_pictures(module: XORModule) -> dict[str, Image]:
     x, y = table(module)
     if module.layers == ["output"]:
         (layer,) = module.ensemble.first(1)
-        return {"hidden_units.png": drawn(no_line(layer[:, 0, 0].cpu().numpy(), x, y))}
+        return {"hidden_units.png": drawn(no_hidden_units(layer[:, 0, 0].cpu().numpy(), x, y))}
     return {"hidden_units.png": drawn(hidden_units(units_of(module), x, y))}
 
 

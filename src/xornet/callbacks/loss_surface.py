@@ -15,7 +15,8 @@ from xornet.engine.snapshots import LARGEST
 from xornet.engine.spacing import spacing
 from xornet.module import XORModule
 from xornet.network import append_ones, predict
-from xornet.plots import loss_surface as surface
+from xornet.plots.loss_surface import grid_around, loss_surface
+from xornet.plots.principal import Plane, principal_plane
 from xornet.plots.render import Array, drawn
 
 GRID = 61  # points along each direction
@@ -67,11 +68,11 @@ class LossSurface(Callback):
         weights = torch.stack(list(trajectory.values())).double().numpy()
         if len(trajectory) < 3 or not np.isfinite(weights).all() or not np.ptp(weights, axis=0).any():
             return  # no trajectory, no plane
-        plane = surface.plane(weights)
-        first, second = plane.ticks(GRID)
+        plane = principal_plane(weights)
+        first, second = grid_around(plane.places, GRID)
         losses = np.stack([row_losses(pl_module, plane, first, place) for place in second])
         losses = losses.clip(min=1e-12)  # for its logarithm
-        figure = surface.loss_surface(plane, np.array(list(trajectory), dtype=float), first, second, losses)
+        figure = loss_surface(plane, np.array(list(trajectory), dtype=float), first, second, losses)
         publish({"loss_surface.png": drawn(figure)}, trainer)
 
 
@@ -80,7 +81,7 @@ def flat(layers: Iterable[Tensor]) -> Tensor:
     return torch.cat([layer.flatten() for layer in layers]).cpu()
 
 
-def row_losses(module: XORModule, plane: surface.Plane, first: Array, second: float) -> Array:
+def row_losses(module: XORModule, plane: Plane, first: Array, second: float) -> Array:
     """The loss (G,) of the networks at `first` along one direction and `second` along the other."""
     weights = plane.centre + first[:, None] * plane.directions[0] + second * plane.directions[1]  # (G, K)
     shapes = [weight.shape[:2] for weight in module.ensemble.weights]

@@ -7,7 +7,8 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from xornet.module import XORModule
-from xornet.runs.events import first_step, held, writers
+from xornet.runs.continuity import first_step, held
+from xornet.runs.events import writers
 from xornet.runs.metrics import evaluate_networks
 
 

@@ -13,9 +13,11 @@ from torch.utils.tensorboard.summary import hparams
 
 from xornet.module import XORModule
 from xornet.network import XORNet
-from xornet.runs.events import is_continued, writers
+from xornet.runs.continuity import is_continued
+from xornet.runs.events import writers
 from xornet.runs.hyperparameters import hparams_row, hyperparameters
-from xornet.runs.metrics import describe, evaluate
+from xornet.runs.metrics import evaluate
+from xornet.runs.verdict import describe
 
 
 class RunSummary(Callback):

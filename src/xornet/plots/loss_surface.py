@@ -1,51 +1,23 @@
 """The loss over a plane of weights, and the trajectory on it."""
 
-from dataclasses import dataclass
-
 import numpy as np
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
+from xornet.plots.principal import Plane
 from xornet.plots.render import Array
 
 MARKS = 8  # epochs named along the trajectory
 MARGIN = 0.25  # of the trajectory's extent, around it
 
 
-@dataclass
-class Plane:
-    """The plane in which a trajectory of weights moves most.
-
-    With the weights w_s (K,) at S epochs: their mean, and the first two right singular vectors of w_s - mean.
-
-    Args:
-        centre: (K,)
-        directions: (2, K), orthonormal.
-        trajectory: (S, 2), the trajectory in these coordinates.
-        shares: (2,), of the trajectory's variance along each direction.
-
-    """
-
-    centre: Array
-    directions: Array
-    trajectory: Array
-    shares: Array
-
-    def ticks(self, points: int) -> tuple[Array, Array]:
-        """The coordinates of a square grid around the trajectory, along both directions."""
-        low, high = self.trajectory.min(0), self.trajectory.max(0)
-        reach = (0.5 + MARGIN) * max(*(high - low), 1e-6)
-        first, second = np.linspace((low + high) / 2 - reach, (low + high) / 2 + reach, points).T
-        return first, second
-
-
-def plane(trajectory: Array) -> Plane:
-    """The plane in which a trajectory of weights (S, K) moves most."""
-    centre = trajectory.mean(0)
-    _, spread, directions = np.linalg.svd(trajectory - centre, full_matrices=False)
-    shares = spread**2 / max((spread**2).sum(), 1e-300)
-    return Plane(centre, directions[:2], (trajectory - centre) @ directions[:2].T, shares[:2])
+def grid_around(places: Array, points: int) -> tuple[Array, Array]:
+    """The coordinates of a square grid around places (S, 2), along both axes."""
+    low, high = places.min(0), places.max(0)
+    reach = (0.5 + MARGIN) * max(*(high - low), 1e-6)
+    first, second = np.linspace((low + high) / 2 - reach, (low + high) / 2 + reach, points).T
+    return first, second
 
 
 def loss_surface(plane: Plane, epochs: Array, first: Array, second: Array, losses: Array) -> Figure:
@@ -67,9 +39,9 @@ def loss_surface(plane: Plane, epochs: Array, first: Array, second: Array, losse
     bar = figure.colorbar(filled, label="loss", format="%.3g")
     bar.set_ticks(levels[::6].tolist())
     bar.minorticks_off()
-    axes.plot(*plane.trajectory.T, color="white", linewidth=2.5)
-    axes.plot(*plane.trajectory.T, color="black", linewidth=1.2)
-    for number, (place, epoch) in enumerate(marks(plane.trajectory, epochs)):
+    axes.plot(*plane.places.T, color="white", linewidth=2.5)
+    axes.plot(*plane.places.T, color="black", linewidth=1.2)
+    for number, (place, epoch) in enumerate(marks(plane.places, epochs)):
         axes.plot(*place, "o", color="white", markeredgecolor="black", markersize=6)
         offset = (0, -17 if number % 2 else 8)  # below and above by turns
         label = axes.annotate(

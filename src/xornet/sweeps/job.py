@@ -19,9 +19,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from xornet import files
 from xornet.cli import errors
+from xornet.runs.continuity import is_own, put_last
 from xornet.runs.csv_logger import CSVLogger
 from xornet.runs.directory import CONFIG, check_holder, record
-from xornet.runs.events import EVENTS, is_own, put_last
+from xornet.runs.events import EVENTS
 from xornet.runs.hyperparameters import tell
 from xornet.runs.metrics import discard, objective
 from xornet.runs.record import error_files, flatten, read_metrics
