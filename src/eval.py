@@ -26,7 +26,7 @@ hydra_setup.register()
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="eval")
 def main(cfg: DictConfig) -> None:
-    """Print the truth table with predictions, and how well it is known; draw the pictures and write the results."""
+    """Print the truth table with predictions, loss and accuracy; draw the pictures and write the results."""
     folder = Path(HydraConfig.get().runtime.output_dir)
     expect_job(folder)
     check_holder(folder, "an evaluation")

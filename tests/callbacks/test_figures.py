@@ -39,7 +39,7 @@ def test_examples_of_an_ensemble_that_nobody_or_everybody_solved(tmp_path: Path)
     _, module = fit(tmp_path, 3, networks=3)
     assert [title.partition(":")[0] for _, title in examples(module)] == ["unsolved"]
     module.history.solved_epoch[:] = torch.tensor([5, 3, 4])
-    assert [title.partition(":")[0] for _, title in examples(module)] == ["unsolved"]  # they have lost it again
+    assert [title.partition(":")[0] for _, title in examples(module)] == ["unsolved"]  # solved before, not any more
     module.history.tolerance = 2.0
     assert [i for i, _ in examples(module)] == [1, 2, 0]
 

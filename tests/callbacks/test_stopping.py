@@ -51,8 +51,8 @@ def test_an_interrupted_run_is_resumed_with_the_checkpoint_that_is_named(
         fit(tmp_path, 60, [StopOnSignal(), Signal(37, number), *KEPT[name](tmp_path)])
     assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)] == handlers
     assert stop.value.code == 128 + number
-    told = capsys.readouterr().err.splitlines()[-1]
-    assert told == f"interrupted at epoch 37; resume with ckpt_path={tmp_path / name}"
+    message = capsys.readouterr().err.splitlines()[-1]
+    assert message == f"interrupted at epoch 37; resume with ckpt_path={tmp_path / name}"
     _, resumed = fit(tmp_path, 60, KEPT[name](tmp_path), tmp_path / name)
     _, straight = fit(tmp_path, 60)
     assert torch.equal(resumed.ensemble.weights[0], straight.ensemble.weights[0])

@@ -35,7 +35,7 @@ def test_the_boundary_has_fifty_fixed_bands_the_contour_and_the_points() -> None
     assert (axes.get_xlabel(), axes.get_ylabel(), bar.get_ylabel()) == ("$x_1$", "$x_2$", "prediction")
 
 
-def test_a_prediction_has_the_colour_of_its_band_where_it_stands() -> None:
+def test_a_prediction_has_the_colour_of_its_band_at_its_place() -> None:
     z = decision_boundary.boundary_grid(lambda points: (points[:, :1] + 0.5) / 2)
     figure = decision_boundary.decision_boundaries([(z, "")], X.numpy(), Y.numpy())
     image, axes = np.asarray(drawn(figure)), figure.axes[0]

@@ -1,4 +1,4 @@
-"""The table of a run: whole when its checkpoint is, and every row once when it goes on."""
+"""The table of a run: whole when its checkpoint is, and every row once when it is resumed."""
 
 import csv
 from pathlib import Path
@@ -29,7 +29,9 @@ def by_step(rows: list[dict[str, str]]) -> list[dict[str, str]]:
     return sorted(rows, key=lambda row: (int(row["step"]), [name for name, cell in row.items() if cell]))
 
 
-def test_a_run_that_goes_on_in_its_directory_has_the_table_of_a_straight_one(command: Command, tmp_path: Path) -> None:
+def test_a_run_that_is_resumed_in_its_directory_has_the_table_of_a_straight_one(
+    command: Command, tmp_path: Path
+) -> None:
     straight, folder = command(*CSV, "trainer.max_epochs=50").folder, tmp_path / "parts"
     last = f"ckpt_path={folder}/checkpoints/last.ckpt"
     command(*CSV, "trainer.max_epochs=23", f"hydra.run.dir={folder}")

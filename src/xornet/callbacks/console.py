@@ -33,7 +33,7 @@ class LossTable(Callback):
         )
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        """Print a row, if it is time."""
+        """Print a row, if one is due."""
         assert isinstance(pl_module, XORModule)
         if trainer.current_epoch % self.every_n_epochs == 0:
             row = f"Epoch {trainer.current_epoch}, {describe_now(pl_module)}"

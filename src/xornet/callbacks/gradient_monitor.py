@@ -19,7 +19,7 @@ BINS = 30  # as many as TensorBoard shows; by default it gets hundreds of empty 
 class GradientMonitor(Callback):
     """Logs ‖∂L/∂W‖ of each layer and ‖ΔW‖ / ‖W‖ of its update; in TensorBoard histograms of ∂L/∂W and W.
 
-    On the plateau the loss of XOR stands still because the gradient nearly vanishes, not because the weights are right.
+    On the plateau the loss of XOR hardly falls because the gradient nearly vanishes, not because the weights are right.
     Of an ensemble the mean over its first SAMPLE networks.
 
     Args:
@@ -46,13 +46,13 @@ class GradientMonitor(Callback):
         self.every_n_epochs, self.histogram_every_n_epochs = (growth * interval for interval in self.intervals)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        """Log gradients, if it is time: after a checkpoint of this epoch, so that what is resumed from it logs them."""
+        """Log gradients, if they are due: after a checkpoint of this epoch, so that a resumed run logs them."""
         self.log_state(trainer, pl_module, trainer.current_epoch)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Log the size of the last update, if it is time."""
+        """Log the size of the last update, if it is due."""
         assert isinstance(pl_module, XORModule)
         block: Block = outputs["block"]
         if (end := block.start + block.length) % self.every_n_epochs == 0:
@@ -65,7 +65,7 @@ class GradientMonitor(Callback):
         self.log_state(trainer, pl_module, trainer.current_epoch)
 
     def log_state(self, trainer: Trainer, module: LightningModule, epoch: int) -> None:
-        """Log the state before the update of `epoch`, if it is time."""
+        """Log the state before the update of `epoch`, if it is due."""
         assert isinstance(module, XORModule)
         if epoch % self.every_n_epochs:
             return

@@ -86,7 +86,7 @@ def is_compiling(module: LightningModule) -> bool:
 def checkpoint_path(trainer: Trainer) -> tuple[Path | None, bool]:
     """Return the checkpoint with which an interrupted run can be resumed, and whether it is our own, `last.ckpt`.
 
-    Lightning's ModelCheckpoint saves when it is time, not where a run is interrupted: `interrupted.ckpt` stands beside
+    Lightning's ModelCheckpoint saves at its own epochs, not where a run is interrupted: `interrupted.ckpt` lies beside
     its files. None where a run has no checkpoints.
     """
     callbacks = trainer.checkpoint_callbacks

@@ -36,7 +36,7 @@ class EarlyStopping(LightningEarlyStopping):
         )
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Check, if it is time."""
+        """Check, if a check is due."""
         if (trainer.current_epoch + 1) % self.every_n_epochs == 0:
             super().on_train_epoch_end(trainer, pl_module)
 

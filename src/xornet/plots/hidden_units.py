@@ -11,7 +11,7 @@ from xornet.plots.decision_boundary import draw_plane, draw_points, draw_predict
 from xornet.plots.principal import Plane, principal_plane
 from xornet.plots.render import Array
 
-RAISES, LOWERS, NEITHER = "#d55e00", "#0072b2", "0.4"  # Okabe and Ito's: told apart by colour-blind readers
+RAISES, LOWERS, NEITHER = "#d55e00", "#0072b2", "0.4"  # Okabe and Ito's, for colour-blind readers
 LARGEST_LEGEND = 8  # units
 
 
@@ -128,7 +128,7 @@ def plane(space: Array) -> tuple[Plane, list[str]]:
 
 
 def names(places: Array, x: Array, near: float) -> Sequence[tuple[Array, str]]:
-    """The name of each point, of points that lie too near to be told apart in one: `01, 10`."""
+    """The name of each point; points that lie close together share one: `01, 10`."""
     groups: list[tuple[Array, str]] = []
     for place, point in zip(places, x, strict=True):
         name = "".join(str(int(bit)) for bit in point)

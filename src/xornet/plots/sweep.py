@@ -84,9 +84,9 @@ def draw_losses(panel: Axes, axis: Axis, ends: Outcomes) -> None:
     panel.plot(axis.positions[order], ends.losses[order], color="0.6", linewidth=1, zorder=1)
     finite, solved = np.isfinite(ends.losses), ends.shares[:, 0] == 1
     groups = [(finite & solved, "C0", "solved"), (finite & ~solved, "white", "not solved")]
-    for shown, face, label in [(finite, "C0", None)] if ends.many else groups:
-        if shown.any():
-            panel.scatter(axis.positions[shown], ends.losses[shown], c=face, edgecolors="C0", label=label, zorder=2)
+    for group, face, label in [(finite, "C0", None)] if ends.many else groups:
+        if group.any():
+            panel.scatter(axis.positions[group], ends.losses[group], c=face, edgecolors="C0", label=label, zorder=2)
     if finite.any() and not ends.many:
         panel.legend()
     set_axis(panel, axis)

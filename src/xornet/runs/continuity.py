@@ -44,7 +44,7 @@ class Continuity(Callback):
         checkpoint["tensorboard"] = checkpoint["global_step"] if any(writers(trainer)) else self.held
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Name the directory in an error of the writer, which knows no name, and leave no empty file of it."""
+        """Name the directory in an error of the writer, which names none; remove its file, if it is empty."""
         if isinstance(exception, OSError) and exception.errno:
             exception.filename = os.fsdecode(exception.filename or trainer.default_root_dir)
         for path in Path(trainer.default_root_dir).glob(f"{EVENTS}*.{os.getpid()}.*"):

@@ -17,14 +17,14 @@ RESULTS = (
     *("metrics.json", "networks.csv", "xornet.pt", "error.txt", "loss_curve.png", "loss_surface.png", "solved.png"),
     *("decision_boundary.png", "decision_boundary.gif", "hidden_units.png", "examples.png"),
 )
-# What it goes on with if it is resumed.
+# What a resumed run needs.
 STATE = ("hparams.yaml", "csv/hparams.yaml", "csv/metrics.csv", "checkpoints/last.ckpt", "checkpoints/interrupted.ckpt")
 LEFT = (*RESULTS, *STATE)
 Z = 1.959964  # 95% of a normal distribution lie within ±Z standard deviations
 
 
 def evaluate(module: XORModule) -> dict[str, Any]:
-    """Return how well the networks know the truth table now.
+    """Return what the networks predict of the truth table now, and how well.
 
     Returns:
         `loss` (median over networks), `accuracy` (share of points correct), `solved` (true or false; for N > 1 the
@@ -63,7 +63,7 @@ def evaluate(module: XORModule) -> dict[str, Any]:
 
 
 def evaluate_networks(module: XORModule) -> tuple[Tensor, Tensor, Tensor]:
-    """Return predictions (P, O, N), losses (N,), in float64, and whether each network knows every point now (N,)."""
+    """Return predictions (P, O, N), losses (N,), in float64, and whether each has every point correct now (N,)."""
     predictions = module.predictions()
     error = predictions - module.y[:, :, None]
     solved = error.abs().amax((0, 1)) < module.history.tolerance
@@ -104,7 +104,7 @@ def discard(folder: str | Path, before: float | None = None) -> None:
     Args:
         folder: the directory.
         before: event files that were written to since (in seconds of time.time()) are those of the present run; None
-            where that goes on with the earlier one: its results alone are deleted.
+            where that resumes the earlier one: its results alone are deleted.
 
     """
     config, metrics = Path(folder, ".hydra", "config.yaml"), Path(folder, "metrics.json")
