@@ -70,8 +70,7 @@ def test_a_surface_is_drawn_when_asked_for_and_its_axes_say_what_they_show(comma
     found = principal_plane(trajectory)
     ticks = np.linspace(-9, 9, 7)
     axes, bar = loss_surface(found, np.arange(20.0), ticks, ticks, np.exp(np.add.outer(ticks, ticks) / 9)).axes
-    share = f"{found.shares[0]:.1%} of the trajectory's variance"
-    assert axes.get_xlabel() == f"along the first principal direction ({share})"
+    assert axes.get_xlabel() == f"first principal direction ({found.shares[0]:.1%} of the variance)"
     assert bar.get_ylabel() == "loss"
 
 

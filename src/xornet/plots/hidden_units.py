@@ -123,8 +123,7 @@ def plane(space: Array) -> tuple[Plane, list[str]]:
         directions, labels = np.eye(2, units), [f"activation of unit {number + 1}" for number in range(units)]
         return Plane(np.zeros(units), directions, space @ directions.T, np.ones(2)), [*labels, ""][:2]
     found = principal_plane(space)
-    words = zip(("first", "second"), found.shares, strict=True)
-    return found, [f"{word} principal direction ({share:.0%} of the variance)" for word, share in words]
+    return found, found.labels
 
 
 def names(places: Array, x: Array, near: float) -> Sequence[tuple[Array, str]]:

@@ -48,11 +48,8 @@ def loss_surface(plane: Plane, epochs: Array, first: Array, second: Array, losse
             f"{epoch:,.0f}", tuple(place), offset, textcoords="offset points", ha="center", fontsize=9
         )
         label.set_path_effects([withStroke(linewidth=2.5, foreground="white")])
-    names = [
-        f"along the {word} principal direction ({share:.1%} of the trajectory's variance)"
-        for word, share in zip(("first", "second"), plane.shares, strict=True)
-    ]
-    axes.set(xlabel=names[0], ylabel=names[1], title="Loss Surface and Trajectory, Epochs Marked")
+    xlabel, ylabel = plane.labels
+    axes.set(xlabel=xlabel, ylabel=ylabel, title="Loss Surface and Trajectory, Epochs Marked")
     return figure
 
 

@@ -26,6 +26,12 @@ class Plane:
     places: Array
     shares: Array
 
+    @property
+    def labels(self) -> list[str]:
+        """The names of the two axes."""
+        words = zip(("first", "second"), self.shares, strict=True)
+        return [f"{word} principal direction ({share:.1%} of the variance)" for word, share in words]
+
 
 def principal_plane(points: Array) -> Plane:
     """The plane of the first two principal directions of points (S, K)."""
