@@ -18,14 +18,15 @@ from xornet.cli import errors, hydra_setup
 from xornet.plots.render import drawn
 from xornet.runs.compare import load
 from xornet.runs.directory import check_holder, expect_job, record
-from xornet.runs.metrics import describe, discard, write_results
+from xornet.runs.metrics import discard, write_results
+from xornet.runs.verdict import describe
 
 hydra_setup.register()
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="eval")
 def main(cfg: DictConfig) -> None:
-    """Print the truth table with predictions, and how well it is known; draw the pictures and write the results."""
+    """Print the truth table with predictions, loss and accuracy; draw the pictures and write the results."""
     folder = Path(HydraConfig.get().runtime.output_dir)
     expect_job(folder)
     check_holder(folder, "an evaluation")

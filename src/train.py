@@ -18,10 +18,11 @@ from lightning.pytorch.callbacks import Checkpoint
 from omegaconf import DictConfig
 
 from xornet import checkpoint
-from xornet.callbacks.stopping import StayStopped, StopOnSignal
+from xornet.callbacks.interruption import StopOnSignal
+from xornet.callbacks.stopping import StayStopped
 from xornet.cli import errors
 from xornet.engine.requirements import check_trainer
-from xornet.runs.events import Continuity
+from xornet.runs.continuity import Continuity
 from xornet.runs.metrics import objective, write_results
 from xornet.sweeps import callback as sweep
 from xornet.sweeps import job

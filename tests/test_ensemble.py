@@ -85,7 +85,8 @@ def test_one_diverged_network_does_not_disturb_the_others(tmp_path: Path) -> Non
     class Break(Callback):
         every_n_epochs = 10
 
-        def on_train_epoch_end(self, trainer: Trainer, pl_module: XORModule) -> None:
+        def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+            assert isinstance(pl_module, XORModule)
             pl_module.ensemble.weights[0].data[..., 1] = torch.nan
 
     _, module = fit(tmp_path, 50, [Break()], networks=3)

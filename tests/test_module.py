@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 from conftest import NO_FIGURES, Command, StopAt, fit
-from lightning.pytorch import Callback, Trainer
+from lightning.pytorch import Callback, LightningModule, Trainer
 from oracle import X, train_sheet
 
 from xornet.callbacks.checkpoint import LastCheckpoint
@@ -140,7 +140,7 @@ def test_a_run_made_longer_remembers_and_draws_what_a_straight_one_does(
     _, straight = fit(tmp_path, more, [straight_path])
     assert straight.history.curve["epochs"].tolist() == list(range(0, more, every))
     assert_equal(longer.history.state_dict(), straight.history.state_dict())
-    assert_equal(path.path, straight_path.path)
+    assert_equal(path.trajectory, straight_path.trajectory)
 
 
 def test_the_default_run_remembers_every_twentieth_epoch_and_no_run_more_than_a_thousand() -> None:
@@ -210,7 +210,8 @@ def test_a_loss_that_becomes_nan_stops_the_run_and_keeps_the_last_good_checkpoin
     class Break(Callback):
         every_n_epochs = 30
 
-        def on_train_epoch_end(self, trainer: Trainer, pl_module: XORModule) -> None:
+        def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+            assert isinstance(pl_module, XORModule)
             if trainer.current_epoch + 1 == 30:
                 pl_module.ensemble.weights[0].data.fill_(torch.nan)
 
@@ -240,7 +241,9 @@ def test_weights_that_overflow_at_the_end_of_a_block_are_not_saved(tmp_path: Pat
     class Break(Callback):
         every_n_epochs = 1
 
-        def on_train_batch_start(self, trainer: Trainer, pl_module: XORModule, batch: Any, batch_idx: int) -> None:
+        def on_train_batch_start(
+            self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
+        ) -> None:
             if trainer.current_epoch == 10:
                 trainer.optimizers[0].param_groups[0]["lr"] = torch.inf
 

@@ -35,11 +35,11 @@ def test_examples_are_the_fastest_the_median_the_slowest_and_the_worst_unsolved_
     assert unsolved == f"unsolved: seed {1 + worst}\nloss {losses[worst]:.4f}"
 
 
-def test_examples_of_a_population_that_nobody_or_everybody_solved(tmp_path: Path) -> None:
+def test_examples_of_an_ensemble_that_nobody_or_everybody_solved(tmp_path: Path) -> None:
     _, module = fit(tmp_path, 3, networks=3)
     assert [title.partition(":")[0] for _, title in examples(module)] == ["unsolved"]
     module.history.solved_epoch[:] = torch.tensor([5, 3, 4])
-    assert [title.partition(":")[0] for _, title in examples(module)] == ["unsolved"]  # they have lost it again
+    assert [title.partition(":")[0] for _, title in examples(module)] == ["unsolved"]  # solved before, not any more
     module.history.tolerance = 2.0
     assert [i for i, _ in examples(module)] == [1, 2, 0]
 
@@ -62,21 +62,21 @@ def test_frames_never_exceed_their_number_and_always_show_both_ends(command: Com
 
 
 def test_a_frame_is_due_where_predictions_move_against_each_other_or_long_have_not(tmp_path: Path) -> None:
-    film = BoundaryAnimation(max_frames=25)
-    film.errors, film.shown, film.frames = np.zeros(4), [(100, [])], [PIL.Image.new("P", (1, 1))]
+    animation = BoundaryAnimation(max_frames=25)
+    animation.errors, animation.snapshots, animation.frames = np.zeros(4), [(100, [])], [PIL.Image.new("P", (1, 1))]
 
     def is_due(*errors: float, epoch: int = 101) -> bool:
-        return bool(film.is_due(epoch, np.array(errors), 1000))
+        return bool(animation.is_due(epoch, np.array(errors), 1000))
 
     assert not is_due(0.5, 0.5, 0.5, 0.5)  # a plane that only rises moves no line
     assert is_due(0.1, 0, 0, 0)
     assert not is_due(0.07, 0, 0, 0)
     assert is_due(0, 0, 0, 0, epoch=300)  # a fifth of the run
     assert not is_due(0, 0, 0, 0, epoch=299)
-    film.frames *= 16  # of 25
+    animation.frames *= 16  # of 25
     assert not is_due(0.1, 0, 0, 0)  # as they run out
     assert is_due(0.4, 0, 0, 0)
-    film.frames *= 2
+    animation.frames *= 2
     assert not is_due(9, 0, 0, 0)
 
 

@@ -10,30 +10,31 @@ from oracle import X, Y
 
 from xornet.callbacks.loss_surface import LossSurface, row_losses
 from xornet.engine.history import CURVE_POINTS
-from xornet.plots.loss_surface import MARKS, loss_surface, marks, plane
+from xornet.plots.loss_surface import MARKS, grid_around, loss_surface, marks
+from xornet.plots.principal import principal_plane
 
 ADAM = partial(torch.optim.Adam, lr=0.05)
 
 
-def test_the_plane_of_a_flat_path_holds_all_of_it() -> None:
+def test_the_plane_of_a_flat_trajectory_holds_all_of_it() -> None:
     angle = np.linspace(0, 3, 50)
     bent = (
         np.c_[5 * np.cos(angle), 2 * np.sin(angle)] @ np.linalg.qr(np.random.default_rng(0).normal(size=(17, 2)))[0].T
     )
-    found = plane(bent + 1)
-    np.testing.assert_allclose(found.path @ found.directions + found.centre, bent + 1, atol=1e-12)
+    found = principal_plane(bent + 1)
+    np.testing.assert_allclose(found.places @ found.directions + found.centre, bent + 1, atol=1e-12)
     assert found.shares.sum() == pytest.approx(1)
-    first, second = found.ticks(11)
-    for ticks, place in ((first, found.path[:, 0]), (second, found.path[:, 1])):
+    first, second = grid_around(found.places, 11)
+    for ticks, place in ((first, found.places[:, 0]), (second, found.places[:, 1])):
         assert ticks[0] < place.min() < place.max() < ticks[-1]
     assert np.ptp(first) == pytest.approx(np.ptp(second))  # a step is as long in both directions
 
 
 def test_the_losses_are_those_of_the_networks_that_stand_there(tmp_path: Path) -> None:
-    seen = LossSurface()
-    _, module = fit(tmp_path, 60, [seen], optimizer=ADAM, seed=1)
-    weights = torch.stack(list(seen.path.values())).double().numpy()
-    found = plane(weights)
+    callback = LossSurface()
+    _, module = fit(tmp_path, 60, [callback], optimizer=ADAM, seed=1)
+    weights = torch.stack(list(callback.trajectory.values())).double().numpy()
+    found = principal_plane(weights)
     first = np.array([-1.0, 0.0, 2.0])
     losses = row_losses(module, found, first, 0.5)
     for along, loss in zip(first, losses, strict=True):
@@ -50,9 +51,9 @@ def test_the_losses_are_those_of_the_networks_that_stand_there(tmp_path: Path) -
         assert loss == pytest.approx(torch.nn.MSELoss()(net(X), Y).item(), rel=1e-5)
 
 
-def test_the_marks_are_the_ends_of_the_path_and_places_about_as_far_apart() -> None:
-    path = np.c_[np.linspace(0, 10, 1001) ** 2, np.zeros(1001)]
-    chosen = marks(path, np.arange(1001.0))
+def test_the_marks_are_the_ends_of_the_trajectory_and_places_about_as_far_apart() -> None:
+    trajectory = np.c_[np.linspace(0, 10, 1001) ** 2, np.zeros(1001)]
+    chosen = marks(trajectory, np.arange(1001.0))
     assert len(chosen) == MARKS
     assert [chosen[0][1], chosen[-1][1]] == [0, 1000]
     steps = np.diff([place[0] for place, _ in chosen])
@@ -65,36 +66,36 @@ def test_a_surface_is_drawn_when_asked_for_and_its_axes_say_what_they_show(comma
     assert (run.folder / "loss_surface.png").read_bytes().startswith(b"\x89PNG")
     without = command("trainer.max_epochs=50")
     assert not (without.folder / "loss_surface.png").exists()
-    path = np.random.default_rng(0).normal(size=(20, 5)).cumsum(0)
-    found = plane(path)
+    trajectory = np.random.default_rng(0).normal(size=(20, 5)).cumsum(0)
+    found = principal_plane(trajectory)
     ticks = np.linspace(-9, 9, 7)
     axes, bar = loss_surface(found, np.arange(20.0), ticks, ticks, np.exp(np.add.outer(ticks, ticks) / 9)).axes
-    assert axes.get_xlabel() == f"along the first principal direction ({found.shares[0]:.1%} of the path's variance)"
+    assert axes.get_xlabel() == f"first principal direction ({found.shares[0]:.1%} of the variance)"
     assert bar.get_ylabel() == "loss"
 
 
-def test_a_path_remembers_no_more_of_a_long_run_than_of_a_short_one(tmp_path: Path) -> None:
+def test_the_trajectory_of_a_long_run_has_no_more_snapshots_than_that_of_a_short_one(tmp_path: Path) -> None:
     short, long = LossSurface(), LossSurface()
     trainer, module = fit(tmp_path, 1500, [short], optimizer=ADAM)
-    assert list(short.path) == list(range(0, 1500, 2))
+    assert list(short.trajectory) == list(range(0, 1500, 2))
     for block in range(0, 5000, 1000):  # as in a run without an end
         weights = [[torch.full((3, 4), float(epoch))] for epoch in range(block, block + 1000)]
         snapshots = SimpleNamespace(epochs=range(block, block + 1000), weights=weights, every=1)
         long.on_train_batch_end(trainer, module, {"block": SimpleNamespace(snapshots=snapshots)}, None, 0)
-    assert 500 <= len(long.path) <= CURVE_POINTS
-    assert all(torch.equal(place, torch.full((12,), float(epoch))) for epoch, place in long.path.items())
+    assert 500 <= len(long.trajectory) <= CURVE_POINTS
+    assert all(torch.equal(place, torch.full((12,), float(epoch))) for epoch, place in long.trajectory.items())
 
 
 @pytest.mark.parametrize(("scale", "is_drawn"), [(100.0, True), (torch.nan, False)])
 def test_a_surface_where_every_loss_is_zero_is_drawn_and_one_of_a_diverged_network_is_not(
     tmp_path: Path, scale: float, is_drawn: bool
 ) -> None:
-    seen = LossSurface()
+    callback = LossSurface()
     trainer, module = fit(tmp_path, 3, hidden=[2])
     solved = torch.tensor([20.0, 20, 20, 20, -10, -30, 20, -20, -10])  # two units that solve XOR
     with torch.no_grad():
         for weight, part in zip(module.ensemble.weights, (solved * scale).split([6, 3]), strict=True):
             weight.copy_(part.view_as(weight))
-    seen.path = {epoch: solved * (scale + epoch) for epoch in range(2)}
-    seen.on_fit_end(trainer, module)
+    callback.trajectory = {epoch: solved * (scale + epoch) for epoch in range(2)}
+    callback.on_fit_end(trainer, module)
     assert (tmp_path / "loss_surface.png").exists() == is_drawn

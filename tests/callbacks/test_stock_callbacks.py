@@ -111,10 +111,10 @@ def test_a_callback_of_lightning_does_what_it_does_in_a_plain_run(tmp_path: Path
 def test_every_hook_of_a_callback_is_called_with_the_counters_of_a_plain_run(tmp_path: Path) -> None:
     class Watch(Callback):
         def __init__(self) -> None:
-            self.seen: list[tuple[str, int, int]] = []
+            self.calls: list[tuple[str, int, int]] = []
 
     def note(watch: Watch, hook: str, trainer: Trainer, *args: Any, **kwargs: Any) -> None:
-        watch.seen.append((hook, trainer.current_epoch, trainer.global_step))
+        watch.calls.append((hook, trainer.current_epoch, trainer.global_step))
 
     def make() -> Watch:
         watch = Watch()
@@ -126,9 +126,9 @@ def test_every_hook_of_a_callback_is_called_with_the_counters_of_a_plain_run(tmp
     (plain, _), (ours, _) = both(tmp_path, partial(make), 4)
     assert isinstance(plain, Watch)
     assert isinstance(ours, Watch)
-    seen = [row for row in ours.seen if row[0] != "state_dict"]
-    assert len(seen) == 4 * 4 + 4
-    assert seen == [row for row in plain.seen if row[0] != "state_dict"]
+    calls = [row for row in ours.calls if row[0] != "state_dict"]
+    assert len(calls) == 4 * 4 + 4
+    assert calls == [row for row in plain.calls if row[0] != "state_dict"]
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -160,10 +160,10 @@ def test_a_callback_that_could_not_do_its_work_is_refused_by_name(name: str) -> 
 
 
 def test_anomaly_detection_is_refused_where_no_autograd_runs(tmp_path: Path) -> None:
-    look = {"detect_anomaly": True}
+    anomaly = {"detect_anomaly": True}
     with pytest.raises(ValueError, match=r"trainer\.detect_anomaly=true looks at autograd"):
-        fit(tmp_path, 3, trainer=look)
-    trainer, _ = fit(tmp_path, 3, trainer=look, gradient="autograd")
+        fit(tmp_path, 3, trainer=anomaly)
+    trainer, _ = fit(tmp_path, 3, trainer=anomaly, gradient="autograd")
     assert trainer.current_epoch == 3
 
 

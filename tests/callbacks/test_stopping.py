@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 import torch
 from conftest import NO_FIGURES, Command, fit
-from lightning.pytorch import Callback, Trainer
+from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, OnExceptionCheckpoint
 
 from xornet.callbacks.checkpoint import LastCheckpoint
-from xornet.callbacks.stopping import StayStopped, StopOnSignal
+from xornet.callbacks.interruption import StopOnSignal
+from xornet.callbacks.stopping import StayStopped
 from xornet.checkpoint import CheckpointFile
-from xornet.module import XORModule
 from xornet.runs import compare as runs
 
 
@@ -25,7 +25,7 @@ class Signal(Callback):
     def __init__(self, epoch: int, number: signal.Signals) -> None:
         self.every_n_epochs, self.number = epoch, number
 
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: XORModule) -> None:
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.current_epoch + 1 == self.every_n_epochs:
             signal.raise_signal(self.number)
 
@@ -53,8 +53,8 @@ def test_an_interrupted_run_is_resumed_with_the_checkpoint_that_is_named(
         fit(tmp_path, 60, [StopOnSignal(), Signal(37, number), *KEPT[name](tmp_path)])
     assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)] == handlers
     assert stop.value.code == 128 + number
-    told = capsys.readouterr().err.splitlines()[-1]
-    assert told == f"interrupted at epoch 37; resume with ckpt_path={tmp_path / name}"
+    message = capsys.readouterr().err.splitlines()[-1]
+    assert message == f"interrupted at epoch 37; resume with ckpt_path={tmp_path / name}"
     _, resumed = fit(tmp_path, 60, KEPT[name](tmp_path), tmp_path / name)
     _, straight = fit(tmp_path, 60)
     assert torch.equal(resumed.ensemble.weights[0], straight.ensemble.weights[0])

@@ -19,7 +19,7 @@ from conftest import SRC, fit
 from signalled import NOTED, Signalled, printed
 
 from xornet.callbacks.checkpoint import LastCheckpoint
-from xornet.callbacks.stopping import StopOnSignal
+from xornet.callbacks.interruption import StopOnSignal
 from xornet.runs import metrics as results
 
 MANY = ["networks=100000", "callbacks.checkpoint.every_n_epochs=10000"]
@@ -122,11 +122,11 @@ class SignalAt(torch.optim.SGD):
 
     steps = 0
 
-    def step(self, closure: Any = None) -> None:
+    def step(self, closure: Any = None) -> Any:
         self.steps += 1
         if self.steps == 1234:
             signal.raise_signal(signal.SIGTERM)
-        super().step()
+        return super().step()
 
 
 def test_a_signal_ends_a_block_at_its_next_epoch(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

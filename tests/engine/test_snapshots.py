@@ -5,11 +5,10 @@ from typing import Any
 import pytest
 import torch
 from conftest import fit
-from lightning.pytorch import Callback, Trainer
+from lightning.pytorch import Callback, LightningModule, Trainer
 
 from xornet.engine.history import Block
 from xornet.engine.snapshots import LARGEST
-from xornet.module import XORModule
 
 ADAM = partial(torch.optim.Adam, lr=0.01)  # one whose steps depend on the ones before
 
@@ -23,7 +22,7 @@ class Blocks(Callback):
         self.blocks: list[Block] = []
 
     def on_train_batch_end(
-        self, trainer: Trainer, pl_module: XORModule, outputs: Any, batch: Any, batch_idx: int
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         self.blocks.append(outputs["block"])
 

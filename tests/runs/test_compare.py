@@ -36,7 +36,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
     return figures
 
 
-def told(*runs: CommandResult) -> list[str]:
+def labels_of(*runs: CommandResult) -> list[str]:
     """The labels of runs."""
     return labels(apart([read_run(run.folder)[0] for run in runs]))
 
@@ -81,25 +81,27 @@ def test_a_comparison_is_a_table_and_a_picture_of_the_runs_own_curves_and_bounda
 
 def test_labels_name_exactly_what_differs(command: Command) -> None:
     one, two = command(*SHORT, "seed=1"), command(*SHORT, "seed=1", "optimizer.lr=0.3", "model.hidden=[2,3]")
-    assert told(one, two) == ["hidden=[4] lr=0.1", "hidden=[2,3] lr=0.3"]
+    assert labels_of(one, two) == ["hidden=[4] lr=0.1", "hidden=[2,3] lr=0.3"]
     # what only one run has is unset in the other; of a callback that is on or off, its arguments say nothing more
     more = command(
         *SHORT, "seed=1", "callbacks=early_stopping", "optimizer.momentum=0.5", "callbacks.loss_table.every_n_epochs=7"
     )
-    assert told(one, more) == [
+    assert labels_of(one, more) == [
         "every_n_epochs=1000 momentum=unset early_stopping=unset",
         "every_n_epochs=7 momentum=0.5 early_stopping=EarlyStopping",
     ]
     drawing = command(*SHORT[:1], *SHORT[2:], "seed=1")
-    assert told(one, drawing) == ["animation=null", "animation=BoundaryAnimation"]
+    assert labels_of(one, drawing) == ["animation=null", "animation=BoundaryAnimation"]
     # two keys that end alike are written in full, and runs that nothing sets apart by their directories
     every = command(
         *SHORT, "seed=1", "callbacks.loss_table.every_n_epochs=7", "callbacks.gradient_monitor.every_n_epochs=8"
     )
-    assert told(one, every)[1] == "callbacks.loss_table.every_n_epochs=7 callbacks.gradient_monitor.every_n_epochs=8"
+    assert (
+        labels_of(one, every)[1] == "callbacks.loss_table.every_n_epochs=7 callbacks.gradient_monitor.every_n_epochs=8"
+    )
     again = command(*SHORT, "seed=1")
-    assert told(one, again) == [one.folder.name, again.folder.name]
-    assert told(one, again, two)[::2] == [f"hidden=[4] lr=0.1 {one.folder.name}", "hidden=[2,3] lr=0.3"]
+    assert labels_of(one, again) == [one.folder.name, again.folder.name]
+    assert labels_of(one, again, two)[::2] == [f"hidden=[4] lr=0.1 {one.folder.name}", "hidden=[2,3] lr=0.3"]
 
 
 def test_classes_of_the_same_name_keep_their_modules(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The table of a run: whole when its checkpoint is, and every row once when it goes on."""
+"""The table of a run: whole when its checkpoint is, and every row once when it is resumed."""
 
 import csv
 from pathlib import Path
@@ -29,7 +29,9 @@ def by_step(rows: list[dict[str, str]]) -> list[dict[str, str]]:
     return sorted(rows, key=lambda row: (int(row["step"]), [name for name, cell in row.items() if cell]))
 
 
-def test_a_run_that_goes_on_in_its_directory_has_the_table_of_a_straight_one(command: Command, tmp_path: Path) -> None:
+def test_a_run_that_is_resumed_in_its_directory_has_the_table_of_a_straight_one(
+    command: Command, tmp_path: Path
+) -> None:
     straight, folder = command(*CSV, "trainer.max_epochs=50").folder, tmp_path / "parts"
     last = f"ckpt_path={folder}/checkpoints/last.ckpt"
     command(*CSV, "trainer.max_epochs=23", f"hydra.run.dir={folder}")
@@ -114,18 +116,18 @@ def test_a_run_made_longer_logs_its_later_part_at_the_epochs_of_a_straight_one(
 def test_rows_are_appended_until_there_is_a_new_column(tmp_path: Path) -> None:
     logger = CSVLogger(str(tmp_path), flush_logs_every_n_steps=2)
     logger.log_metrics({"b": 1.5}, 0)
-    assert not logger.path.exists()
+    assert not logger.table.path.exists()
     logger.log_metrics({"b": 2.5}, 1)
-    first = logger.path.stat().st_ino
+    first = logger.table.path.stat().st_ino
     logger.log_metrics({"b": 3.5}, 3)
-    assert logger.path.stat().st_ino == first
+    assert logger.table.path.stat().st_ino == first
     logger.log_metrics({"a": 4.5}, 5)
-    assert logger.path.read_text().split() == ["a,b,step", ",1.5,0", ",2.5,1", ",3.5,3", "4.5,,5"]
+    assert logger.table.path.read_text().split() == ["a,b,step", ",1.5,0", ",2.5,1", ",3.5,3", "4.5,,5"]
 
 
 def test_a_table_that_is_none_is_refused_by_name(tmp_path: Path) -> None:
     logger = CSVLogger(str(tmp_path))
-    logger.path.parent.mkdir()
-    logger.path.write_text("a,b\n1,2\n")
+    logger.table.path.parent.mkdir()
+    logger.table.path.write_text("a,b\n1,2\n")
     with pytest.raises(ValueError, match=r"metrics\.csv has a row without a step; move it away, or use another"):
         logger.resume(10)

@@ -1,4 +1,4 @@
-"""TensorBoard's files: torn anywhere, what was logged before stays; a run that goes on leaves every step once."""
+"""TensorBoard's files: torn anywhere, what was logged before stays; a resumed run has every step once."""
 
 import json
 import re
@@ -67,7 +67,7 @@ def tear(folder: Path) -> None:
     path.write_bytes(file[: (last + len(file)) // 2])
 
 
-def test_a_run_that_goes_on_after_a_kill_shows_each_step_once(command: Command, tmp_path: Path) -> None:
+def test_a_run_that_is_resumed_after_a_kill_shows_each_step_once(command: Command, tmp_path: Path) -> None:
     folder, half = tmp_path / "run", tmp_path / "half"
     checkpoint = folder / "checkpoints" / "last.ckpt"
     # all 60 epochs are logged, the last record is torn, and the checkpoint is that of epoch 30

@@ -120,11 +120,11 @@ def test_the_file_of_hyperparameters_is_that_of_the_last_run_that_began(
     folder = tmp_path / "run"
     short = ("callbacks.gradient_monitor=null", *NO_FIGURES, f"logger={logger}")
 
-    def told(*overrides: str, folder: Path = folder) -> tuple[CommandResult, Any]:
+    def run_in(*overrides: str, folder: Path = folder) -> tuple[CommandResult, Any]:
         run = command("trainer.max_epochs=3", *short, f"hydra.run.dir={folder}", *overrides)
         return run, OmegaConf.to_container(OmegaConf.load(folder / where))
 
-    run, first = told("optimizer.momentum=0.5", "model.hidden=[3,2]")
+    run, first = run_in("optimizer.momentum=0.5", "model.hidden=[3,2]")
     assert run.status == 0
     assert first["optimizer"] == "SGD"
     assert (first["optimizer.lr"], first["optimizer.momentum"], first["optimizer.foreach"]) == (0.1, 0.5, False)
@@ -132,7 +132,7 @@ def test_the_file_of_hyperparameters_is_that_of_the_last_run_that_began(
     assert (first["seed"], first["networks"], first["trainer.max_epochs"]) == (452582093, 1, 3)
 
     # another run in the same directory, with nothing of the first
-    run, second = told("optimizer=adam", "optimizer.betas=[0.5,0.9]")
+    run, second = run_in("optimizer=adam", "optimizer.betas=[0.5,0.9]")
     assert run.status == 0
     assert (second["optimizer"], second["optimizer.lr"], second["optimizer.betas"]) == ("Adam", 0.01, [0.5, 0.9])
     assert "optimizer.momentum" not in second
@@ -140,17 +140,17 @@ def test_the_file_of_hyperparameters_is_that_of_the_last_run_that_began(
     # refused, once because it differs and once because it is over: all stays as it is
     checkpoint = f"ckpt_path={folder}/checkpoints/last.ckpt"
     written = (folder / where).stat().st_mtime_ns
-    assert told(checkpoint)[0].status == 1
-    assert told(checkpoint, "optimizer=adam", "optimizer.betas=[0.5,0.9]", "trainer.max_epochs=2")[0].status == 1
+    assert run_in(checkpoint)[0].status == 1
+    assert run_in(checkpoint, "optimizer=adam", "optimizer.betas=[0.5,0.9]", "trainer.max_epochs=2")[0].status == 1
     assert (folder / where).stat().st_mtime_ns == written
 
     # resumed at its end, elsewhere, without a further epoch
-    run, third = told(checkpoint, "optimizer=adam", "optimizer.betas=[0.5,0.9]", folder=tmp_path / "other")
+    run, third = run_in(checkpoint, "optimizer=adam", "optimizer.betas=[0.5,0.9]", folder=tmp_path / "other")
     assert run.status == 0, run.err
     assert (third["optimizer"], third["optimizer.betas"]) == ("Adam", [0.5, 0.9])
 
     # failed on the way
-    run, fourth = told(
+    run, fourth = run_in(
         "optimizer.lr=0.7", "optimizer.momentum=2", "trainer.max_epochs=500", "callbacks.loss_table.every_n_epochs=10"
     )
     assert run.status == 1

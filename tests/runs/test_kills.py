@@ -1,4 +1,4 @@
-"""SIGKILL at any moment of a run: what stands is whole, and the run goes on to the very end of one never killed."""
+"""SIGKILL at any time of a run: its files are whole, and it resumes to the very end of a run that was never killed."""
 
 import json
 import os
@@ -29,7 +29,7 @@ STAGES = ("before a checkpoint", "training", "trained", "writing results")
 
 @pytest.mark.parametrize("networks", [1, 1000])
 @pytest.mark.parametrize("kills", [5, pytest.param(50, marks=pytest.mark.slow)])
-def test_a_run_killed_at_any_moment_goes_on_to_the_same_bits(tmp_path: Path, networks: int, kills: int) -> None:
+def test_a_run_killed_at_any_time_resumes_to_the_same_bits(tmp_path: Path, networks: int, kills: int) -> None:
     run = [*RUN, f"networks={networks}"]
     forks.ready()
     start = time.monotonic()
@@ -87,7 +87,7 @@ def files(folder: Path) -> int:
 
 
 def begin(folder: Path, run: list[str], cache: Path | None = None) -> BaseProcess:
-    """Begin a run, or go on with it."""
+    """Begin a run, or resume it."""
     checkpoint = folder / CHECKPOINT
     resumed = [f"ckpt_path={checkpoint}"] if checkpoint.exists() else []
     output = folder.parent / f"{folder.name}.out"
@@ -106,9 +106,9 @@ def never() -> bool:
     return False
 
 
-def late(moment: float) -> bool:
-    """To be killed at a moment."""
-    return time.time() >= moment
+def late(when: float) -> bool:
+    """To be killed at a given time."""
+    return time.time() >= when
 
 
 def aimed(folder: Path, start: float) -> bool:

@@ -10,7 +10,8 @@ from conftest import Command, fit
 
 from xornet.callbacks.gradient_monitor import mean, norm
 from xornet.engine.optimizers import NOT_ELEMENTWISE, check_optimizer
-from xornet.runs.metrics import LEFT, describe, discard, evaluate, objective, wilson, write_networks
+from xornet.runs.metrics import LEFT, discard, evaluate, objective, wilson, write_networks
+from xornet.runs.verdict import describe
 
 
 def test_the_statistics_of_an_ensemble_are_those_of_its_networks(tmp_path: Path) -> None:
@@ -25,7 +26,7 @@ def test_the_statistics_of_an_ensemble_are_those_of_its_networks(tmp_path: Path)
         solved.append(bool((error.abs() < 0.5).all()))
         epochs += [int(alone.history.solved_epoch[0])] if alone.history.solved_epoch[0] >= 0 else []
         curves.append(alone.history.curve)
-    assert 0 < sum(solved) < 9  # a mixed population, or this test would show nothing
+    assert 0 < sum(solved) < 9  # a mixed ensemble, or this test would show nothing
     results = evaluate(module)
     assert results["loss"] == pytest.approx(np.median(losses), abs=1e-5)
     assert results["solved"] == sum(solved) / 9
@@ -90,8 +91,8 @@ def test_the_verdict_on_one_network_claims_no_more_than_was_measured() -> None:
     end = "\nLoss after 20,000 epochs: "
     assert describe(solved, 1, 20000) == f"Solved at epoch 6,412{end}0.0022, 100% of the points correct"
     forgot = solved | {"solved": False, "loss": 0.2, "accuracy": 0.75}
-    lost = f"Solved at epoch 6,412, but not after the last epoch{end}0.2000, 75% of the points correct"
-    assert describe(forgot, 1, 20000) == lost
+    words = f"Solved at epoch 6,412, but not after the last epoch{end}0.2000, 75% of the points correct"
+    assert describe(forgot, 1, 20000) == words
     never = forgot | {"solved_epoch": None, "accuracy": 0.5}
     assert describe(never, 1, 20000) == f"Not solved within 20,000 epochs{end}0.2000, 50% of the points correct"
 
@@ -106,7 +107,7 @@ def test_the_gradient_norm_of_an_ensemble_is_the_mean_over_its_networks(tmp_path
         norms.append([torch.cat(gradients[:2]).norm().item(), torch.cat(gradients[2:]).norm().item()])
     assert module.layers == ["hidden", "output"]
     assert [mean(norm(layer)) for layer in module.gradients(4)] == pytest.approx(np.mean(norms, 0), rel=1e-4)
-    module.ensemble.weights[0].data[..., 1] = torch.nan  # lost: the others' mean
+    module.ensemble.weights[0].data[..., 1] = torch.nan  # diverged: the mean of the others
     others = np.mean([norms[i] for i in (0, 2, 3)], 0)
     assert [mean(norm(layer)) for layer in module.gradients(4)] == pytest.approx(others, rel=1e-4)
 

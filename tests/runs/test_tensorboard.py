@@ -35,11 +35,13 @@ def boundary_pixels(image: Any) -> tuple[int, int]:
 
 @pytest.fixture
 def run(command: Command) -> CommandResult:
-    """A run that has correct the table."""
+    """A run that solves the table."""
     return command("optimizer=adam", "optimizer.lr=0.1", "trainer.max_epochs=1000", "seed=1")
 
 
-def test_a_reader_of_tensorboard_finds_the_run_its_curves_pictures_card_and_hyperparameters(run: CommandResult) -> None:
+def test_a_reader_of_tensorboard_finds_the_run_its_curves_pictures_summary_and_hyperparameters(
+    run: CommandResult,
+) -> None:
     name = run.folder.name
     with events.serving(run.folder.parent) as (_, address):
         data = f"{address}data"
@@ -64,7 +66,7 @@ def test_a_reader_of_tensorboard_finds_the_run_its_curves_pictures_card_and_hype
         assert min(red, blue) > 10_000
 
         where = {"run": name, "tag": "run/text_summary"}
-        start, end = (card["text"] for card in json.loads(get(f"{data}/plugin/text/text?{urlencode(where)}")))
+        start, end = (text["text"] for text in json.loads(get(f"{data}/plugin/text/text?{urlencode(where)}")))
         question, verdict = (
             "<h3>Can gradient descent teach",
             f"<li>Solved at epoch {run.metrics['solved_epoch']:,}</li>",
@@ -98,4 +100,4 @@ def test_a_reader_of_tensorboard_finds_the_run_its_curves_pictures_card_and_hype
             flags = ["--headless", "--no-sandbox", "--disable-gpu", *seen]
             subprocess.run([BROWSER, *flags, address], capture_output=True, check=True, timeout=90)
             red, blue = boundary_pixels(PIL.Image.open(picture))
-            assert min(red, blue) > 3_000  # a card's width
+            assert min(red, blue) > 3_000  # of a small picture

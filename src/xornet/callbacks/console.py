@@ -1,15 +1,16 @@
-"""The console of the lab sheet, and a progress bar for people who watch."""
+"""The console of the lab sheet, and a progress bar."""
 
 import math
 import sys
 from typing import Any
 
-from lightning.pytorch import Callback, Trainer
+from lightning.pytorch import Callback, LightningModule, Trainer
 from tqdm import tqdm
 
 from xornet import validation
 from xornet.module import XORModule
-from xornet.runs.metrics import describe, describe_now, evaluate
+from xornet.runs.metrics import evaluate
+from xornet.runs.verdict import describe, describe_now
 
 BAR_DELAY = 1  # seconds: a run that is over by then shows no bar
 
@@ -31,20 +32,22 @@ class LossTable(Callback):
             "callbacks.loss_table.every_n_epochs", every_n_epochs, 1, 10**9, remedy
         )
 
-    def on_train_batch_start(self, trainer: Trainer, module: XORModule, batch: Any, batch_idx: int) -> None:
-        """Print a row, if it is time."""
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        """Print a row, if one is due."""
+        assert isinstance(pl_module, XORModule)
         if trainer.current_epoch % self.every_n_epochs == 0:
-            row = f"Epoch {trainer.current_epoch}, {describe_now(module)}"
+            row = f"Epoch {trainer.current_epoch}, {describe_now(pl_module)}"
             tqdm.write(row)  # above the progress bar, where there is one
             sys.stdout.flush()
 
-    def on_fit_end(self, trainer: Trainer, module: XORModule) -> None:
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Print the predictions of the trained network, or how many networks solved the table and when."""
-        if len(module.ensemble) == 1:
+        assert isinstance(pl_module, XORModule)
+        if len(pl_module.ensemble) == 1:
             print("Final predictions:")
-            print(module.predictions()[..., 0].cpu(), flush=True)
+            print(pl_module.predictions()[..., 0].cpu(), flush=True)
         else:
-            print(describe(evaluate(module), len(module.ensemble), trainer.current_epoch), flush=True)
+            print(describe(evaluate(pl_module), len(pl_module.ensemble), trainer.current_epoch), flush=True)
 
 
 class EpochProgressBar(Callback):
@@ -52,7 +55,7 @@ class EpochProgressBar(Callback):
 
     every_n_epochs = math.inf
 
-    def on_train_start(self, trainer: Trainer, module: XORModule) -> None:
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Show the bar, unless the run is over within a second."""
         total = None if trainer.max_epochs == -1 else trainer.max_epochs
         self.bar = tqdm(
@@ -65,17 +68,19 @@ class EpochProgressBar(Callback):
             disable=not sys.stderr.isatty(),
         )
 
-    def on_train_batch_end(self, trainer: Trainer, module: XORModule, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Move on by a block."""
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Advance by a block."""
         block = outputs["block"]
         self.bar.set_postfix(loss=f"{block.loss:.4f}", refresh=False)
         self.bar.update(block.length)
 
-    def on_train_end(self, trainer: Trainer, module: XORModule) -> None:
-        """Take the bar away."""
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Remove the bar."""
         self.bar.close()
 
-    def on_exception(self, trainer: Trainer, module: XORModule, exception: BaseException) -> None:
-        """Take the bar away before an error is printed."""
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Remove the bar before an error is printed."""
         if hasattr(self, "bar"):
             self.bar.close()

@@ -1,11 +1,11 @@
-"""The sheet's two pictures, into the run directory and into TensorBoard."""
+"""The pictures of a run, into its directory and into TensorBoard."""
 
 from collections.abc import Iterable, Iterator
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-from lightning.pytorch import Callback, Trainer
+from lightning.pytorch import Callback, LightningModule, Trainer
 from matplotlib.figure import Figure
 from PIL.Image import Image
 
@@ -14,10 +14,11 @@ from xornet.backprop import ACTIVATIONS
 from xornet.module import XORModule
 from xornet.network import append_ones, preactivation
 from xornet.plots.decision_boundary import BOUNDARY_TITLE, FrameRenderer, boundary_grid, decision_boundaries
-from xornet.plots.hidden_units import Units, hidden_units, no_line
+from xornet.plots.hidden_units import Units, hidden_units
 from xornet.plots.loss_curves import loss_curve, solved_share
+from xornet.plots.no_hidden_units import no_hidden_units
 from xornet.plots.render import Array, drawn, png
-from xornet.runs.events import add_png, writers
+from xornet.runs.events import writers
 from xornet.runs.metrics import evaluate_networks
 
 
@@ -27,16 +28,16 @@ class LossCurve(Callback):
     For N > 1 also the share of networks that solve the table: `solved.png`.
     """
 
-    def on_fit_end(self, trainer: Trainer, module: XORModule) -> None:
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw."""
-        figures = curve_figures(module)
-        files = save({name: drawn(figure) for name, figure in figures.items()}, trainer.default_root_dir)
-        if files and any(writers(trainer)):
-            log_image(files["loss_curve.png"], trainer, "loss_curve", trainer.current_epoch)
+        assert isinstance(pl_module, XORModule)
+        figures = curve_figures(pl_module)
+        publish({name: drawn(figure) for name, figure in figures.items()}, trainer)
+        if figures and any(writers(trainer)):
             axes = figures["loss_curve.png"].axes[0]
             axes.set_yscale("log")  # where late progress shows
             axes.yaxis.set_major_formatter("{x:g}")  # powers would take as long again as all the rest
-            log_image(png(drawn(figures["loss_curve.png"])), trainer, "loss_curve_log", trainer.current_epoch)
+            log_image(drawn(figures["loss_curve.png"]), trainer, "loss_curve_log", trainer.current_epoch)
 
 
 def curve_figures(module: XORModule) -> dict[str, Figure]:
@@ -53,20 +54,20 @@ def curve_figures(module: XORModule) -> dict[str, Figure]:
 class HiddenUnits(Callback):
     """Draws what each hidden unit of network 0 does when a run ends: `hidden_units.png`."""
 
-    def on_fit_end(self, trainer: Trainer, module: XORModule) -> None:
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw."""
-        for name, file in save(unit_pictures(module), trainer.default_root_dir).items():
-            log_image(file, trainer, name, trainer.current_epoch)
+        assert isinstance(pl_module, XORModule)
+        publish(unit_pictures(pl_module), trainer)
 
 
 def unit_pictures(module: XORModule) -> dict[str, Image]:
     """The picture of network 0's hidden units, by file name: none if the inputs are not two, or it has diverged."""
     if module.x.shape[1] != 2 or not all(weight.isfinite().all() for weight in module.ensemble.first(1)):
         return {}
-    x, y = module.x.cpu().numpy(), module.y.cpu().numpy()
+    x, y = table(module)
     if module.layers == ["output"]:
         (layer,) = module.ensemble.first(1)
-        return {"hidden_units.png": drawn(no_line(layer[:, 0, 0].cpu().numpy(), x, y))}
+        return {"hidden_units.png": drawn(no_hidden_units(layer[:, 0, 0].cpu().numpy(), x, y))}
     return {"hidden_units.png": drawn(hidden_units(units_of(module), x, y))}
 
 
@@ -85,33 +86,26 @@ def units_of(module: XORModule) -> Units:
     )
 
 
-def boundary_pictures(module: XORModule, film: FrameRenderer | None = None) -> dict[str, Image]:
+def boundary_pictures(module: XORModule, renderer: FrameRenderer | None = None) -> dict[str, Image]:
     """The pictures of the present decision boundaries, by file name: none if the inputs are not two."""
     if module.x.shape[1] != 2:
         return {}
-    film = film or make_renderer(module)
-    pictures = {"decision_boundary.png": film.frame(grid(module, 0), BOUNDARY_TITLE)}
+    renderer = renderer or FrameRenderer(*table(module))
+    pictures = {"decision_boundary.png": renderer.frame(grid(module, 0), BOUNDARY_TITLE)}
     if len(module.ensemble) > 1:
         pictures["examples.png"] = drawn(boundaries(module, examples(module)))
     return pictures
 
 
-def make_renderer(module: XORModule) -> FrameRenderer:
-    """What draws one boundary after another: made once for the jobs of a sweep."""
-    return film(*(tuple(map(tuple, table.tolist())) for table in (module.x, module.y)))
-
-
-@lru_cache(1)
-def film(*table: tuple[tuple[float, ...], ...]) -> FrameRenderer:
-    """A film of one truth table, x and y."""
-    x, y = map(np.array, table)
-    return FrameRenderer(x, y)
+def table(module: XORModule) -> tuple[Array, Array]:
+    """The truth table, x (P, I) and y (P, O)."""
+    return module.x.cpu().numpy(), module.y.cpu().numpy()
 
 
 def boundaries(module: XORModule, networks: Iterable[tuple[int, str]]) -> Figure:
     """The present decision boundaries of some networks, each under its title."""
     panels = [(grid(module, i), title) for i, title in networks]
-    return decision_boundaries(panels, module.x.cpu().numpy(), module.y.cpu().numpy())
+    return decision_boundaries(panels, *table(module))
 
 
 def examples(module: XORModule) -> Iterator[tuple[int, str]]:
@@ -136,15 +130,20 @@ def grid(module: XORModule, i: int) -> Array:
     return boundary_grid(module.ensemble.network(i).cpu().float())
 
 
-def save(pictures: dict[str, Image], folder: str | Path) -> dict[str, bytes]:
-    """Write pictures into a directory; return the files."""
-    encoded = {name: png(picture) for name, picture in pictures.items()}
-    for name, file in encoded.items():
-        files.write(Path(folder, name), partial(Path.write_bytes, data=file))
-    return encoded
+def save(pictures: dict[str, Image], folder: str | Path) -> None:
+    """Write pictures into a directory, by their file names."""
+    for name, picture in pictures.items():
+        files.write(Path(folder, name), partial(Path.write_bytes, data=png(picture)))
 
 
-def log_image(file: bytes, trainer: Trainer, name: str, epoch: int) -> None:
-    """Write a PNG file into TensorBoard, if it is a logger of this run."""
+def publish(pictures: dict[str, Image], trainer: Trainer) -> None:
+    """Write pictures into the run directory and into TensorBoard."""
+    save(pictures, trainer.default_root_dir)
+    for name, picture in pictures.items():
+        log_image(picture, trainer, name.removesuffix(".png"), trainer.current_epoch)
+
+
+def log_image(picture: Image, trainer: Trainer, name: str, epoch: int) -> None:
+    """Write a picture into TensorBoard, if it is a logger of this run."""
     for writer in writers(trainer):
-        add_png(writer, f"plots/{name.removesuffix('.png')}", file, epoch)
+        writer.add_image(f"plots/{name}", np.asarray(picture), epoch, dataformats="HWC")

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from lightning.pytorch import Callback, Trainer
+from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from xornet import validation
@@ -19,7 +19,7 @@ BINS = 30  # as many as TensorBoard shows; by default it gets hundreds of empty 
 class GradientMonitor(Callback):
     """Logs ‖∂L/∂W‖ of each layer and ‖ΔW‖ / ‖W‖ of its update; in TensorBoard histograms of ∂L/∂W and W.
 
-    On the plateau the loss of XOR stands still because the gradient nearly vanishes, not because the weights are right.
+    On the plateau the loss of XOR hardly falls because the gradient nearly vanishes, not because the weights are right.
     Of an ensemble the mean over its first SAMPLE networks.
 
     Args:
@@ -40,29 +40,33 @@ class GradientMonitor(Callback):
             )
         ]
 
-    def setup(self, trainer: Trainer, module: XORModule, stage: str) -> None:
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Space the logging steps."""
         growth = spacing(run_length(trainer) / CURVE_POINTS / self.intervals[0])
         self.every_n_epochs, self.histogram_every_n_epochs = (growth * interval for interval in self.intervals)
 
-    def on_train_batch_start(self, trainer: Trainer, module: XORModule, batch: Any, batch_idx: int) -> None:
-        """Log gradients, if it is time: after a checkpoint of this epoch, so that what is resumed from it logs them."""
-        self.log_state(trainer, module, trainer.current_epoch)
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        """Log gradients, if they are due: after a checkpoint of this epoch, so that a resumed run logs them."""
+        self.log_state(trainer, pl_module, trainer.current_epoch)
 
-    def on_train_batch_end(self, trainer: Trainer, module: XORModule, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Log the size of the last update, if it is time."""
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Log the size of the last update, if it is due."""
+        assert isinstance(pl_module, XORModule)
         block: Block = outputs["block"]
         if (end := block.start + block.length) % self.every_n_epochs == 0:
-            before, now = block.snapshots.last, module.ensemble.first(SAMPLE)
+            before, now = block.snapshots.last, pl_module.ensemble.first(SAMPLE)
             ratios = [mean(norm(b - a) / norm(a)) for a, b in zip(before, now, strict=True)]
-            log(trainer, module, "update/ratio", ratios, end - 1)
+            log(trainer, pl_module, "update/ratio", ratios, end - 1)
 
-    def on_fit_end(self, trainer: Trainer, module: XORModule) -> None:
-        """Log what the networks have become."""
-        self.log_state(trainer, module, trainer.current_epoch)
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Log the gradients and weights of the trained networks."""
+        self.log_state(trainer, pl_module, trainer.current_epoch)
 
-    def log_state(self, trainer: Trainer, module: XORModule, epoch: int) -> None:
-        """Log the state before the update of `epoch`, if it is time."""
+    def log_state(self, trainer: Trainer, module: LightningModule, epoch: int) -> None:
+        """Log the state before the update of `epoch`, if it is due."""
+        assert isinstance(module, XORModule)
         if epoch % self.every_n_epochs:
             return
         weights, gradients = module.ensemble.first(SAMPLE), module.gradients(SAMPLE)
@@ -71,9 +75,9 @@ class GradientMonitor(Callback):
             for writer in writers(trainer):
                 for group, tensors in (("weights", weights), ("weights_gradients", gradients)):
                     for layer, tensor in zip(module.layers, tensors, strict=True):
-                        shown = tensor[tensor.isfinite()]
-                        if len(shown):
-                            writer.add_histogram(f"{group}/{layer}", shown, epoch, bins=BINS)
+                        finite = tensor[tensor.isfinite()]
+                        if len(finite):
+                            writer.add_histogram(f"{group}/{layer}", finite, epoch, bins=BINS)
 
 
 def norm(layer: Tensor) -> Tensor:

@@ -4,18 +4,19 @@ import math
 from typing import Any
 
 import torch
-from lightning.pytorch import Callback, Trainer
+from lightning.pytorch import Callback, LightningModule, Trainer
 
 from xornet.module import XORModule
-from xornet.runs.events import first_step, held, writers
+from xornet.runs.continuity import first_step, held
+from xornet.runs.events import writers
 from xornet.runs.metrics import evaluate_networks
 
 
 class Metrics(Callback):
-    """Logs what the module remembers: loss, accuracy, and for one network its prediction on each point.
+    """Logs the curve of a run: loss, accuracy, and for one network its prediction on each point.
 
     For N > 1 the loss is the median, with the 10% and 90% quantiles beside it, and the share of networks that solve the
-    table at that epoch. A resumed run logs its whole curve, from epoch 0, unless it goes on in the same directory.
+    table at that epoch. A resumed run logs its whole curve, from epoch 0, unless it is resumed in the same directory.
     """
 
     every_n_epochs = math.inf
@@ -24,23 +25,27 @@ class Metrics(Callback):
         self.logged = -1  # the last epoch logged
         self.resumed = 0  # the epoch up to which TensorBoard holds the run
 
-    def on_load_checkpoint(self, trainer: Trainer, module: XORModule, checkpoint: dict[str, Any]) -> None:
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Note how much of this run TensorBoard holds."""
         self.resumed = held(checkpoint)
 
-    def on_train_batch_end(self, trainer: Trainer, module: XORModule, outputs: Any, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
         """Log the new rows of the curve."""
-        self.log_rows(trainer, module)
+        assert isinstance(pl_module, XORModule)
+        self.log_rows(trainer, pl_module)
 
-    def on_fit_end(self, trainer: Trainer, module: XORModule) -> None:
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log what is left of the curve, and for N > 1 the histograms of final loss and of solving epoch."""
-        self.log_rows(trainer, module)  # all of it in a run that was resumed at its end, and so never trained
-        _, losses, _ = evaluate_networks(module)
-        when = module.history.solved_epoch
-        for writer in writers(trainer) if len(module.ensemble) > 1 else ():
+        assert isinstance(pl_module, XORModule)
+        self.log_rows(trainer, pl_module)  # all of it in a run that was resumed at its end, and so never trained
+        _, losses, _ = evaluate_networks(pl_module)
+        solved_epochs = pl_module.history.solved_epoch
+        for writer in writers(trainer) if len(pl_module.ensemble) > 1 else ():
             writer.add_histogram("final/losses", losses[losses.isfinite()], trainer.current_epoch)
-            if (when >= 0).any():
-                writer.add_histogram("final/solved_epochs", when[when >= 0], trainer.current_epoch)
+            if (solved_epochs >= 0).any():
+                writer.add_histogram("final/solved_epochs", solved_epochs[solved_epochs >= 0], trainer.current_epoch)
 
     def log_rows(self, trainer: Trainer, module: XORModule) -> None:
         """Log the rows of the curve that have not been logged."""

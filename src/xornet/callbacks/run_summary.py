@@ -1,63 +1,74 @@
 """What a run is, in TensorBoard: its question, configuration and verdict, its graph and its HParams row."""
 
 import math
+import warnings
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch import Callback, Trainer
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch.utils.tensorboard.summary import hparams
 
 from xornet.module import XORModule
-from xornet.runs.events import add_graph, is_continued, writers
+from xornet.network import XORNet
+from xornet.runs.continuity import is_continued
+from xornet.runs.events import writers
 from xornet.runs.hyperparameters import hparams_row, hyperparameters
-from xornet.runs.metrics import describe, evaluate
+from xornet.runs.metrics import evaluate
+from xornet.runs.verdict import describe
 
 
 class RunSummary(Callback):
-    """Writes a card in words, TensorBoard's graph of the network, and the HParams row of the run.
+    """Writes into TensorBoard a summary in words, the graph of the network, and the HParams row of the run.
 
     Args:
         question: what the run asks.
 
     """
 
-    every_n_epochs = math.inf  # the first block is all that it needs
+    every_n_epochs = math.inf  # needs no block to end
 
     def __init__(self, question: str | None = None) -> None:
         self.question = question
         self.blocks = 0
 
-    def on_train_batch_start(self, trainer: Trainer, module: XORModule, batch: Any, batch_idx: int) -> None:
-        """Write the graph, and the card without its verdict: after a block, when the run's configuration is on disk."""
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        """Write the graph and the summary so far: after a block, when the run's configuration is on disk."""
+        assert isinstance(pl_module, XORModule)
         self.blocks += 1
         if self.blocks == 2:
-            self.begin(trainer, module)
+            self.begin(trainer, pl_module)
 
     def begin(self, trainer: Trainer, module: XORModule) -> None:
-        """Write the graph and a card without its verdict, unless an earlier part of the run has."""
+        """Write the graph and a summary without its verdict, unless an earlier part of the run has."""
         for writer in () if is_continued(trainer) else writers(trainer):
-            add_graph(writer, module.hparams["bits"], tuple(module.hparams["hidden"]), module.hparams["activation"])
-            writer.add_text("run", self.card(trainer, module), 0)
+            network = traced(module.hparams["bits"], tuple(module.hparams["hidden"]), module.hparams["activation"])
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "The input to trace is already a ScriptModule")
+                writer.add_graph(network, torch.zeros_like(module.x, device="cpu"))
+            writer.add_text("run", self.summary(trainer, module), 0)
 
-    def on_fit_end(self, trainer: Trainer, module: XORModule) -> None:
-        """Write the whole card, and the HParams row: what a sweep may vary, and the final metrics."""
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write the whole summary, and the HParams row: what a sweep may vary, and the final metrics."""
+        assert isinstance(pl_module, XORModule)
         if self.blocks < 2:
-            self.begin(trainer, module)
-        results = evaluate(module)
+            self.begin(trainer, pl_module)
+        results = evaluate(pl_module)
         ends = {f"final/{name}": results[name] for name in ("loss", "accuracy", "solved", "solved_epoch")}
         metrics = {name: float(value) for name, value in ends.items() if value is not None}
-        known = hyperparameters(module, trainer)
-        verdict = describe(results, len(module.ensemble), trainer.current_epoch)
+        row = hparams_row(hyperparameters(pl_module, trainer))
+        verdict = describe(results, len(pl_module.ensemble), trainer.current_epoch)
         for logger in (logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)):
-            logger.experiment.add_text("run", self.card(trainer, module, verdict), trainer.current_epoch)
+            logger.experiment.add_text("run", self.summary(trainer, pl_module, verdict), trainer.current_epoch)
             logger.log_metrics(metrics, trainer.current_epoch)
-            # Without the list of columns that log_hyperparams writes: TensorBoard takes that of an arbitrary run for
-            # all, where it would itself list the columns of every run, and those that differ first.
-            for summary in hparams(hparams_row(known), metrics)[1:]:
+            # Not by SummaryWriter.add_hparams, which begins an event file of its own, and writes a list of columns:
+            # TensorBoard takes that of an arbitrary run for all, where it would itself list the columns of every run.
+            for summary in hparams(row, metrics)[1:]:
                 logger.experiment.file_writer.add_summary(summary)
 
-    def card(self, trainer: Trainer, module: XORModule, verdict: str = "") -> str:
+    def summary(self, trainer: Trainer, module: XORModule, verdict: str = "") -> str:
         """The question, the verdict, what was set, and the configuration as Hydra composed it, in Markdown."""
         composed = Path(trainer.default_root_dir, ".hydra", "config.yaml")
         rows = [f"| {key} | `{value}` |" for key, value in hyperparameters(module, trainer).items()]
@@ -68,3 +79,11 @@ class RunSummary(Callback):
             f"```yaml\n{composed.read_text('utf-8')}```" if composed.exists() else "",
         ]
         return "\n\n".join(part for part in parts if part)
+
+
+@lru_cache
+def traced(bits: int, hidden: tuple[int, ...], activation: str) -> torch.jit.ScriptModule:
+    """A network for the graph, once for the jobs of a sweep: PyTorch never frees what it makes to trace one."""
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of tracing, which is what TensorBoard does
+        return torch.jit.trace(XORNet(bits, hidden, activation), torch.zeros(2**bits, bits))

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 
 from xornet.plots.decision_boundary import draw_bar, draw_boundary
+from xornet.plots.loss_curves import draw_curves, shade
 from xornet.plots.render import Array
-from xornet.plots.sweep import draw_curves, shade
 
 ROW = 4  # boundaries; more than this stand in two rows
 SIDE = 3.2  # inches of a boundary with its axes
@@ -23,13 +23,13 @@ def comparison(
     tables: Sequence[tuple[Array, Array]],
     many: bool = False,
 ) -> Figure:
-    """Draw the loss curves of J runs, and under them their boundaries, each in a frame of its curve's colour.
+    """Draw the loss curves of J runs, and under them their boundaries, each with a border in its curve's colour.
 
     Args:
         curves: epochs (S,) and losses (S,) of each, None where there are none.
         boundaries: predictions over the grid, from `boundary_grid`, of each; None where the inputs are not two.
         labels: (J,), what sets each apart.
-        tables: x (P, 2) and y (P, 1) of each; what stands for one without a boundary is not looked at.
+        tables: x (P, 2) and y (P, 1) of each; not used for one without a boundary.
         many: whether there are ensembles, whose loss is a median, and of which network 0 is shown.
 
     """
@@ -43,7 +43,7 @@ def comparison(
     figure = Figure(figsize=(1.2 + SIDE * max(2, columns), sum(heights)), layout="constrained")
     above, *below = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
     losses = above.subplots()
-    draw_curves(losses, curves, wrapped, [], "Loss (median)" if many else "Loss")
+    draw_curves(losses, curves, wrapped, "Loss (median)" if many else "Loss")
     losses.locator_params(axis="x", nbins=6)  # beside a wide legend more would run together
     for part in below:
         part.suptitle("Decision Boundary of Network 0" if many else "Decision Boundary")

@@ -8,9 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from xornet.plots.decision_boundary import draw_plane, draw_points, draw_predictions
+from xornet.plots.principal import Plane, principal_plane
 from xornet.plots.render import Array
 
-RAISES, LOWERS, NEITHER = "#d55e00", "#0072b2", "0.4"  # Okabe and Ito's: told apart by colour-blind readers
+RAISES, LOWERS, NEITHER = "#d55e00", "#0072b2", "0.4"  # Okabe and Ito's, for colour-blind readers
 LARGEST_LEGEND = 8  # units
 
 
@@ -46,35 +47,6 @@ def hidden_units(units: Units, x: Array, y: Array) -> Figure:
     figure, left, right = two_panels()
     draw_lines(left, units, x, y)
     draw_space(right, units, x, y)
-    return figure
-
-
-def no_line(line: Array, x: Array, y: Array) -> Figure:
-    """Draw the only line of a network without hidden units, and why no line can separate XOR.
-
-    Args:
-        line: (3,), the weights of x₁ and x₂, and the bias.
-        x: (P, 2)
-        y: (P, 1)
-
-    """
-    figure, left, right = two_panels()
-    draw_plane(left, x, y)
-    draw_line(left, line, "black", 1.5)
-    predictions = sigmoid(x @ line[:2] + line[2])
-    left.set_title(f"Its Line: Predictions {predictions.min():.2f} to {predictions.max():.2f}")
-    draw_plane(right, x, y)
-    for target, colour in ((1, RAISES), (0, LOWERS)):
-        ends = x[y[:, 0] == target]
-        right.plot(*ends.T, color=colour, linewidth=2, linestyle="--")
-    right.plot(0.5, 0.5, "kX", markersize=11)
-    words = (
-        "Halfway between the red points is halfway\n"
-        "between the blue ones: one place, which\n"
-        "no line can have on both of its sides."
-    )
-    right.text(0.5, -0.27, words, ha="center", va="center", fontsize=9)
-    right.set_title("Why No Line Can")
     return figure
 
 
@@ -120,12 +92,13 @@ def draw_lines(axes: Axes, units: Units, x: Array, y: Array) -> None:
 
 def draw_space(axes: Axes, units: Units, x: Array, y: Array) -> None:
     """Draw the points as the last hidden layer sees them, and what the output makes of that plane."""
-    places, centre, directions, labels = plane(units.space)
+    found, labels = plane(units.space)
+    places = found.places
     low, high = places.min(0), places.max(0)
     margin = 0.25 * max(*(high - low), 0.1)
     low, high = low - margin, high + margin
     across, up = (np.linspace(*ends, 200) for ends in zip(low, high, strict=True))
-    grid = np.stack(np.meshgrid(across, up), -1) @ directions + centre  # (200, 200, H')
+    grid = np.stack(np.meshgrid(across, up), -1) @ found.directions + found.centre  # (200, 200, H')
     z = sigmoid(grid @ units.output[:-1] + units.output[-1])
     draw_predictions(axes, z, "The Points in Hidden Space", across, up)
     draw_points(axes, places, y)
@@ -140,28 +113,21 @@ def sigmoid(z: Array) -> Array:
     return 0.5 + 0.5 * np.tanh(z / 2)
 
 
-def plane(space: Array) -> tuple[Array, Array, Array, list[str]]:
-    """Return the points (P, 2) in the plane that shows most of hidden space, its centre, directions and axes' names.
+def plane(space: Array) -> tuple[Plane, list[str]]:
+    """Return the plane that shows most of the points (P, H') in hidden space, and the names of its axes.
 
     One or two units are that plane themselves; of more, their first two principal directions.
     """
     units = space.shape[1]
     if units <= 2:
-        directions = np.eye(2, units)
-        names = [f"activation of unit {number}" for number in (1, 2)]
-        return space @ directions.T, np.zeros(units), directions, names if units == 2 else [names[0], ""]
-    centre = space.mean(0)
-    _, spread, directions = np.linalg.svd(space - centre, full_matrices=False)
-    shares = spread**2 / max((spread**2).sum(), 1e-30)
-    labels = [
-        f"{word} principal direction ({share:.0%} of the variance)"
-        for word, share in zip(("first", "second"), shares, strict=False)
-    ]
-    return (space - centre) @ directions[:2].T, centre, directions[:2], labels
+        directions, labels = np.eye(2, units), [f"activation of unit {number + 1}" for number in range(units)]
+        return Plane(np.zeros(units), directions, space @ directions.T, np.ones(2)), [*labels, ""][:2]
+    found = principal_plane(space)
+    return found, found.labels
 
 
 def names(places: Array, x: Array, near: float) -> Sequence[tuple[Array, str]]:
-    """The name of each point, of points that lie too near to be told apart in one: `01, 10`."""
+    """The name of each point; points that lie close together share one: `01, 10`."""
     groups: list[tuple[Array, str]] = []
     for place, point in zip(places, x, strict=True):
         name = "".join(str(int(bit)) for bit in point)

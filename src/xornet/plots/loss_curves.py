@@ -1,8 +1,16 @@
-"""What a run remembers of its epochs, as curves."""
+"""What runs remember of their epochs, as curves."""
 
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from xornet.plots.render import Array
+
+LEGEND_LINES = 12  # more lines than this have no legend
+MAP = colormaps["viridis"]
 
 
 def loss_curve(epochs: Array, losses: Array, singles: Array) -> Figure:
@@ -40,3 +48,38 @@ def solved_share(epochs: Array, share: Array) -> Figure:
     axes.plot(epochs, 100 * share)
     axes.set(xlabel="Epochs", ylabel="Networks that solve the table (%)", title="Networks Solved", ylim=(-2, 102))
     return figure
+
+
+def draw_curves(
+    panel: Axes,
+    curves: Sequence[tuple[Array, Array] | None],
+    labels: Sequence[str],
+    ylabel: str,
+    places: Array | None = None,
+    key: str | None = None,
+) -> None:
+    """Draw the losses of several runs against epoch.
+
+    Args:
+        panel: where.
+        curves: epochs (S,) and losses (S,) of each of J runs, None where there are none.
+        labels: (J,)
+        ylabel: what the losses are.
+        places: (J,), in whose order the runs are coloured; None for their own.
+        key: what the labels are values of.
+
+    """
+    ranks = np.argsort(np.argsort(range(len(curves)) if places is None else places, kind="stable"))
+    for i in np.argsort(ranks):
+        if (curve := curves[i]) is not None:
+            panel.plot(*curve, color=shade(ranks[i], len(curves)), linewidth=1.5, label=labels[i] or "one job")
+    panel.set(xlabel="Epochs", ylabel=ylabel, title="Training Loss Metrics", yscale="log")
+    if not panel.lines:
+        panel.text(0.5, 0.5, "no checkpoint holds a curve", ha="center", va="center", transform=panel.transAxes)
+    elif len(panel.lines) <= LEGEND_LINES:
+        panel.legend(fontsize="small", title=key, title_fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
+
+
+def shade(rank: int, count: int) -> tuple[float, float, float, float]:
+    """The colour of one of `count` runs: viridis, without its end that is too light for a line."""
+    return MAP(0.85 * rank / max(1, count - 1))

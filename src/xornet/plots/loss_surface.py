@@ -1,59 +1,31 @@
-"""The loss over a plane through the weights, and the path of descent on it."""
-
-from dataclasses import dataclass
+"""The loss over a plane of weights, and the trajectory on it."""
 
 import numpy as np
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 
+from xornet.plots.principal import Plane
 from xornet.plots.render import Array
 
-MARKS = 8  # epochs named along the path
-MARGIN = 0.25  # of the path's extent, around it
+MARKS = 8  # epochs named along the trajectory
+MARGIN = 0.25  # of the trajectory's extent, around it
 
 
-@dataclass
-class Plane:
-    """The plane in which a path of weights moves most.
-
-    With the weights w_s (K,) at S epochs: their mean, and the first two right singular vectors of w_s - mean.
-
-    Args:
-        centre: (K,)
-        directions: (2, K), orthonormal.
-        path: (S, 2), the path in these coordinates.
-        shares: (2,), of the path's variance along each direction.
-
-    """
-
-    centre: Array
-    directions: Array
-    path: Array
-    shares: Array
-
-    def ticks(self, points: int) -> tuple[Array, Array]:
-        """The coordinates of a square grid around the path, along both directions."""
-        low, high = self.path.min(0), self.path.max(0)
-        reach = (0.5 + MARGIN) * max(*(high - low), 1e-6)
-        first, second = np.linspace((low + high) / 2 - reach, (low + high) / 2 + reach, points).T
-        return first, second
-
-
-def plane(path: Array) -> Plane:
-    """The plane in which a path of weights (S, K) moves most."""
-    centre = path.mean(0)
-    _, spread, directions = np.linalg.svd(path - centre, full_matrices=False)
-    shares = spread**2 / max((spread**2).sum(), 1e-300)
-    return Plane(centre, directions[:2], (path - centre) @ directions[:2].T, shares[:2])
+def grid_around(places: Array, points: int) -> tuple[Array, Array]:
+    """The coordinates of a square grid around places (S, 2), along both axes."""
+    low, high = places.min(0), places.max(0)
+    reach = (0.5 + MARGIN) * max(*(high - low), 1e-6)
+    first, second = np.linspace((low + high) / 2 - reach, (low + high) / 2 + reach, points).T
+    return first, second
 
 
 def loss_surface(plane: Plane, epochs: Array, first: Array, second: Array, losses: Array) -> Figure:
-    """Draw the loss as contours, and the path with epochs marked at equal distances.
+    """Draw the loss as contours, and the trajectory with epochs marked at equal distances.
 
     Args:
-        plane: of the path.
-        epochs: (S,), of the path.
+        plane: of the trajectory.
+        epochs: (S,), of the trajectory.
         first: (G,), coordinates along the first direction.
         second: (G,)
         losses: (G, G), rows along the second direction.
@@ -67,29 +39,26 @@ def loss_surface(plane: Plane, epochs: Array, first: Array, second: Array, losse
     bar = figure.colorbar(filled, label="loss", format="%.3g")
     bar.set_ticks(levels[::6].tolist())
     bar.minorticks_off()
-    axes.plot(*plane.path.T, color="white", linewidth=2.5)
-    axes.plot(*plane.path.T, color="black", linewidth=1.2)
-    for number, (place, epoch) in enumerate(marks(plane.path, epochs)):
+    axes.plot(*plane.places.T, color="white", linewidth=2.5)
+    axes.plot(*plane.places.T, color="black", linewidth=1.2)
+    for number, (place, epoch) in enumerate(marks(plane.places, epochs)):
         axes.plot(*place, "o", color="white", markeredgecolor="black", markersize=6)
         offset = (0, -17 if number % 2 else 8)  # below and above by turns
         label = axes.annotate(
             f"{epoch:,.0f}", tuple(place), offset, textcoords="offset points", ha="center", fontsize=9
         )
         label.set_path_effects([withStroke(linewidth=2.5, foreground="white")])
-    names = [
-        f"along the {word} principal direction ({share:.1%} of the path's variance)"
-        for word, share in zip(("first", "second"), plane.shares, strict=True)
-    ]
-    axes.set(xlabel=names[0], ylabel=names[1], title="Loss Surface and Path of Descent, Epochs Marked")
+    xlabel, ylabel = plane.labels
+    axes.set(xlabel=xlabel, ylabel=ylabel, title="Loss Surface and Trajectory, Epochs Marked")
     return figure
 
 
-def marks(path: Array, epochs: Array) -> list[tuple[Array, float]]:
-    """The place and the epoch of at most MARKS points of a path (S, 2), its ends among them, about as far apart."""
-    travelled = np.r_[0, np.hypot(*np.diff(path, axis=0).T).cumsum()]
+def marks(trajectory: Array, epochs: Array) -> list[tuple[Array, float]]:
+    """The place and the epoch of at most MARKS points of a trajectory (S, 2), both ends and points evenly between."""
+    travelled = np.r_[0, np.hypot(*np.diff(trajectory, axis=0).T).cumsum()]
     apart = travelled[-1] / (MARKS - 1)
     chosen = [0]
-    for s in range(len(path)):
+    for s in range(len(trajectory)):
         if min(travelled[s] - travelled[chosen[-1]], travelled[-1] - travelled[s] + apart / 2) >= apart:
             chosen.append(s)
-    return [(path[s], epochs[s]) for s in (*chosen, len(path) - 1)]
+    return [(trajectory[s], epochs[s]) for s in (*chosen, len(trajectory) - 1)]

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import PIL.Image
-from matplotlib import rcParams
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -16,21 +15,17 @@ from PIL.Image import Image
 
 Array = NDArray[np.float64]
 
-rcParams["axes.titley"] = 1.0  # where titles are anyway: matplotlib looks long for ticks that could be in their way
-
 
 def drawn(figure: Figure) -> Image:
     """The figure as an image."""
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
-    return copied(canvas)
+    return image_of(canvas)
 
 
-def copied(canvas: FigureCanvasAgg) -> Image:
-    """What a canvas shows, as an image of its own."""
-    return PIL.Image.frombuffer("RGBA", canvas.get_width_height(), canvas.buffer_rgba(), "raw", "RGBA", 0, 1).convert(
-        "RGB"
-    )
+def image_of(canvas: FigureCanvasAgg) -> Image:
+    """A copy of what a canvas shows."""
+    return PIL.Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
 
 
 def png(image: Image) -> bytes:

@@ -1,20 +1,15 @@
 """A sweep in one picture: every job's loss curve, and what was reached against what was swept."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
-from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 
+from xornet.plots.loss_curves import MAP, draw_curves
 from xornet.plots.render import Array
-
-LEGEND_LINES = 12  # more lines than this have no legend
-MAP = colormaps["viridis"]
 
 
 @dataclass
@@ -23,40 +18,22 @@ class Axis:
 
     Args:
         key: e.g. `optimizer.lr`.
-        values: e.g. ["0.01", "0.1"]; a list of one number counts as that number.
+        values: (J,), e.g. ["0.01", "0.1"]; a list of one number counts as that number.
 
     """
 
     key: str
     values: list[str]
 
-    @cached_property
-    def numbers(self) -> Array | None:
-        """The values as numbers, None if one is no number."""
+    def __post_init__(self) -> None:
+        names = list(dict.fromkeys(self.values))
         try:
-            return np.array([float(re.sub(r"^\[(.*)\]$", r"\1", value)) for value in self.values])
+            places, self.is_numeric = [float(value.strip("[]")) for value in self.values], True
         except ValueError:
-            return None
-
-    @cached_property
-    def order(self) -> list[str]:
-        """The different values, in the order of their numbers or of their first use."""
-        numbers = self.numbers
-        if numbers is None:
-            return list(dict.fromkeys(self.values))
-        return sorted(set(self.values), key=lambda value: numbers[self.values.index(value)])
-
-    @cached_property
-    def positions(self) -> Array:
-        """Where each job stands on the axis."""
-        if self.numbers is not None:
-            return self.numbers
-        return np.array([float(self.order.index(value)) for value in self.values])
-
-    @property
-    def spans_decades(self) -> bool:
-        """Whether the axis should be logarithmic."""
-        return self.numbers is not None and 0 < 10 * self.numbers.min() <= self.numbers.max()
+            places, self.is_numeric = [float(names.index(value)) for value in self.values], False
+        self.positions = np.array(places)  # (J,), the numbers, or the order of words
+        self.order = sorted(names, key=lambda name: places[self.values.index(name)])  # the different values
+        self.scale = "log" if self.is_numeric and 0 < 10 * min(places) <= max(places) else "linear"
 
 
 @dataclass
@@ -90,7 +67,8 @@ def sweep_picture(
     panels = {1: 2 + ends.many, 2: 2}.get(len(axes), 1)
     figure = Figure(figsize=(1.6 + 5.4 * panels, 4.8), layout="constrained")
     first, *rest = figure.subplots(1, panels, squeeze=False)[0]
-    draw_curves(first, curves, labels, axes, "Loss (median)" if ends.many else "Loss")
+    places, key = (axes[0].positions, axes[0].key) if len(axes) == 1 else (None, None)
+    draw_curves(first, curves, labels, "Loss (median)" if ends.many else "Loss", places, key)
     if len(axes) == 1:
         draw_losses(rest[0], axes[0], ends)
         if ends.many:
@@ -100,40 +78,16 @@ def sweep_picture(
     return figure
 
 
-def draw_curves(
-    panel: Axes, curves: Sequence[tuple[Array, Array] | None], labels: Sequence[str], axes: Sequence[Axis], loss: str
-) -> None:
-    """Draw every job's loss against epoch, coloured in the order of what was swept."""
-    places = axes[0].positions if len(axes) == 1 else np.arange(len(curves))
-    ranks = np.argsort(np.argsort(places, kind="stable"))
-    for i in np.argsort(ranks):
-        if (curve := curves[i]) is not None:
-            panel.plot(*curve, color=shade(ranks[i], len(curves)), linewidth=1.5, label=labels[i] or "one job")
-    panel.set(xlabel="Epochs", ylabel=loss, title="Training Loss Metrics", yscale="log")
-    if not panel.lines:
-        panel.text(0.5, 0.5, "no checkpoint holds a curve", ha="center", va="center", transform=panel.transAxes)
-    elif len(panel.lines) <= LEGEND_LINES:
-        key = axes[0].key if len(axes) == 1 else None
-        panel.legend(fontsize="small", title=key, title_fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
-
-
-def shade(rank: int, count: int) -> tuple[float, float, float, float]:
-    """The colour of one of `count` jobs: viridis, without its end that is too light for a line."""
-    return MAP(0.85 * rank / max(1, count - 1))
-
-
 def draw_losses(panel: Axes, axis: Axis, ends: Outcomes) -> None:
     """Draw the final losses; for single networks, filled where the table is solved."""
     order = np.argsort(axis.positions)
     panel.plot(axis.positions[order], ends.losses[order], color="0.6", linewidth=1, zorder=1)
-    for is_solved, face, label in ((True, "C0", "solved"), (False, "white", "not solved")):
-        shown = np.isfinite(ends.losses) & ((ends.shares[:, 0] == 1) == is_solved)
-        if ends.many or not shown.any():
-            continue
-        panel.scatter(axis.positions[shown], ends.losses[shown], c=face, edgecolors="C0", label=label, zorder=2)
-    if ends.many:
-        panel.scatter(axis.positions, ends.losses, c="C0", zorder=2)
-    elif panel.collections:
+    finite, solved = np.isfinite(ends.losses), ends.shares[:, 0] == 1
+    groups = [(finite & solved, "C0", "solved"), (finite & ~solved, "white", "not solved")]
+    for group, face, label in [(finite, "C0", None)] if ends.many else groups:
+        if group.any():
+            panel.scatter(axis.positions[group], ends.losses[group], c=face, edgecolors="C0", label=label, zorder=2)
+    if finite.any() and not ends.many:
         panel.legend()
     set_axis(panel, axis)
     panel.set(ylabel="Final loss (median)" if ends.many else "Final loss", yscale="log", title="Loss Reached")
@@ -151,8 +105,8 @@ def draw_shares(panel: Axes, axis: Axis, shares: Array) -> None:
 
 def set_axis(panel: Axes, axis: Axis) -> None:
     """Label the swept axis: logarithmic where it spans decades, in words where it is no number."""
-    panel.set(xlabel=axis.key, xscale="log" if axis.spans_decades else "linear")
-    if axis.numbers is None:
+    panel.set(xlabel=axis.key, xscale=axis.scale)
+    if not axis.is_numeric:
         panel.set_xticks(range(len(axis.order)), axis.order, rotation=20 if len(axis.order) > 3 else 0)
 
 
@@ -168,9 +122,8 @@ def draw_map(panel: Axes, across: Axis, up: Axis, ends: Outcomes) -> None:
     image = panel.imshow(cells, origin="lower", aspect="auto", norm=norm, cmap=MAP if ends.many else MAP.reversed())
     for (i, j), value in np.ndenumerate(cells):
         text = "–" if np.isnan(value) else f"{value:.0%}" if ends.many else f"{value:.2g}"
-        height = 0.0 if np.isnan(value) else float(norm(value))
-        dark = not np.isnan(value) and (height < 0.6 if ends.many else height > 0.4)
-        panel.text(j, i, text, ha="center", va="center", color="white" if dark else "black", fontsize="small")
+        light = np.mean(image.to_rgba(np.array(value))[:3]) > 0.45 or np.isnan(value)
+        panel.text(j, i, text, ha="center", va="center", color="black" if light else "white", fontsize="small")
     panel.set(xlabel=across.key, ylabel=up.key, title="Networks Solved" if ends.many else "Loss Reached")
     panel.set_xticks(range(len(across.order)), across.order)
     panel.set_yticks(range(len(up.order)), up.order)

@@ -22,11 +22,11 @@ NUMBERS = {
 PLAIN = "".join(set(string.printable[:95]) - set('"\\'))  # characters that JSON leaves as they are
 
 
-def tell(trainer: Trainer) -> None:
-    """Tell every logger what the run was configured with, once nothing of it can be refused any more.
+def log_hyperparameters(trainer: Trainer) -> None:
+    """Log what the run was configured with, once it can no longer be refused.
 
-    Lightning does it before it reads the checkpoint to resume from (`trainer.enable_autolog_hparams`), and knows
-    nothing of the optimizer.
+    Lightning does it before it reads the checkpoint to resume from (`trainer.enable_autolog_hparams`), and without
+    the optimizer.
     """
     for logger in trainer.loggers:
         if isinstance(logger, CSVLogger):
@@ -48,8 +48,8 @@ def hyperparameters(module: Any, trainer: Trainer) -> dict[str, Any]:
 def hparams_row(known: dict[str, Any]) -> dict[str, float | str]:
     """The row of a run in TensorBoard's HParams, which can neither sort nor filter a column of numbers and text.
 
-    No run knows the others, so the type of a column hangs on its key alone. A column of numbers leaves out what is no
-    number, which TensorBoard lists last.
+    A run cannot see the others, so the type of a column depends on its key alone. A column of numbers leaves out what
+    is no number, which TensorBoard lists last.
     """
     numbers = {key: number(known[key]) for key in known.keys() & NUMBERS}
     row = {key: numbers[key] if key in numbers else text(value) for key, value in known.items()}
@@ -67,7 +67,7 @@ def number(value: Any) -> float | None:
 def text(value: Any) -> str:
     """The value as a command line has it: `auto`, `true`, `[4, 4]`.
 
-    TensorBoard looks for values in a list of them as JSON writes it, and finds none that JSON writes in another way.
+    TensorBoard filters by the values as JSON writes them, and does not find a value that JSON would escape.
     """
     words = value if isinstance(value, str) else json.dumps(value, default=str)
     return quote(words.replace('"', "'"), safe=PLAIN)

@@ -1,4 +1,4 @@
-"""What a run ends in: the numbers of `metrics.json` and `networks.csv`, and the words for an ensemble."""
+"""What a run reached: the numbers of `metrics.json` and `networks.csv`."""
 
 import csv
 import json
@@ -18,14 +18,14 @@ RESULTS = (
     *("metrics.json", "networks.csv", "xornet.pt", "error.txt", "loss_curve.png", "loss_surface.png", "solved.png"),
     *("decision_boundary.png", "decision_boundary.gif", "hidden_units.png", "examples.png"),
 )
-# What it goes on with if it is resumed.
+# What a resumed run needs.
 STATE = ("hparams.yaml", "csv/hparams.yaml", "csv/metrics.csv", "checkpoints/last.ckpt", "checkpoints/interrupted.ckpt")
 LEFT = (*RESULTS, *STATE)
 Z = 1.959964  # 95% of a normal distribution lie within ±Z standard deviations
 
 
 def evaluate(module: XORModule) -> dict[str, Any]:
-    """Return how well the networks know the truth table now.
+    """Return what the networks predict of the truth table now, and how well.
 
     Returns:
         `loss` (median over networks), `accuracy` (share of points correct), `solved` (true or false; for N > 1 the
@@ -64,7 +64,7 @@ def evaluate(module: XORModule) -> dict[str, Any]:
 
 
 def evaluate_networks(module: XORModule) -> tuple[Tensor, Tensor, Tensor]:
-    """Return predictions (P, O, N), losses (N,), in float64, and whether each network knows every point now (N,)."""
+    """Return predictions (P, O, N), losses (N,), in float64, and whether each has every point correct now (N,)."""
     errors = module.errors()
     return module.predictions(), scores.losses(errors).double(), scores.solved(errors, module.history.tolerance)
 
@@ -87,47 +87,6 @@ def wilson(successes: int, trials: int) -> tuple[float, float]:
     return max(0.0, (middle - half) / (1 + extra)), min(1.0, (middle + half) / (1 + extra))
 
 
-def describe(results: dict[str, Any], networks: int, epochs: int) -> str:
-    """Return what `evaluate` found, in words that claim no more than was measured."""
-    if networks == 1:
-        return describe_one(results, epochs)
-    low, high = results["solved_interval"]
-    solved = round(results["solved"] * networks)
-    share = f"{solved / networks:.1%} (95% interval {low:.1%} to {high:.1%})"
-    lines = [f"Solved: {solved:,} of {networks:,} networks, {share}"]
-    if results["solved_epoch_quartiles"]:
-        first, third = results["solved_epoch_quartiles"]
-        lines.append(
-            f"First solved at epoch: median {results['solved_epoch']:,.0f}, quartiles {first:,.0f} and {third:,.0f}"
-        )
-    lines.append(f"Unsolved within {epochs:,} epochs: {results['unsolved']:,}")
-    if forgotten := networks - results["unsolved"] - solved:
-        lines.append(f"Solved before, but not after the last epoch: {forgotten:,}")
-    if results["diverged"]:
-        where = "seed={seed} at epoch {epoch:,}".format(**results["first_diverged"])
-        lines.append(f"Diverged: {results['diverged']:,} of them, first {where}")
-    return "\n".join(lines)
-
-
-def describe_one(results: dict[str, Any], epochs: int) -> str:
-    """Return what `evaluate` found of one network."""
-    when = results["solved_epoch"]
-    ever = f"Not solved within {epochs:,} epochs" if when is None else f"Solved at epoch {when:,}"
-    forgotten = ", but not after the last epoch" if when is not None and not results["solved"] else ""
-    end = f"Loss after {epochs:,} epochs: {results['loss']:.4f}, {results['accuracy']:.0%} of the points correct"
-    return f"{ever}{forgotten}\n{end}"
-
-
-def describe_now(module: XORModule) -> str:
-    """Return the present loss as the sheet prints it; for N > 1 the median, its spread, and the share solved."""
-    _, losses, solved = evaluate_networks(module)
-    median = f"Loss: {losses.nanquantile(0.5):.4f}"
-    if len(losses) == 1:
-        return median
-    low, high = losses.nanquantile(losses.new_tensor([0.1, 0.9])).tolist()
-    return f"{median} ({low:.4f} to {high:.4f}), Solved: {solved.double().mean():.1%}"
-
-
 def write_results(module: XORModule, epochs: int, folder: str | Path, **more: Any) -> dict[str, Any]:
     """Write `networks.csv`, then `metrics.json`, whose presence says that all is there; return what `evaluate` does."""
     results = evaluate(module)
@@ -144,7 +103,7 @@ def discard(folder: str | Path, before: float | None = None) -> None:
     Args:
         folder: the directory.
         before: event files that were written to since (in seconds of time.time()) are those of the present run; None
-            where that goes on with the earlier one: its results alone are deleted.
+            where that resumes the earlier one: its results alone are deleted.
 
     """
     config, metrics = Path(folder, ".hydra", "config.yaml"), Path(folder, "metrics.json")

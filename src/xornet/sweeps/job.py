@@ -19,10 +19,11 @@ from omegaconf import DictConfig, OmegaConf
 
 from xornet import files
 from xornet.cli import errors
+from xornet.runs.continuity import is_own, put_last
 from xornet.runs.csv_logger import CSVLogger
 from xornet.runs.directory import CONFIG, check_holder, record
-from xornet.runs.events import EVENTS, is_own, put_last
-from xornet.runs.hyperparameters import tell
+from xornet.runs.events import EVENTS
+from xornet.runs.hyperparameters import log_hyperparameters
 from xornet.runs.metrics import discard, objective
 from xornet.runs.record import error_files, flatten, read_metrics
 from xornet.sweeps.isolation import process_left_as_found
@@ -98,7 +99,7 @@ class RunDirectory(Callback):
         for handler in logging.getLogger().handlers:
             if isinstance(handler, logging.FileHandler):  # train.log, which can be written now or never
                 Path(handler.baseFilename).open("a", encoding="utf-8").close()
-        tell(trainer)
+        log_hyperparameters(trainer)
         self.is_begun = True
 
     def undo(self) -> None:

@@ -15,7 +15,6 @@ from xornet import files
 from xornet.cli.overrides import override
 from xornet.plots.render import drawn, png
 from xornet.plots.sweep import Axis, Outcomes, sweep_picture
-from xornet.runs.events import add_png
 from xornet.runs.record import Run, read_jobs
 
 RESULTS = ("loss", "solved", "solved_low", "solved_high", "solved_epoch", "epochs", "seconds", "status", "directory")
@@ -67,9 +66,9 @@ def draw(folder: Path, jobs: list[Run], keys: Sequence[str], cells: list[list[st
         if jobs:
             swept = axes(jobs, keys)
             labels = swept[0].values if len(keys) == 1 else [shown(job_label(job, keys)) for job in jobs]
-            picture = png(drawn(sweep_picture([job.curve for job in jobs], labels, swept, ends(jobs))))
-            files.write(folder / "sweep.png", partial(Path.write_bytes, data=picture))
-            add_png(writer, "sweep", picture)
+            picture = drawn(sweep_picture([job.curve for job in jobs], labels, swept, ends(jobs)))
+            files.write(folder / "sweep.png", partial(Path.write_bytes, data=png(picture)))
+            writer.add_image("sweep", np.asarray(picture), dataformats="HWC")
 
 
 def shown(text: str, longest: int = 48) -> str:

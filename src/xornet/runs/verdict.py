@@ -1,0 +1,47 @@
+"""What a run reached, in words that claim no more than was measured."""
+
+from typing import Any
+
+from xornet.module import XORModule
+from xornet.runs.metrics import evaluate_networks
+
+
+def describe(results: dict[str, Any], networks: int, epochs: int) -> str:
+    """Return what `evaluate` found, in words."""
+    if networks == 1:
+        return describe_one(results, epochs)
+    low, high = results["solved_interval"]
+    solved = round(results["solved"] * networks)
+    share = f"{solved / networks:.1%} (95% interval {low:.1%} to {high:.1%})"
+    lines = [f"Solved: {solved:,} of {networks:,} networks, {share}"]
+    if results["solved_epoch_quartiles"]:
+        first, third = results["solved_epoch_quartiles"]
+        lines.append(
+            f"First solved at epoch: median {results['solved_epoch']:,.0f}, quartiles {first:,.0f} and {third:,.0f}"
+        )
+    lines.append(f"Unsolved within {epochs:,} epochs: {results['unsolved']:,}")
+    if forgotten := networks - results["unsolved"] - solved:
+        lines.append(f"Solved before, but not after the last epoch: {forgotten:,}")
+    if results["diverged"]:
+        where = "seed={seed} at epoch {epoch:,}".format(**results["first_diverged"])
+        lines.append(f"Diverged: {results['diverged']:,} of them, first {where}")
+    return "\n".join(lines)
+
+
+def describe_one(results: dict[str, Any], epochs: int) -> str:
+    """Return what `evaluate` found of one network."""
+    when = results["solved_epoch"]
+    ever = f"Not solved within {epochs:,} epochs" if when is None else f"Solved at epoch {when:,}"
+    forgotten = ", but not after the last epoch" if when is not None and not results["solved"] else ""
+    end = f"Loss after {epochs:,} epochs: {results['loss']:.4f}, {results['accuracy']:.0%} of the points correct"
+    return f"{ever}{forgotten}\n{end}"
+
+
+def describe_now(module: XORModule) -> str:
+    """Return the present loss as the sheet prints it; for N > 1 the median, its spread, and the share solved."""
+    _, losses, solved = evaluate_networks(module)
+    median = f"Loss: {losses.nanquantile(0.5):.4f}"
+    if len(losses) == 1:
+        return median
+    low, high = losses.nanquantile(losses.new_tensor([0.1, 0.9])).tolist()
+    return f"{median} ({low:.4f} to {high:.4f}), Solved: {solved.double().mean():.1%}"
