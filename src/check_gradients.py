@@ -1,9 +1,6 @@
 """Work a run's first step by hand and check its gradient: python src/check_gradients.py [key=value ...]."""
 
-from xornet.cli import signals, streams
-
-streams.make_usable()
-signals.exit_at_once()  # while it imports
+from xornet.cli import startup  # noqa: F401 isort: skip
 
 import sys
 
@@ -11,17 +8,16 @@ import hydra
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from xornet.cli import errors, hydra_setup
+from xornet.cli import configuration, errors
 from xornet.gradcheck import comparison as gradcheck
 from xornet.gradcheck import worked_example as worked
 from xornet.module import XORModule
-
-hydra_setup.register()
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="check_gradients")
 def main(cfg: DictConfig) -> None:
     """Print the step and the comparison of network 0, in float64; exit with 1 where the gradients disagree."""
+    configuration.check(cfg)
     module: XORModule = instantiate(cfg.model, _convert_="all")
     assert module.optimizer is not None
     (table,) = instantiate(cfg.data).train_dataloader()

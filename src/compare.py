@@ -1,9 +1,6 @@
 """Compare runs: python src/compare.py <run> <run> ..., the directories of runs or of jobs of a sweep."""
 
-from xornet.cli import signals, streams
-
-streams.make_usable()
-signals.exit_at_once()  # while it imports
+from xornet.cli import startup  # noqa: F401 isort: skip
 
 import argparse
 from pathlib import Path
@@ -14,7 +11,7 @@ from xornet.plots.comparison import comparison
 from xornet.plots.render import drawn
 from xornet.runs.compare import apart, labels, names, read_run
 from xornet.runs.directory import claim
-from xornet.sweeps.summary import OUTCOME, align, outcome
+from xornet.sweeps.table import OUTCOME, align, outcome
 
 
 def main() -> None:

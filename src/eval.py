@@ -1,38 +1,33 @@
 """Evaluate a checkpoint: python src/eval.py ckpt_path=logs/train/runs/<run>/checkpoints/last.ckpt."""
 
-from xornet.cli import signals, streams
-
-streams.make_usable()
-signals.exit_at_once()  # while it imports
+from xornet.cli import startup  # noqa: F401 isort: skip
 
 import sys
 import time
-from pathlib import Path
 
 import hydra
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from xornet.callbacks.figures import boundary_pictures, curve_figures, save, unit_pictures
-from xornet.cli import errors, hydra_setup
+from xornet.cli import configuration, errors
+from xornet.cli.run_directory import expect_job, output_dir, record
 from xornet.plots.render import drawn
 from xornet.runs.compare import load
-from xornet.runs.directory import check_holder, expect_job, record
+from xornet.runs.directory import check_holder
 from xornet.runs.metrics import discard, write_results
 from xornet.runs.verdict import describe
-
-hydra_setup.register()
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="eval")
 def main(cfg: DictConfig) -> None:
     """Print the truth table with predictions, loss and accuracy; draw the pictures and write the results."""
-    folder = Path(HydraConfig.get().runtime.output_dir)
+    folder = output_dir()
     expect_job(folder)
+    configuration.check(cfg)
     check_holder(folder, "an evaluation")
     module, epochs = load(cfg.ckpt_path)
     discard(folder, before=time.time())
-    record(cfg, folder)
+    record(cfg, folder, "eval")
     curves = {name: drawn(figure) for name, figure in curve_figures(module).items()}
     save(curves | boundary_pictures(module) | unit_pictures(module), folder)
     results = write_results(module, epochs, folder)

@@ -1,4 +1,5 @@
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,59 @@ def test_an_experiment_that_would_be_ignored_is_refused(command: Command, tmp_pa
 @pytest.mark.parametrize("path", sorted(CONF.rglob("*.yaml")), ids=str)
 def test_every_file_opens_with_its_purpose(path: Path) -> None:
     assert path.read_text().startswith("# ")
+
+
+PRINTS = [
+    *("--cfg job", "--cfg hydra", "--cfg all", "--cfg job --resolve", "--cfg hydra --resolve", "--cfg all --resolve"),
+    *(f"--info {what}" for what in ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")),
+    *("--help", "--help --resolve", "--hydra-help", "--cfg job --package trainer", "--cfg job experiment=width"),
+]
+
+
+@pytest.mark.parametrize("script", ["train.py", pytest.param("eval.py", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("line", PRINTS)
+def test_printing_a_configuration_writes_nothing(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, line: str
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    run = command(*line.split(), script=script)
+    assert "Traceback" not in run.err
+    assert list(tmp_path.rglob("*")) == [tmp_path / "here"]
+    if "experiment" not in line and script == "train.py":
+        assert run.status == 0, run.err
+        assert run.out
+
+
+@pytest.mark.parametrize("option", ["--config-path", "--config-dir"])
+def test_a_run_again_from_its_own_configuration_writes_where_every_run_writes(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: str
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    first = command("trainer.max_epochs=3", "seed=7", f"hydra.run.dir={tmp_path}/mine")
+    again = command(option, f"{tmp_path}/mine/.hydra", "--config-name", "config")
+    assert (first.status, again.status) == (0, 0), again.err
+    assert again.folder.parent == tmp_path / "logs" / "train" / "runs"
+    assert (again.folder / "networks.csv").read_bytes() == (tmp_path / "mine" / "networks.csv").read_bytes()
+    assert (again.folder / ".hydra" / "config.yaml").read_bytes() == (tmp_path / "mine/.hydra/config.yaml").read_bytes()
+    evaluated = command(f"ckpt_path={again.folder}/checkpoints/last.ckpt", script="eval.py")
+    second = command("--config-path", f"{evaluated.folder}/.hydra", "--config-name", "config", script="eval.py")
+    assert second.folder.parent == tmp_path / "logs" / "eval" / "runs"
+    assert list((tmp_path / "here").iterdir()) == []
+
+
+def test_editing_a_default_changes_the_run(command: Command, tmp_path: Path) -> None:
+    shutil.copytree(CONF, tmp_path / "conf")
+    default = tmp_path / "conf" / "trainer" / "default.yaml"
+    default.write_text(default.read_text().replace("max_epochs: 20000", "max_epochs: 4"))
+    assert command("--config-path", f"{tmp_path}/conf").metrics["epochs"] == 4
+
+
+def test_the_experiment_of_the_lab_is_the_default_run(command: Command) -> None:
+    run, lab = (command("trainer.max_epochs=3", *more) for more in ([], ["experiment=lab"]))
+    ours, theirs = ((one.folder / ".hydra" / "config.yaml").read_text() for one in (run, lab))
+    assert ours == theirs
 
 
 def test_a_callback_is_switched_off_by_one_override(command: Command) -> None:

@@ -13,14 +13,14 @@ from xornet.runs.directory import PROJECT
 # each bad override, and what its last line must name besides the key and the value: the remedy
 BAD = {
     "foo=1": "use one of callbacks, ckpt_path, data",
-    "optimizer.learning_rate=1": "use one of lr, momentum",
+    "optimizer.learning_rate=1": "use one of dampening, foreach, lr, maximize, momentum",
     "model.hiden=[3]": "use one of activation, bits",
-    "optimizer=foo": "adam open sgd",
+    "optimizer=foo": "adam adamw rmsprop sgd",
     "optimizer.lr=-1": "use e.g. optimizer.lr=0.1",
     "optimizer.lr=nan": "use e.g. optimizer.lr=0.1",
     "optimizer.lr=fast": "use e.g. optimizer.lr=0.1",
     "optimizer._target_=torch.optim.LBFGS": "use e.g. optimizer._target_=torch.optim.RMSprop",
-    "optimizer._target_=torch.optim.Foo": "correct or drop it",
+    "optimizer._target_=torch.optim.Foo": "use the full name of a class",
     "trainer.max_epochs=0": "use e.g. trainer.max_epochs=20000",
     "optimizer.weight_decay=abc": "use what torch.optim.SGD takes",
     "optimizer.nesterov=true": "Nesterov momentum requires a momentum",
@@ -34,18 +34,18 @@ BAD = {
     "hydra.verbose=[1]": "use true, false or the names of loggers",
     "hydra.sweep.subdir=job${hydra.job.num}": "jobs are named after what is swept; drop it",
     "hydra.sweep.subdir=${hydra.job.num}": "jobs are named after what is swept; drop it",
-    "trainer.callbacks=[]": "use +callbacks.<name>._target_=<class>",
+    "+trainer.callbacks=[]": "use +callbacks.<name>._target_=<class>",
     "trainer.max_epochs=-5": "must be a non-negative integer or -1",
     "trainer.max_epochs=many": "use e.g. trainer.max_epochs=20000",
-    "trainer.max_epoch=5": "unexpected keyword argument",
+    "trainer.max_epoch=5": "or +trainer.max_epoch for another argument of lightning.pytorch.Trainer",
     "trainer.max_time=soon": "Expected a string in the format DD:HH:MM:SS",
     "trainer.devices=2": "use networks=N",
     "trainer.precision=bf16-mixed": "use one of 32-true, 64-true",
-    "trainer.gradient_clip_val=1": "use a smaller optimizer.lr",
+    "+trainer.gradient_clip_val=1": "use a smaller optimizer.lr",
     "trainer.profiler=1": "use simple, advanced or pytorch",
     "trainer.logger=mine": "use logger=tensorboard, logger=csv or trainer.logger=false",
     "trainer.logger=[1]": "use logger=tensorboard, logger=csv or trainer.logger=false",
-    "trainer.accumulate_grad_batches=2": "leave it at 1",
+    "+trainer.accumulate_grad_batches=2": "leave it at 1",
     "networks=0": "use networks=1",
     "networks=many": "use networks=1",
     "networks=1000001": "use networks=1",
@@ -64,8 +64,9 @@ BAD = {
     "callbacks.loss_table.every_n_epochs=0": "use e.g. callbacks.loss_table.every_n_epochs=1000",
     "callbacks.animation.max_frames=1": "use callbacks.animation=null",
     "callbacks.loss_table=5": "use callbacks.loss_table._target_=<class>",
-    "callbacks.loss_table._target_=null": "must be the dotted name of a class",
-    "optimizer=open": "use optimizer._target_=<class>",
+    "callbacks.loss_table._target_=null": "must be the name of a class",
+    "hydra.job.name=a/b": "use a name without /",
+    "+trainer.limit_train_batches=few": "use what lightning.pytorch.Trainer takes",
     "hydra.verbose=0": "use true, false or the names of loggers",
     "hydra.verbose=${seed}": "use true, false or the names of loggers",
     "hydra.verbose=0.5": "use true, false or the names of loggers",
@@ -75,7 +76,7 @@ BAD = {
     "hydra.run.dir=größe": "use quotes of its own",
     "model.optimizer=null": "use e.g. optimizer=sgd",
     "ckpt_path=nowhere.ckpt": "does not exist; use the checkpoints/last.ckpt",
-    "trainer.strategy=ddp_spawn": "leave it at auto",
+    "+trainer.strategy=ddp_spawn": "leave it at auto",
     "ckpt_path=last": "does not exist; use the checkpoints/last.ckpt",
 }
 
@@ -83,7 +84,7 @@ BAD = {
 @pytest.mark.parametrize(("override", "remedy"), BAD.items())
 def test_bad_input_ends_in_one_line_with_key_value_and_remedy(command: Command, override: str, remedy: str) -> None:
     run = command(override)
-    key, value = override.split("=", 1)
+    key, value = override.lstrip("+").split("=", 1)
     assert run.status == 1
     assert run.last_line.startswith("error: ")
     assert key in run.last_line
@@ -124,6 +125,8 @@ def test_an_error_blames_the_override_that_is_wrong(
 
 
 FILES = {
+    "experiment/hiden.yaml": ("# @package _global_\nmodel:\n  hiden: [4]\n", "error: experiment=hiden: "),
+    "experiment/rate.yaml": ("# @package _global_\noptimizer:\n  rate: 4\n", "error: experiment=rate: "),
     "optimizer/mine.yaml": ("_target_: torch.optim.SGD\nlr: 0.1\n", "use optimizer._partial_=true"),
     "experiment/mine.yaml": ("# @package _global_\nmodel:\n  hidden: [4\nseed: 1\n", 'experiment/mine.yaml", line 3'),
 }
@@ -134,7 +137,7 @@ def test_a_mistake_in_a_user_s_file_is_one_line(command: Command, tmp_path: Path
     text, said = FILES[name]
     (tmp_path / "mine" / name).parent.mkdir(parents=True)
     (tmp_path / "mine" / name).write_text(text)
-    run = command("--config-dir", f"{tmp_path}/mine", f"{Path(name).parent}=mine", "trainer.max_epochs=3")
+    run = command("--config-dir", f"{tmp_path}/mine", f"{Path(name).parent}={Path(name).stem}", "trainer.max_epochs=3")
     assert run.status == 1
     assert said in run.last_line
     assert "Traceback" not in run.err

@@ -17,7 +17,7 @@ from xornet.plots.decision_boundary import boundary_grid
 from xornet.plots.render import Array
 from xornet.runs.compare import apart, labels, read_run
 from xornet.runs.record import Run, read_job
-from xornet.sweeps.summary import loss_words
+from xornet.sweeps.table import loss_words
 
 SHORT = ("trainer.max_epochs=300", *NO_FIGURES)
 

@@ -116,7 +116,6 @@ def test_a_sweep_is_refused_as_a_whole_and_stays_as_it_was(command: Command, tmp
         ("-m", "optimizer.lr=0.1,1.0", "foo=1"): "foo is no key of the configuration",
         ("-m", "optimizer.lr=0.1,1.0", "optimizer=none"): "optimizer",
         ("-m", "optimizer.lr=interval(0,1)"): "use a list of values, or hydra/sweeper=optuna",
-        ("-m", "optimizer.lr=0.1,1.0", "hydra.callbacks.sweep=null"): "hydra.callbacks.sweep",
         (f"hydra.run.dir={sweep}",): f"{sweep} holds a sweep; use another directory",
         ("eval", "-m", "ckpt_path=a,b"): f"{sweep} holds a sweep; use another directory",
     }

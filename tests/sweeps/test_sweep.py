@@ -12,15 +12,9 @@ import events
 import pytest
 import torch
 from conftest import NO_FIGURES, SRC, Command, CommandResult
-from hydra import initialize_config_dir
-from hydra._internal.config_repository import ConfigRepository
-from hydra.core.global_hydra import GlobalHydra
-from hydra.types import RunMode
-from omegaconf import OmegaConf
 from signalled import Signalled, printed
 
 from xornet.runs.record import Run
-from xornet.sweeps.callback import read_once
 from xornet.sweeps.naming import LONGEST_NAME, identity, named
 from xornet.sweeps.summary import best
 
@@ -95,7 +89,7 @@ def test_a_sweep_ends_in_one_table_one_picture_and_one_answer_though_jobs_fail(c
     assert same(alone.folder, run.folder / names[2])
 
 
-def test_the_same_sweep_again_passes_over_what_finished_and_overwrites_nothing(command: Command) -> None:
+def test_the_same_sweep_again_skips_what_finished_and_overwrites_nothing(command: Command) -> None:
     first = command("-m", "seed=1,2,3", *SHORT)
     jobs = sorted(path for path in first.folder.iterdir() if path.is_dir())
     for path in (jobs[2] / "metrics.json", *(jobs[2] / "checkpoints").iterdir()):
@@ -207,9 +201,12 @@ def test_values_are_the_same_job_where_they_are_the_same_value() -> None:
 
 def test_hparams_of_a_sweep_carry_the_keys_of_the_configuration(command: Command) -> None:
     run = command("-m", "callbacks.gradient_monitor.every_n_epochs=100,200", "trainer.max_epochs=3")
-    for every, job in ((b"100", "0_callbacks.gradients.every=100"), (b"200", "1_callbacks.gradients.every=200")):
+    for every, job in (
+        (b"100", "0_callbacks.gradient_monitor.every_n_epochs=100"),
+        (b"200", "1_callbacks.gradient_monitor.every_n_epochs=200"),
+    ):
         content = events.read(run.folder / job).SummaryMetadata("_hparams_/session_start_info").plugin_data.content
-        assert b"callbacks.gradient_monitor.every" in content
+        assert b"callbacks.gradient_monitor.every_n_epochs" in content
         assert every in content
 
 
@@ -332,43 +329,7 @@ def test_odd_values_are_drawn_as_they_are_written(command: Command) -> None:
     assert "no sweep.png" not in run.err
 
 
-def test_reading_each_file_once_composes_what_reading_it_again_does(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    reads: list[str] = []
-    read = ConfigRepository.load_config
-
-    def noted(self: ConfigRepository, config_path: str) -> Any:
-        reads.append(config_path)
-        return read(self, config_path)
-
-    monkeypatch.setattr(ConfigRepository, "load_config", noted)
-    (tmp_path / "experiment").mkdir()
-    (tmp_path / "experiment" / "mine.yaml").write_text("# @package _global_\nseed: 5\n")
-    jobs = [
-        ["optimizer.lr=0.3", "+data.more={a: 1}", "callbacks.animation=null"],
-        ["optimizer=adam", "callbacks=loss_surface", "experiment=linear"],
-        ["optimizer.lr=0.4"],
-        [f"hydra.searchpath=[{tmp_path}]", "experiment=mine"],
-        ["optimizer.lr=0.5", "networks=7"],
-    ]
-    with initialize_config_dir(str(SRC.parent / "conf"), version_base="1.3"):
-        loader: Any = GlobalHydra.instance().config_loader()
-
-        def compose() -> list[Any]:
-            composed = [loader.load_configuration("train", job, RunMode.MULTIRUN) for job in jobs]
-            return [OmegaConf.to_container(cfg, resolve=False) for cfg in composed]
-
-        anew, of_one_by_one = compose(), len(reads)
-        read_once(loader.repository)
-        assert compose() == anew
-        assert compose() == anew
-    assert anew[3]["seed"] == 5
-    assert reads[:of_one_by_one].count("optimizer/sgd") == 4
-    assert reads[of_one_by_one:].count("optimizer/sgd") == 2  # once without the search path, once with it
-
-
-def test_a_job_without_results_is_stopped(tmp_path: Path) -> None:
+def test_a_job_without_results_was_interrupted(tmp_path: Path) -> None:
     job = Run(tmp_path / "3_seed=1", {"seed": "1"}, None, None)
     assert (job.number, job.status, job.curve) == (3, "interrupted", None)
 
@@ -384,20 +345,15 @@ def test_three_hundred_jobs_leave_memory_files_and_figures_flat(tmp_path: Path) 
         "        print('now', config.hydra.job.num, pages * os.sysconf('SC_PAGE_SIZE') >> 20,\n"
         "              len(os.listdir('/proc/self/fd')), len(os.listdir('/proc/self/task')), file=sys.__stdout__)\n"
     )
-    script = tmp_path / "sweep.py"
-    script.write_text(
-        "import runpy, sys\n"
-        "from xornet import targets\n"
-        "targets.HYDRAS += ('watch',)\n"
-        f"sys.argv[0] = {str(SRC / 'train.py')!r}\n"
-        "runpy.run_path(sys.argv[0], run_name='__main__')\n"
-    )
     overrides = ["-m", "seed=range(300)", "trainer.max_epochs=20", f"hydra.sweep.dir={tmp_path}/sweep"]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(SRC)])}
     overrides += ["+hydra.callbacks.watch._target_=watch.Watch", "callbacks.animation.max_frames=2"]
-    done = subprocess.run([sys.executable, script, *overrides], capture_output=True, text=True, check=True)
-    looks = [list(map(int, line.split()[1:])) for line in done.stdout.splitlines() if line.startswith("now ")]
-    assert [look[0] for look in looks] == list(range(300))
-    memory, files, threads = (list(column) for column in list(zip(*looks, strict=True))[1:])
+    done = subprocess.run(
+        [sys.executable, SRC / "train.py", *overrides], env=environment, capture_output=True, text=True, check=True
+    )
+    seen = [list(map(int, line.split()[1:])) for line in done.stdout.splitlines() if line.startswith("now ")]
+    assert [job[0] for job in seen] == list(range(300))
+    memory, files, threads = (list(column) for column in list(zip(*seen, strict=True))[1:])
     assert max(memory[200:]) - max(memory[50:100]) < 30, memory  # MiB
     assert max(files[50:]) <= max(files[:50]), files
     assert max(threads[50:]) <= max(threads[:50]), threads

@@ -71,12 +71,13 @@ class RunSummary(Callback):
     def summary(self, trainer: Trainer, module: XORModule, verdict: str = "") -> str:
         """The question, the verdict, what was set, and the configuration as Hydra composed it, in Markdown."""
         composed = Path(trainer.default_root_dir, ".hydra", "config.yaml")
+        configuration = composed.read_text("utf-8").partition("hydra:\n")[0] if composed.exists() else ""
         rows = [f"| {key} | `{value}` |" for key, value in hyperparameters(module, trainer).items()]
         parts = [
             f"### {self.question}" if self.question else "",
             "\n".join(f"- {line}" for line in verdict.splitlines()),
             "\n".join(["| key | value |", "|---|---|", *rows]),
-            f"```yaml\n{composed.read_text('utf-8')}```" if composed.exists() else "",
+            f"```yaml\n{configuration}```" if configuration else "",
         ]
         return "\n\n".join(part for part in parts if part)
 

@@ -1,5 +1,6 @@
 """Errors that a person who typed a command can act on: one last line with the key, the value and the remedy."""
 
+import gc
 import logging
 import os
 import re
@@ -52,6 +53,8 @@ def one_line(overrides: Sequence[str], disk: str = DISK) -> Iterator[None]:
         disk: the remedy where something cannot be written.
 
     """
+    gc.freeze()  # all that was imported since startup; later collections, and the last one at exit, pass it over
+    gc.enable()
     is_full = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # or Hydra would print the error in its own way, and exit
     before, threading.excepthook = threading.excepthook, in_thread
@@ -87,10 +90,10 @@ def report(error: Exception, overrides: Sequence[str], disk: str = DISK) -> str:
 
 
 def is_ours(error: BaseException) -> bool:
-    """Whether an error may be a bug of ours: no stock callback, or other part of Lightning, refused to go on."""
+    """Whether an error may be a bug of ours: neither Hydra nor a stock callback of Lightning refused to go on."""
     frames = traceback.extract_tb(error.__traceback__)
-    is_lightnings = bool(frames) and "lightning" in Path(frames[-1].filename).parts
-    return not (is_lightnings and isinstance(error, RuntimeError))
+    parts = Path(frames[-1].filename).parts if frames else ()
+    return "hydra" not in parts and not ("lightning" in parts and isinstance(error, RuntimeError))
 
 
 def root_cause(error: BaseException) -> BaseException:
@@ -107,9 +110,15 @@ def explain(error: BaseException, overrides: Sequence[str], disk: str = DISK) ->
     # Hydra and OmegaConf close a message with where they were: `full_key: trainer`.
     place = words[words.index("full_key:") + 1] if "full_key:" in words else ""
     if isinstance(cause, ConfigAttributeError | ConfigKeyError) and cause.parent_node is not None:
-        allowed = ", ".join(sorted(str(key) for key in cause.parent_node if key not in ("_target_", "hydra")))
+        key, node = place or cause.full_key, cause.parent_node
+        allowed = ", ".join(sorted(str(name) for name in node if not re.fullmatch("_.*_|hydra", str(name))))
         remedy = f"; use one of {allowed}" if allowed else ": what holds it is null or empty; drop one of the two"
-        message = f"{place or cause.full_key} is no key of the configuration{remedy}"
+        other = f", or +{key} for another argument of {node['_target_']}" if "_target_" in node else ""
+        message = f"{key} is no key of the configuration{remedy}{other}"
+    if isinstance(cause, AssertionError | TypeError) and "configure_log" in str(
+        traceback.extract_tb(cause.__traceback__)
+    ):
+        message = "hydra.verbose is no switch; use true, false or the names of loggers"
     for theirs, ours in REMEDIES.items():
         if re.search(theirs, message):
             message = re.sub(f"(?:{theirs}).*", ours, message)
@@ -136,14 +145,26 @@ def blamed(given: list[tuple[str, str, str]], message: str, place: str) -> list[
 
     """
     cause = message.partition(";")[0]
-    inside = [override for override in given if place and override[0].startswith(place)]
+    inside = [override for override in given if place and override[0].startswith(place)] or given
+    is_unknown = re.search("unexpected keyword argument|is no argument of", cause)  # in a file, if no override says it
     return (
         [override for override in given if is_word(override[0], cause)]
         or [override for override in given if is_word(override[0], message)]
-        or [override for override in inside or given if is_word(override[0].rpartition(".")[2], cause)]
-        or [override for override in inside or given if is_word(override[2], cause)]
-        or [override for override in given if is_word(override[2], cause)]
+        or [override for override in inside if is_named(override[0].rpartition(".")[2], cause)]
+        or [override for override in inside if is_telling(override[2]) and is_word(override[2], cause)]
+        or [override for override in given if is_telling(override[2]) and is_word(override[2], cause)]
+        or [override for override in given if is_unknown and override[0] == "experiment"]
     )
+
+
+def is_named(name: str, message: str) -> bool:
+    """Whether a message holds a name that is no common English word, or has it in quotes."""
+    return ("_" in name and is_word(name, message)) or any(f"{mark}{name}{mark}" in message for mark in "'`\"")
+
+
+def is_telling(value: str) -> bool:
+    """Whether a value that a message holds can only be what it is about: no number, and no switch."""
+    return re.search("[A-Za-z]", value) is not None and value not in ("true", "false", "null", "auto")
 
 
 def is_option(value: str) -> bool:

@@ -7,13 +7,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from omegaconf import OmegaConf
-
 from xornet.checkpoint import CheckpointFile, table_of
 from xornet.module import XORModule
 from xornet.runs.metrics import evaluate, evaluate_networks
-from xornet.runs.record import Run, differing, flatten
-from xornet.sweeps.summary import job_label
+from xornet.runs.record import Run, differing
+from xornet.runs.settings import read_config
 
 REMEDY = "use the directory of a run, or of one job of a sweep"
 UNSET = "unset"  # what a run says of a key that only others have
@@ -53,7 +51,7 @@ def read_run(folder: Path) -> tuple[Run, XORModule]:
             raise ValueError(f"{folder} is no run: it has no {path.relative_to(folder)}; {REMEDY}")
     module, epochs = load(str(checkpoint))
     # A class goes by the key of its group: `optimizer`, not `optimizer._target_`.
-    values = {key.removesuffix("._target_"): value for key, value in flatten(OmegaConf.load(config)).items()}
+    values = {key.removesuffix("._target_"): value for key, value in read_config(folder).items()}
     words = {k: v if isinstance(v, str) else json.dumps(v, separators=(",", ":")) for k, v in values.items()}
     return Run(folder, words, {"epochs": epochs, **evaluate(module)}, None), module
 
@@ -96,7 +94,7 @@ def labels(runs: Sequence[Run]) -> list[str]:
     ends = [key.rpartition(".")[2] for key in keys]
     short = [key if ends.count(end) > 1 else end for key, end in zip(keys, ends, strict=True)]
     shown = [replace(run, overrides=dict(zip(short, run.overrides.values(), strict=True))) for run in runs]
-    told = [job_label(run, short) for run in shown]
+    told = [run.label(short) for run in shown]
     return [
         text if told.count(text) == 1 else f"{text} {name}".strip()
         for text, name in zip(told, names(runs), strict=True)

@@ -1,20 +1,15 @@
 """The run directory: found, claimed for one run, and written so that a file under its final name is whole.
 
 Whatever is refused leaves every file as it was. So a run writes nothing, its configuration included, before it starts
-to train (see RunDirectory in job.py), and a directory that this process has made for nothing is removed.
+to train (see cli/run_directory.py), and a directory that this process has made for nothing is removed.
 """
 
 import itertools
 from contextlib import suppress
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 
-from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
-
-from xornet import files
+from omegaconf import OmegaConf
 
 PROJECT = Path(__file__).resolve().parents[3]
 CONFIG = Path(".hydra", "config.yaml")  # in a run's directory, what it was configured with
@@ -26,12 +21,6 @@ def expect(folder: Path) -> None:
     """Note that `folder` and those of its parents that are missing are about to be made."""
     missing = itertools.takewhile(lambda path: not path.exists(), [folder, *folder.parents])
     made.extend(path for path in missing if path not in made)
-
-
-def expect_job(folder: Path) -> None:
-    """Note the directory of a job, which Hydra has just made, if nothing is in it."""
-    if HydraConfig.get().mode == RunMode.MULTIRUN and not any(folder.iterdir()):
-        made.append(folder)
 
 
 def remove_empty() -> None:
@@ -63,6 +52,17 @@ def claim(parent: str) -> str:
     return str(folder)
 
 
+def is_begun(folder: Path) -> bool:
+    """Whether a run's directory holds something that could be lost."""
+    return (folder / "metrics.json").exists() or any(checkpoints(folder / "checkpoints"))
+
+
+def checkpoints(*folders: Path) -> list[Path]:
+    """The checkpoints in directories, the newest last; not the neighbours of one that a killed process was writing."""
+    found = {path for folder in folders for path in folder.glob("[!.]*.ckpt")}
+    return sorted(found, key=lambda path: path.stat().st_mtime)
+
+
 def check_holder(folder: Path, may_hold: str) -> None:
     """Refuse a directory that holds the results of something else, which would be mixed with those of this command.
 
@@ -88,20 +88,3 @@ def check_holder(folder: Path, may_hold: str) -> None:
         holds = "a sweep.csv of something else"
     if holds not in (None, may_hold):
         raise ValueError(f"{folder} holds {holds}; use another directory")
-
-
-def record(cfg: DictConfig, directory: Path) -> None:
-    """Write what this run was configured with into `.hydra` of its directory, the files that Hydra has.
-
-    Hydra would write them before anything could be refused; hence its `hydra.output_subdir` is null.
-    """
-    folder = directory / CONFIG.parent
-    folder.mkdir(exist_ok=True)
-    parts = (
-        ("overrides.yaml", HydraConfig.get().overrides.task),
-        ("hydra.yaml", {"hydra": HydraConfig.get()}),
-        (CONFIG.name, cfg),
-    )
-    for name, part in parts:
-        text = OmegaConf.to_yaml(part)
-        files.write(folder / name, partial(Path.write_text, data=text, encoding="utf-8"))

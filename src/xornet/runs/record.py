@@ -2,17 +2,18 @@
 
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from omegaconf import OmegaConf
 
 from xornet.checkpoint import CheckpointFile
 from xornet.plots.render import Array
 from xornet.runs.directory import CONFIG
+from xornet.runs.settings import read_overrides
 
 
 @dataclass
@@ -64,6 +65,10 @@ class Run:
         """A value of metrics.json, None if there is none."""
         return (self.metrics or {}).get(name)
 
+    def label(self, keys: Iterable[str]) -> str:
+        """What distinguishes it from others by these keys: `optimizer.lr=0.1 model.hidden=[4]`."""
+        return " ".join(f"{key}={self.overrides[key]}" for key in keys if key in self.overrides)
+
     @property
     def share_solved(self) -> tuple[float, float, float]:
         """The share of networks that solve the table, and its 95% interval, all nan if the job has not finished.
@@ -102,23 +107,6 @@ def read_job(folder: Path) -> Run:
         return Run(folder, overrides, None, cause or str(damage))
 
 
-def read_overrides(folder: Path) -> dict[str, str]:
-    """Return what a run was given on the command line, value by key."""
-    return {key_of(line): line.partition("=")[2] for line in read_lines(folder)}
-
-
-def read_lines(folder: Path) -> list[str]:
-    """Return the overrides that a run was given on the command line, as they were written."""
-    given = folder / CONFIG.parent / "overrides.yaml"
-    lines = OmegaConf.to_container(OmegaConf.load(given), resolve=False) if given.exists() else []
-    return [str(line) for line in lines or []]
-
-
-def key_of(override: str) -> str:
-    """The key of an override: `x` of `+x=1`."""
-    return override.partition("=")[0].lstrip("+~")
-
-
 def read_metrics(folder: Path) -> dict[str, Any] | None:
     """Return a run's metrics.json, None if it has not finished; ValueError if it is damaged."""
     path = folder / "metrics.json"
@@ -133,18 +121,3 @@ def differing(jobs: list[Run]) -> list[str]:
     """Return the keys whose values differ between the jobs."""
     keys = list(dict.fromkeys(key for job in jobs for key in job.overrides))
     return [key for key in keys if len({job.overrides.get(key) for job in jobs}) > 1]
-
-
-def flatten(cfg: Any) -> dict[str, Any]:
-    """The leaves of a configuration, uninterpolated, by their full keys."""
-    leaves: dict[str, Any] = {}
-
-    def descend(node: Any, prefix: str) -> None:
-        if isinstance(node, dict) and node:
-            for key, child in node.items():
-                descend(child, f"{prefix}.{key}" if prefix else str(key))
-        else:
-            leaves[prefix] = node
-
-    descend(OmegaConf.to_container(cfg, resolve=False), "")
-    return leaves

@@ -10,7 +10,8 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from xornet.runs.record import job_folders, key_of, read_lines
+from xornet.runs.record import job_folders
+from xornet.runs.settings import key_of, read_lines
 
 LONGEST_NAME = 200  # bytes of a directory's name; file systems end at 255
 
@@ -66,3 +67,6 @@ def named(number: int, label: str) -> str:
     """
     text = re.sub(r"[^\w.=+-]+", "-", re.sub(r"[\[\]{}()'\"]", "", label))
     return f"{number}_{text}".encode()[:LONGEST_NAME].decode(errors="ignore").rstrip("-_.")
+
+
+OmegaConf.register_new_resolver("job_name", job_name, replace=True)  # which conf/train.yaml refers to

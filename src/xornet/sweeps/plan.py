@@ -6,22 +6,28 @@ from pathlib import Path
 from typing import Any
 
 from hydra import compose
-from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.types import Override
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf
 
-from xornet.runs.record import Run, differing, flatten, key_of, read_lines
-from xornet.sweeps.job import REMEDY, check_same_job, is_begun
+from xornet.cli import configuration
+from xornet.runs.directory import is_begun
+from xornet.runs.record import Run, differing
+from xornet.runs.settings import key_of, read_lines
+from xornet.sweeps.job import REMEDY, check_same_job
+from xornet.sweeps.paths import written_paths
 
 KEYS = ("data", "model", "optimizer", "trainer", "callbacks", "logger", "question", "seed", "networks", "ckpt_path")
-FOLDERS = ("default_root_dir", "dirpath", "log_dir", "root_dir")  # arguments that name a directory to write into
-IN_VERSIONS = ("EventLogger", "TensorBoardLogger", "CSVLogger")  # write into save_dir/name/version
 Compose = Callable[[Sequence[str]], DictConfig]
 
 
-def composer(config: DictConfig, config_name: str | None) -> Compose:
-    """Return what composes a job of the sweep `config` from its overrides, each job once."""
-    hydras: Any = OmegaConf.to_container(config.hydra.overrides.hydra, resolve=False)
+def composer(hydras: Sequence[str], config_name: str | None) -> Compose:
+    """Return what composes a job of a sweep from its overrides, each job once.
+
+    Args:
+        hydras: the overrides of Hydra's own settings.
+        config_name: of the file in conf/.
+
+    """
     composed: dict[frozenset[str], DictConfig] = {}
 
     def compose_job(overrides: Sequence[str]) -> DictConfig:
@@ -80,8 +86,7 @@ def check_earlier(folder: Path, earlier: list[Run], keys: Sequence[str], fixed: 
             raise ValueError(f"{folder} holds a sweep over {over}, but this one is over {ours}; {REMEDY}")
         if is_begun(job.folder):
             values = [line for line in read_lines(job.folder) if key_of(line) in keys]
-            cfg = compose([*fixed, *values])
-            check_same_job(job.folder, OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"]))
+            check_same_job(job.folder, without_hydra(compose([*fixed, *values])))
 
 
 def check_jobs(jobs: Sequence[Sequence[str]], folder: Path, compose: Compose) -> None:
@@ -100,6 +105,7 @@ def check_jobs(jobs: Sequence[Sequence[str]], folder: Path, compose: Compose) ->
     for number, overrides in enumerate(jobs):
         cfg = compose(overrides)
         check_keys(cfg)
+        configuration.check(without_hydra(cfg), is_complete=False)
         own = {key_of(override) for override in overrides}
         if ignored := [str(key) for key in cfg.hydra.sweeper.get("params") or {} if key not in own]:
             choice = f"experiment={cfg.hydra.runtime.choices.get('experiment')}"
@@ -114,59 +120,28 @@ def check_jobs(jobs: Sequence[Sequence[str]], folder: Path, compose: Compose) ->
                 )
 
 
+def without_hydra(cfg: DictConfig) -> DictConfig:
+    """A composed configuration as a run gets it."""
+    return OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
+
+
 def check_keys(cfg: DictConfig) -> None:
-    """Refuse a configuration with keys that nothing reads, which an experiment file has by mistake.
+    """Refuse a configuration with something that nothing reads, as an experiment file may have by mistake.
 
     Raises:
         ValueError: naming the key.
 
     """
     choice = cfg.hydra.runtime.choices.get("experiment")
-    if "logger" not in cfg.hydra.runtime.choices:  # a list was chosen
+    hydra: Any = OmegaConf.to_container(cfg.hydra, resolve=False)
+    if not (subdir := str(hydra["sweep"]["subdir"])).startswith("${job_name:"):
+        raise ValueError(f"hydra.sweep.subdir={subdir} is not allowed: jobs are named after what is swept; drop it")
+    if "data" in cfg.hydra.runtime.choices and "logger" not in cfg.hydra.runtime.choices:  # a list was chosen
         raise ValueError("a list of logger files would be merged into one logger; use logger=many or trainer.logger=[]")
     if "experiment" in cfg:
         raise ValueError(f"experiment={choice} sets nothing; use # @package _global_ as the first line of its file")
-    task: Any = OmegaConf.to_container(cfg.hydra.overrides.task, resolve=False)
-    given = {key_of(override).partition(".")[0] for override in task}
+    given = {key_of(override).partition(".")[0] for override in hydra["overrides"]["task"]}
     text = OmegaConf.to_yaml(cfg)
     for key in map(str, cfg):
         if key not in (*KEYS, "hydra") and key not in given and f"${{{key}" not in text:
             raise ValueError(f"experiment={choice}: {key} is no key of the configuration; use one of {', '.join(KEYS)}")
-
-
-def written_paths(cfg: DictConfig, number: int, folder: Path) -> Iterator[tuple[str, Path]]:
-    """Yield the keys that say where a job writes, and the paths, as if its own directory were `folder`/`number`."""
-    output = folder.absolute() / str(number)
-    cfg = cfg.copy()
-    OmegaConf.set_readonly(cfg, False)
-    with open_dict(cfg):
-        cfg.hydra.runtime.output_dir = str(output)
-        cfg.hydra.job.num, cfg.hydra.job.id = number, str(number)
-    before = HydraConfig.instance().cfg
-    HydraConfig.instance().set_config(cfg)  # what ${hydra:...} refers to
-    try:
-        for key in flatten(cfg):
-            node, _, name = key.rpartition(".")
-            is_log = node.startswith("hydra.job_logging.handlers") and name == "filename"
-            if name in FOLDERS or is_log:
-                path = OmegaConf.select(cfg, key)
-            elif name == "save_dir" and str(OmegaConf.select(cfg, f"{node}._target_")).endswith(IN_VERSIONS):
-                path = version_folder(OmegaConf.select(cfg, node))
-            else:
-                continue
-            if path and (Path(path).is_absolute() or not cfg.hydra.job.chdir):
-                yield key, Path(path).absolute()
-    finally:
-        HydraConfig.instance().cfg = before
-
-
-def version_folder(logger: Any) -> Path | None:
-    """The directory of a logger, None where it chooses one that is free."""
-    version = logger.get("version")
-    if version is None:
-        return None
-    return Path(
-        logger.save_dir,
-        logger.get("name", "lightning_logs"),
-        f"version_{version}" if isinstance(version, int) else version,
-    )

@@ -1,12 +1,10 @@
 """What a sweep ends in: `sweep.csv`, the same as a table on the console, `sweep.png`, and its view in TensorBoard."""
 
-import csv
 import logging
 import math
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from torch.utils.tensorboard import SummaryWriter
@@ -16,9 +14,8 @@ from xornet.cli.overrides import override
 from xornet.plots.render import drawn, png
 from xornet.plots.sweep import Axis, Outcomes, sweep_picture
 from xornet.runs.record import Run, read_jobs
+from xornet.sweeps.table import align, loss_words, solved_words, table, write_csv
 
-RESULTS = ("loss", "solved", "solved_low", "solved_high", "solved_epoch", "epochs", "seconds", "status", "directory")
-OUTCOME = ("loss", "solved", "solved_epoch")
 SUFFIX = ".sweep"  # of the event files of a sweep itself
 
 log = logging.getLogger(__name__)
@@ -65,7 +62,7 @@ def draw(folder: Path, jobs: list[Run], keys: Sequence[str], cells: list[list[st
         writer.add_text("sweep", "\n".join([heading, "|---" * len(cells[0]) + "|", *rows]))
         if jobs:
             swept = axes(jobs, keys)
-            labels = swept[0].values if len(keys) == 1 else [shown(job_label(job, keys)) for job in jobs]
+            labels = swept[0].values if len(keys) == 1 else [shown(job.label(keys)) for job in jobs]
             picture = drawn(sweep_picture([job.curve for job in jobs], labels, swept, ends(jobs)))
             files.write(folder / "sweep.png", partial(Path.write_bytes, data=png(picture)))
             writer.add_image("sweep", np.asarray(picture), dataformats="HWC")
@@ -74,60 +71,6 @@ def draw(folder: Path, jobs: list[Run], keys: Sequence[str], cells: list[list[st
 def shown(text: str, longest: int = 48) -> str:
     """The text as a label: not too long, and no mathematics to matplotlib."""
     return (text if len(text) <= longest else text[: longest - 1] + "…").replace("$", r"\$")
-
-
-def write_csv(jobs: list[Run], keys: Sequence[str], path: Path) -> None:
-    """Write one row a job."""
-    with path.open("w", encoding="utf-8", newline="") as file:
-        rows = csv.writer(file)
-        rows.writerow(["job", *keys, *RESULTS, "cause"])
-        for job in jobs:
-            values = [job.overrides.get(key) for key in keys]
-            low, high = job.result("solved_interval") or (None, None)
-            results = [job.result("loss"), job.result("solved"), low, high]
-            results += [job.result(name) for name in ("solved_epoch", "epochs", "seconds")]
-            rows.writerow([job.number, *values, *results, job.status, job.folder.name, job.cause])
-
-
-def table(jobs: list[Run], keys: Sequence[str]) -> list[list[str]]:
-    """The rows of the console's table, the first its heading."""
-    rows = [["job", *keys, *OUTCOME, "seconds", "status"]]
-    for job in jobs:
-        values = [job.overrides.get(key, "") for key in keys]
-        rows.append([str(job.number), *values, *outcome(job), cell(job.result("seconds"), ".1f"), job.status])
-    return rows
-
-
-def outcome(job: Run) -> list[str]:
-    """The cells under OUTCOME, empty where a job has not got so far."""
-    return [loss_words(job), solved_words(job), cell(job.result("solved_epoch"), ",.0f")]
-
-
-def cell(value: Any, form: str) -> str:
-    """The value, or nothing."""
-    return "" if value is None else format(value, form)
-
-
-def loss_words(job: Run) -> str:
-    """The loss as the sheet prints it, where that shows anything of it."""
-    loss = job.result("loss")
-    return "" if loss is None else f"{loss:.4f}" if loss >= 0.001 else f"{loss:.1e}"
-
-
-def solved_words(job: Run) -> str:
-    """`yes` or `no` for one network; the share of many with its 95% interval."""
-    if not job.metrics:
-        return ""
-    if "solved_interval" not in job.metrics:
-        return "yes" if job.metrics["solved"] else "no"
-    share, low, high = job.share_solved
-    return f"{share:.1%} ({low:.1%} to {high:.1%})"
-
-
-def align(rows: list[list[str]]) -> list[str]:
-    """Lines of equally wide columns, right-aligned but for the last."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
 def best(jobs: list[Run], keys: Sequence[str]) -> str | None:
@@ -140,7 +83,7 @@ def best(jobs: list[Run], keys: Sequence[str]) -> str | None:
         return None
     if all("solved_interval" not in (job.metrics or {}) for job in finished):
         job = min(finished, key=lambda job: float(job.result("loss")))
-        return f"Lowest loss: {loss_words(job)} with {job_label(job, keys) or job.folder.name}"
+        return f"Lowest loss: {loss_words(job)} with {job.label(keys) or job.folder.name}"
 
     def rank(job: Run) -> tuple[float, float, float]:
         share, solved_epoch = job.share_solved[0], job.result("solved_epoch")
@@ -148,16 +91,11 @@ def best(jobs: list[Run], keys: Sequence[str]) -> str | None:
 
     job = min(finished, key=rank)
     if job.share_solved[0] == 0:
-        with_what = job_label(job, keys) or job.folder.name
+        with_what = job.label(keys) or job.folder.name
         return f"No network solves the table. Lowest loss: {loss_words(job)} with {with_what}"
     when = job.result("solved_epoch")
     at = "" if when is None else f", at epoch {when:,.0f} in the median"
-    return f"Solved most often, then soonest: {solved_words(job)}{at}, with {job_label(job, keys) or job.folder.name}"
-
-
-def job_label(job: Run, keys: Sequence[str]) -> str:
-    """What distinguishes a job: `optimizer.lr=0.1 model.hidden=[4]`."""
-    return " ".join(f"{key}={job.overrides[key]}" for key in keys if key in job.overrides)
+    return f"Solved most often, then soonest: {solved_words(job)}{at}, with {job.label(keys) or job.folder.name}"
 
 
 def axes(jobs: list[Run], keys: Sequence[str]) -> list[Axis]:

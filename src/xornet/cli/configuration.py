@@ -1,0 +1,116 @@
+"""The composed configuration, checked before anything that it names is made.
+
+It can come from elsewhere, as an experiment file or as a run's `.hydra/config.yaml`, and Hydra imports and calls what
+it names. Hydra itself refuses the names that it knows to run code; here, only the packages of an experiment are left.
+"""
+
+import os
+import pkgutil
+from collections.abc import Iterator
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from xornet.runs.directory import claim
+
+PACKAGES = ("xornet", "torch.optim", "lightning.pytorch", "lightning.fabric")
+PLUGINS = ("hydra", "hydra_plugins", "optuna.samplers")  # for hydra.launcher and hydra.sweeper
+ALLOW = "XORNET_ALLOW"  # in the environment: packages of a user's own, with commas between
+VARIABLES = ("CUDA_VISIBLE_DEVICES", "MKL_NUM_THREADS", "OMP_NUM_THREADS")  # others name programs and libraries
+
+OmegaConf.register_new_resolver("claim", claim, use_cache=True, replace=True)  # which conf/ refers to
+
+
+def check(cfg: DictConfig, is_complete: bool = True) -> None:
+    """Refuse a configuration that names other code than that of an experiment, or that cannot make a run.
+
+    Args:
+        cfg: the configuration, without its part `hydra`.
+        is_complete: whether all that it refers to can be resolved, as in a run.
+
+    Raises:
+        ValueError: naming the key, the value and the remedy.
+
+    """
+    if is_complete and not (HydraConfig.get().callbacks or {}).get("sweep"):
+        raise ValueError(
+            "hydra.callbacks.sweep is missing, which checks a run's directory; use that of conf/train.yaml"
+        )
+    container: Any = OmegaConf.to_container(cfg, resolve=is_complete)
+    check_targets("", container, PACKAGES, is_complete)
+    named = {key: container[key] for key in ("data", "model", "optimizer", "trainer") if key in container}
+    callbacks = container.get("callbacks", {})
+    callbacks = callbacks.items() if isinstance(callbacks, dict) else [("<name>", callbacks)]
+    named |= {f"callbacks.{name}": node for name, node in callbacks if node or name == "<name>"}
+    for key, node in named.items():
+        if not (isinstance(node, dict) and "_target_" in node) and (is_complete or "${" not in str(node)):
+            raise ValueError(f"{key}={node} names no class; use {key}._target_=<class>")
+    if "optimizer" in named and named["optimizer"].get("_partial_") is not True:
+        raise ValueError(
+            f"optimizer._target_={named['optimizer']['_target_']} has no _partial_: true, which leaves the parameters "
+            "to the run; use optimizer._partial_=true, or add it to the optimizer's file"
+        )
+    if "callbacks" in named.get("trainer", {}):
+        raise ValueError("trainer.callbacks is taken; use +callbacks.<name>._target_=<class> to add a callback")
+
+
+def check_targets(key: str, node: Any, packages: tuple[str, ...], is_complete: bool = True) -> None:
+    """Refuse a `_target_` below `key` that is no class of the packages, or nothing of those that the user allows."""
+    own = tuple(filter(None, os.environ.get(ALLOW, "").split(",")))
+    for place, target in sorted(targets(key, node), key=lambda found: found[0].count(".")):  # the shortest name first
+        said = f"{place}={target}"
+        if (not is_complete and "${" in str(target)) or is_within(str(target), own):
+            continue
+        if not isinstance(target, str):
+            raise ValueError(f"{said} must be the name of a class, as in {packages[0]}.<module>.<class>; use one")
+        if not is_within(target, packages):
+            remedy = f"use one of these, or {ALLOW}=<package>,<package> in the environment"
+            raise ValueError(f"{said} is outside {', '.join((*packages, *own))}; {remedy}")
+        try:
+            found = pkgutil.resolve_name(target)
+        except (ImportError, AttributeError, ValueError) as error:
+            raise ValueError(f"{said} names nothing ({error}); use the full name of a class") from error
+        if not isinstance(found, type) or not is_within(f"{found.__module__}.", packages):
+            raise ValueError(f"{said} is no class of {', '.join(packages)}; use the full name of one")
+
+
+def targets(key: str, node: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the key and the value of every `_target_` below `key`."""
+    for name, value in node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ():
+        inner = f"{key}.{name}".lstrip(".") if isinstance(node, dict) else f"{key}[{name}]"
+        if name == "_target_":
+            yield inner, value
+        yield from targets(inner, value)
+
+
+def is_within(name: str, packages: tuple[str, ...]) -> bool:
+    """Whether a dotted name is in one of the packages."""
+    return any(name.startswith(f"{package}.") for package in packages)
+
+
+def check_hydra(hydra: DictConfig) -> None:
+    """Refuse settings of Hydra's that lose results, or that name other programs.
+
+    Args:
+        hydra: the part `hydra` of the configuration.
+
+    Raises:
+        ValueError: naming the key, the value and the remedy.
+
+    """
+    if hydra.output_subdir is not None:
+        raise ValueError(
+            f"hydra.output_subdir={hydra.output_subdir} is not allowed: a run writes .hydra itself; drop it"
+        )
+    if "/" in hydra.job.name:
+        raise ValueError(f"hydra.job.name={hydra.job.name} names the log, a file; use a name without /")
+    for name in hydra.job.env_set:
+        if name not in (*VARIABLES, *hydra.job.env_copy):
+            raise ValueError(f"hydra.job.env_set.{name} is not allowed; set it in the shell")
+    written: Any = OmegaConf.to_container(hydra, resolve=False)
+    for key in ("hydra.launcher", "hydra.sweeper"):
+        node = written[key.removeprefix("hydra.")]
+        if not isinstance(node, dict):
+            raise ValueError(f"{key}={node} names no class; use the name of a file of its group")
+        check_targets(key, node, PLUGINS)

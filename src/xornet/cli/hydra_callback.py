@@ -1,0 +1,46 @@
+"""Hydra's callback: it checks what Hydra is about to do, before Hydra writes anything."""
+
+import functools
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
+
+from xornet.cli import errors, streams
+from xornet.cli.configuration import check_hydra
+from xornet.runs.directory import check_holder, expect
+
+streams.make_usable(ends=False)  # for the processes of every launcher; nothing more to do where a script has done it
+
+
+def ends_the_command(method: Callable[..., None]) -> Callable[..., None]:
+    """Have an error of a Hydra callback end the command: Hydra itself would turn it into a warning and go on."""
+
+    @functools.wraps(method)
+    def checked(self: Any, config: DictConfig, **kwargs: Any) -> None:
+        try:
+            check_hydra(config.hydra)
+            method(self, config, **kwargs)
+        except Exception as error:
+            disk = errors.DISK.replace("run.dir", "sweep.dir") if "multirun" in method.__name__ else errors.DISK
+            print(f"error: {errors.report(error, sys.argv[1:], disk)}", file=sys.stderr)
+            sys.exit(1)
+
+    return checked
+
+
+class DirectoryCallback(Callback):
+    """Refuses a directory that holds something else, and has a new one removed if nothing is written into it."""
+
+    @ends_the_command
+    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Note whether the directory is new."""
+        expect(Path(config.hydra.run.dir).absolute())
+
+    @ends_the_command
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Check the directory, into which Hydra writes before the first job begins."""
+        check_holder(Path(config.hydra.sweep.dir), "a sweep of evaluations")

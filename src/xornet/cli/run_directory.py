@@ -1,0 +1,146 @@
+"""The directory of this run, as Hydra names it: taken once the run is accepted, with its configuration written."""
+
+import logging
+import math
+import os
+import time
+from copy import deepcopy
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import TensorBoardLogger
+from omegaconf import DictConfig, OmegaConf
+
+from xornet import files
+from xornet.runs.continuity import is_own, put_last
+from xornet.runs.csv_logger import CSVLogger
+from xornet.runs.directory import CONFIG, check_holder, is_begun, made
+from xornet.runs.events import EVENTS
+from xornet.runs.hyperparameters import log_hyperparameters
+from xornet.runs.metrics import discard
+from xornet.runs.record import error_files, read_metrics
+
+CONF = Path(__file__).resolve().parents[3] / "conf"
+
+
+class RunDirectory(Callback):
+    """Makes the directory this run's, once the run can no longer be refused: until then it has written nothing.
+
+    That is when every callback has accepted the Trainer in its `on_train_start`; in a directory that holds results,
+    when the first block of epochs is over too, for a stock callback may refuse only what it is shown then.
+
+    Args:
+        cfg: what the run was configured with.
+
+    """
+
+    every_n_epochs = math.inf  # the first is all that it needs
+
+    def __init__(self, cfg: DictConfig) -> None:
+        self.cfg = deepcopy(cfg)  # without the checkpoint of its own that a job is resumed from
+        self.is_begun = self.has_trained = False
+        self.folder = Path(OmegaConf.select(cfg, "trainer.default_root_dir") or output_dir())
+        self.start = time.time()
+        self.logged: list[Path] = []  # the directories of event files
+
+    def check(self) -> None:
+        """Refuse a directory that holds something else.
+
+        Raises:
+            ValueError: naming the directory and what it holds.
+
+        """
+        for folder in {self.folder, output_dir()}:
+            check_holder(folder, "a run")
+        if "networks" not in (read_metrics(self.folder) or {"networks": None}):
+            raise ValueError(f"{self.folder}/metrics.json was not written by this project; use another directory")
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Note where event files are written, and have tables wait."""
+        for logger in trainer.loggers:
+            if isinstance(logger, CSVLogger):
+                logger.is_waiting = True
+        self.logged = [Path(logger.log_dir) for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin, with everything checked and restored."""
+        if self.has_trained or not is_begun(self.folder):
+            self.begin(trainer)
+        self.has_trained = True
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Begin, before the first block's checkpoint is written."""
+        self.begin(trainer)
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Begin a run that ends in its first block, or was resumed at its end and so never trained."""
+        self.begin(trainer)
+
+    def begin(self, trainer: Trainer) -> None:
+        """Take away the results of an earlier run, this one has not finished yet; write the configuration."""
+        if self.is_begun:
+            return
+        put_last(trainer)
+        discard(self.folder, before=None if is_own(trainer) else self.start)
+        (self.folder / "metrics.json").unlink(missing_ok=True)
+        if is_job():
+            for path in error_files(output_dir()):
+                path.unlink(missing_ok=True)
+        record(self.cfg, self.folder, "train")
+        for handler in logging.getLogger().handlers:
+            if isinstance(handler, logging.FileHandler):  # train.log, which can be written now or never
+                Path(handler.baseFilename).open("a", encoding="utf-8").close()
+        log_hyperparameters(trainer)
+        self.is_begun = True
+
+    def undo(self) -> None:
+        """Remove the event files of a run that was refused after all."""
+        if not self.is_begun:
+            for path in (path for folder in self.logged for path in folder.glob(f"{EVENTS}*.{os.getpid()}.*")):
+                if path.stat().st_mtime >= self.start:  # ours, not that of an earlier job of this process
+                    path.unlink()
+
+
+def output_dir() -> Path:
+    """The directory that Hydra has made for this run."""
+    return Path(HydraConfig.get().runtime.output_dir)
+
+
+def is_job() -> bool:
+    """Whether this run is a job of a sweep."""
+    return bool(HydraConfig.get().mode == RunMode.MULTIRUN)
+
+
+def expect_job(folder: Path) -> None:
+    """Note the directory of a job, which Hydra has just made, if nothing is in it."""
+    if is_job() and not any(folder.iterdir()):
+        made.append(folder)
+
+
+def record(cfg: DictConfig, directory: Path, name: str) -> None:
+    """Write what this run was configured with into `.hydra` of its directory, the files that Hydra has.
+
+    Hydra would write them before anything could be refused; hence its `hydra.output_subdir` is null. With the settings
+    of Hydra that conf/ has, config.yaml is the configuration of a further run by itself.
+
+    Args:
+        cfg: the configuration, without its part `hydra`.
+        directory: the run's.
+        name: of the file of conf/ that has these settings.
+
+    """
+    folder = directory / CONFIG.parent
+    folder.mkdir(exist_ok=True)
+    composed: Any = OmegaConf.to_container(cfg, resolve=False)
+    parts = (
+        ("overrides.yaml", HydraConfig.get().overrides.task),
+        ("hydra.yaml", {"hydra": HydraConfig.get()}),
+        (CONFIG.name, composed | {"hydra": OmegaConf.load(CONF / f"{name}.yaml").hydra}),
+    )
+    for file, part in parts:
+        text = OmegaConf.to_yaml(part)
+        files.write(folder / file, partial(Path.write_text, data=text, encoding="utf-8"))

@@ -1,0 +1,12 @@
+"""What each script imports first: signals end it while it imports, what it prints goes somewhere, nothing is collected.
+
+Without the garbage collector until all is imported (see errors.one_line), a whole run takes 5.7 s instead of 7.5 s.
+"""
+
+import gc
+
+from xornet.cli import signals, streams
+
+streams.make_usable()
+signals.exit_at_once()
+gc.disable()

@@ -1,0 +1,51 @@
+"""Where a job of a sweep writes, besides its own directory."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from xornet.runs.settings import flatten
+
+FOLDERS = ("default_root_dir", "dirpath", "log_dir", "root_dir")  # arguments that name a directory to write into
+IN_VERSIONS = ("EventLogger", "TensorBoardLogger", "CSVLogger")  # write into save_dir/name/version
+
+
+def written_paths(cfg: DictConfig, number: int, folder: Path) -> Iterator[tuple[str, Path]]:
+    """Yield the keys that say where a job writes, and the paths, as if its own directory were `folder`/`number`."""
+    output = folder.absolute() / str(number)
+    cfg = cfg.copy()
+    OmegaConf.set_readonly(cfg, False)
+    with open_dict(cfg):
+        cfg.hydra.runtime.output_dir = str(output)
+        cfg.hydra.job.num, cfg.hydra.job.id = number, str(number)
+    before = HydraConfig.instance().cfg
+    HydraConfig.instance().set_config(cfg)  # what ${hydra:...} refers to
+    try:
+        for key in flatten(cfg):
+            node, _, name = key.rpartition(".")
+            is_log = node.startswith("hydra.job_logging.handlers") and name == "filename"
+            if name in FOLDERS or is_log:
+                path = OmegaConf.select(cfg, key)
+            elif name == "save_dir" and str(OmegaConf.select(cfg, f"{node}._target_")).endswith(IN_VERSIONS):
+                path = version_folder(OmegaConf.select(cfg, node))
+            else:
+                continue
+            if path and (Path(path).is_absolute() or not cfg.hydra.job.chdir):
+                yield key, Path(path).absolute()
+    finally:
+        HydraConfig.instance().cfg = before
+
+
+def version_folder(logger: Any) -> Path | None:
+    """The directory of a logger, None where it chooses one that is free."""
+    version = logger.get("version")
+    if version is None:
+        return None
+    return Path(
+        logger.save_dir,
+        logger.get("name", "lightning_logs"),
+        f"version_{version}" if isinstance(version, int) else version,
+    )
