@@ -12,17 +12,16 @@ from torch.optim import Optimizer
 
 from xornet import validation
 from xornet.backprop import backpropagate
-from xornet.checkpoint import table_of
-from xornet.contents import TIMES
+from xornet.checkpoint import check_resumable
 from xornet.data import same_table, truth_table
 from xornet.engine.blocks import PRECISIONS, block_length, check_trainer, count_epochs, run_length
 from xornet.engine.compiled import check_compile, is_compiled
 from xornet.engine.history import History
-from xornet.engine.optimizers import check_optimizer, describe_optimizer, fresh_state
+from xornet.engine.optimizers import check_optimizer, describe_optimizer
 from xornet.engine.runner import GRADIENTS, EpochRunner
 from xornet.engine.threads import set_threads
 from xornet.network import Ensemble, layer_names
-from xornet.resumption import check_resumable, check_same_precision, check_same_run, with_optimizer
+from xornet.schema import FORMAT, TIMES
 
 LONGEST_BLOCK = 0.5  # seconds, before signals, max_time and the progress bar get their turn
 
@@ -180,6 +179,7 @@ class XORModule(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what the run remembers, what it has taken, and what it was configured as."""
+        checkpoint["xornet"] = FORMAT
         checkpoint["history"] = self.history.state_dict()
         checkpoint["times"] = self.times()
         if not same_table((self.x, self.y), truth_table(self.hparams["bits"])):
@@ -194,16 +194,9 @@ class XORModule(LightningModule):
             ValueError: the checkpoint is of a run that was configured differently.
 
         """
-        ours = dict(self.hparams)
-        if self.optimizer is None:
+        if self.optimizer is None:  # to evaluate it
             self.to(checkpoint["state_dict"]["ensemble.weights.0"].dtype)  # which is the run's trainer.precision
         else:
-            ours = with_optimizer(ours, describe_optimizer(self.optimizer))
-        check_same_run(checkpoint, ours)
-        if self.optimizer is not None:
-            if not same_table((self.x, self.y), table_of(checkpoint)):
-                raise ValueError("ckpt_path holds a run on other data; resume with the data that it was started with")
-            check_same_precision(checkpoint, self.trainer)
-            check_resumable(checkpoint, self.trainer, fresh_state(self.optimizer, len(self.layers)))
+            check_resumable(checkpoint, self.trainer, dict(self.hparams), self.optimizer, (self.x, self.y))
         self.history.load_state_dict(checkpoint["history"])
-        self.earlier = checkpoint.get("times", self.earlier)  # which older checkpoints do not have
+        self.earlier = checkpoint["times"]
