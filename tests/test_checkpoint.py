@@ -62,14 +62,14 @@ def test_each_payload_would_run_if_it_were_unpickled(tmp_path: Path, name: str) 
 
 @pytest.fixture(scope="module")
 def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The checkpoint of a run with a film and a callback that keeps a state."""
+    """The checkpoint of a run with an animation and a callback that keeps a state."""
     folder = tmp_path_factory.mktemp("good")
     resume(folder, None, epochs=20)
     return folder / "last.ckpt"
 
 
 def resume(folder: Path, path: Path | None, epochs: int = 25) -> None:
-    """Train a run of its own, or go on with that of `good`."""
+    """Train a run of its own, or resume that of `good`."""
     folder.mkdir(exist_ok=True)
     stopping = EarlyStopping(every_n_epochs=5, stopping_threshold=0.0)
     callbacks = [LastCheckpoint(str(folder)), BoundaryAnimation(), stopping]
@@ -201,21 +201,21 @@ def put(value: Any, path: tuple[Any, ...], new: object) -> Any:
 @pytest.mark.parametrize("step", [13, pytest.param(1, marks=pytest.mark.slow)])
 def test_rubbish_anywhere_in_a_checkpoint_is_refused_by_name_or_harmless(tmp_path: Path, good: Path, step: int) -> None:
     checkpoint, bad = torch.load(good, weights_only=True), tmp_path / "bad.ckpt"
-    refused = {"to look at": 0, "to go on with": 0}
+    refused = {"evaluated": 0, "resumed": 0}
     everywhere = list(places(checkpoint))[::step]
     for number, path in enumerate(everywhere):
         torch.save(put(checkpoint, path, RUBBISH[number % len(RUBBISH)]), bad)
         uses: dict[str, Callable[[Any], Any]] = {
-            "to look at": runs.load,
-            "to go on with": partial(resume, tmp_path / "run"),
+            "evaluated": runs.load,
+            "resumed": partial(resume, tmp_path / "run"),
         }
         for purpose, use in uses.items():
             refusal, _ = attempt(use, bad)
             assert "ckpt_path" in (refusal or "ckpt_path"), (path, refusal)
             refused[purpose] += bool(refusal)
     assert len(everywhere) > 150 / step
-    assert refused["to look at"] > 0.1 * len(everywhere)
-    assert refused["to go on with"] > 0.6 * len(everywhere)
+    assert refused["evaluated"] > 0.1 * len(everywhere)
+    assert refused["resumed"] > 0.6 * len(everywhere)
 
 
 @pytest.mark.parametrize(
@@ -223,6 +223,7 @@ def test_rubbish_anywhere_in_a_checkpoint_is_refused_by_name_or_harmless(tmp_pat
     [
         (("hyper_parameters", "networks"), 10**9, "state_dict"),
         (("hyper_parameters", "networks"), 10**12, "networks"),
+        (("hyper_parameters", "bits"), 10**9, "state_dict"),
         (("hyper_parameters", "hidden"), "x", "hidden"),
         (("hyper_parameters", "activation"), ["x"] * 2, "activation"),
         (("state_dict", "ensemble.weights.0"), torch.zeros(3, 5, 3), "weights"),
@@ -242,6 +243,46 @@ def test_what_is_wrong_in_a_checkpoint_is_named(
     torch.save(put(torch.load(good, weights_only=True), place, value), tmp_path / "bad.ckpt")
     with pytest.raises(ValueError, match=f"^ckpt_path={tmp_path}/bad.ckpt .*{named}"):
         runs.load(f"{tmp_path}/bad.ckpt")
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "named"),
+    [
+        (("loops", "fit_loop", "epoch_progress", "current", "processed"), 7, "count of 20 epochs"),
+        (("loops", "fit_loop", "epoch_progress", "total", "ready"), 10**9, "count of 20 epochs"),
+        (("loops", "fit_loop", "epoch_loop.state_dict", "_batches_that_stepped"), 40, "count of 20 epochs"),
+        (("loops", "fit_loop", "epoch_progress"), {}, "loops: epoch_progress"),
+        (("global_step",), 25, "count of 25 epochs"),
+        (("optimizer_states", 0, "param_groups", 0, "params"), [1, 0], "param_groups"),
+        (("optimizer_states", 0, "param_groups", 0, "maximize"), True, "param_groups"),
+        (("optimizer_states", 0, "state", 0, "exp_avg"), torch.zeros(3, 4, 1), "exp_avg"),
+        (("optimizer_states", 0, "state", 0, "exp_avg"), torch.zeros(3, 4, 3).double(), "exp_avg"),
+        (("optimizer_states", 0, "state", 0, "step"), torch.tensor(-1.0), "step"),
+        (("optimizer_states",), [], "optimizer_states"),
+    ],
+)
+def test_a_state_that_no_run_writes_is_not_resumed(
+    tmp_path: Path, good: Path, place: tuple[Any, ...], value: object, named: str
+) -> None:
+    bad, run = tmp_path / "bad.ckpt", tmp_path / "run"
+    torch.save(put(torch.load(good, weights_only=True), place, value), bad)
+    refused = f"^ckpt_path={bad} cannot be resumed from: it holds no valid .*{named}.*; use another checkpoint$"
+    with pytest.raises(ValueError, match=refused):
+        resume(run, bad)
+    assert list(run.iterdir()) == []
+
+
+@pytest.mark.parametrize("version", [None, 0, 2, "1", torch.ones(2)])
+def test_a_checkpoint_of_another_version_is_refused_in_one_line(tmp_path: Path, good: Path, version: object) -> None:
+    bad, checkpoint = tmp_path / "bad.ckpt", torch.load(good, weights_only=True)
+    assert checkpoint.pop("xornet") == 1
+    torch.save(checkpoint if version is None else {**checkpoint, "xornet": version}, bad)
+    for use in (runs.load, partial(resume, tmp_path / "run")):
+        refusal, _ = attempt(use, bad)
+        assert refusal == (
+            f"ckpt_path={bad} was written by another version of this project, or by another program; "
+            "use that version, or train again"
+        )
 
 
 @pytest.mark.filterwarnings("ignore:Checkpoint directory .* exists")
@@ -274,10 +315,7 @@ def test_a_bad_checkpoint_is_one_line_of_every_command(command: Command, tmp_pat
     for name, write in bad.items():
         write()
         scripts = {"train.py": [f"ckpt_path={last}", "trainer.max_epochs=40"]}
-        if name not in (
-            "other shapes",
-            "no progress",
-        ):  # which can be looked at
+        if name not in ("other shapes", "no progress"):  # which can be evaluated
             scripts |= {"eval.py": [f"ckpt_path={last}"], "compare.py": [str(trained.folder), str(other.folder)]}
         for script, given in scripts.items():
             run = command(*given, script=script)

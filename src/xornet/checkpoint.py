@@ -3,17 +3,29 @@
 import io
 import pickle
 import warnings
-import zipfile
+from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from lightning.pytorch import Trainer
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch import Tensor
 
-from xornet import contents, files
-from xornet.data import truth_table
+from xornet import files, schema
+from xornet.data import same_table, truth_table
+from xornet.engine.blocks import callbacks_of
+from xornet.engine.optimizers import describe_optimizer, fresh_state
+from xornet.schema import check_like, need
+
+# Between a run and its resumption: what does not change what the networks become.
+MAY_CHANGE = ("model.gradient", "model.compile", "model.tolerance")
+KEYS = {"seed": "seed", "networks": "networks", "bits": "data.bits"}  # the other hyperparameters are below `model`
+REMEDY = "use the checkpoints/last.ckpt of a run, or delete this one to begin anew"
+Table = tuple[Tensor, Tensor]  # x (P, I) and y (P, O)
+SAME = "resume with the configuration that the run was started with"
 
 
 def find(ckpt_path: str | None) -> str | None:
@@ -36,8 +48,7 @@ def save(state: dict[str, Any], path: str | Path) -> None:
 class CheckpointFile(TorchCheckpointIO):
     """Lightning's reader and writer of checkpoint files.
 
-    Lightning's own writes a temporary file that can stand on another file system, from where a move is no rename, and
-    passes over a PermissionError in silence.
+    Lightning's own writes a temporary file on what may be another file system, and ignores a PermissionError.
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
@@ -57,35 +68,83 @@ class CheckpointFile(TorchCheckpointIO):
         """
         path = str(find(str(path)))
         try:
-            check_zip(path)
+            files.check_archive(path)
             with warnings.catch_warnings(action="ignore"):  # about files that are refused below
                 checkpoint = torch.load(path, map_location=map_location, weights_only=True)
         except pickle.UnpicklingError as error:
             cause = "damaged, or holds more than tensors and plain values (nothing in it was run)"
-            raise ValueError(f"ckpt_path={path} is {cause}; {contents.REMEDY}") from error
+            raise ValueError(f"ckpt_path={path} is {cause}; {REMEDY}") from error
         except Exception as error:  # there is no end to the ways in which a file can be damaged
-            raise ValueError(f"ckpt_path={path} cannot be read as a checkpoint; {contents.REMEDY}") from error
-        try:
-            contents.check(checkpoint)
-        except ValueError as error:
-            raise ValueError(str(error).replace("ckpt_path", f"ckpt_path={path}", 1)) from error
+            raise ValueError(f"ckpt_path={path} cannot be read as a checkpoint; {REMEDY}") from error
+        schema.check(checkpoint, path)
         return checkpoint
 
 
-def table_of(checkpoint: dict[str, Any]) -> tuple[Tensor, Tensor]:
+def table_of(checkpoint: dict[str, Any]) -> Table:
     """The table that the networks of a checkpoint were trained on: x (P, I) and y (P, O)."""
     x, y = checkpoint.get("table") or truth_table(checkpoint["hyper_parameters"]["bits"])
     return x, y
 
 
-def check_zip(path: str) -> None:
-    """Refuse a file in which a bit has changed: `torch.load` does not look at the check sums that `torch.save` writes.
+def check_resumable(
+    checkpoint: dict[str, Any], trainer: Trainer, hparams: dict[str, Any], optimizer: partial[Any], table: Table
+) -> None:
+    """Refuse a checkpoint that a run cannot continue from.
+
+    Args:
+        checkpoint: as read from `trainer.ckpt_path`.
+        trainer: that of the run, before it trains.
+        hparams: the hyperparameters of the run.
+        optimizer: makes its optimizer.
+        table: x (P, I) and y (P, O) of the run.
 
     Raises:
-        ValueError: a sum does not fit, or the archive is not one of `torch.save`, which compresses nothing.
+        ValueError: the run is configured differently, or the checkpoint is not built as what this run would write.
 
     """
-    # Opened here: a signal that comes while zipfile opens a file would have it print a traceback of its own.
-    with Path(path).open("rb") as file, zipfile.ZipFile(file) as archive:
-        if any(file.compress_type != zipfile.ZIP_STORED for file in archive.infolist()) or archive.testzip():
-            raise ValueError(f"{path} is damaged")
+    schema.check(checkpoint, trainer.ckpt_path)
+    weights, steps = list(checkpoint["state_dict"].values()), checkpoint["global_step"]
+    ours = configuration(hparams, describe_optimizer(optimizer), trainer.precision)
+    precision = f"{8 * weights[0].itemsize}-true"
+    theirs = configuration(checkpoint["hyper_parameters"], checkpoint["optimizer"], precision)
+    for name in dict.fromkeys([*ours, *theirs]):
+        was, new = theirs.get(name), ours.get(name)
+        if name not in MAY_CHANGE and was != new:
+            raise ValueError(f"ckpt_path holds a run with {name}={was}, but this run has {name}={new}; {SAME}")
+    if not same_table(table, table_of(checkpoint)):
+        raise ValueError("ckpt_path holds a run on other data; resume with the data that it was started with")
+    with schema.refusing(trainer.ckpt_path, "resumed from"):
+        loop = checkpoint["loops"]["fit_loop"]
+        check_like(loop, trainer.fit_loop.state_dict(), "loops")
+        done = loop["epoch_loop.manual_optimization.optim_step_progress"]["total"]["completed"]
+        progress = {key: value for key, value in loop.items() if "optimization" not in key}
+        # A checkpoint may be saved in the midst of an epoch, of which one part is counted and another not.
+        is_agreed = all(count <= 1 or abs(count - steps) <= 1 for count in counts(progress))
+        need(is_agreed and done == steps, f"loops: count of {steps} epochs")
+        for callback in callbacks_of(trainer):
+            if state := checkpoint["callbacks"].get(callback.state_key):
+                check_like(state, callback.state_dict(), f"callbacks: {callback.state_key}", loose=True)
+        need(checkpoint["lr_schedulers"] == [], "lr_schedulers")
+        check_optimizer(checkpoint["optimizer_states"], fresh_state(optimizer, weights), steps)
+
+
+def configuration(hparams: dict[str, Any], optimizer: dict[str, Any], precision: str) -> dict[str, Any]:
+    """All that a run was configured with, by its place in the configuration: `model.hidden`, `optimizer.lr`."""
+    network = {KEYS.get(key, f"model.{key}"): value for key, value in hparams.items()}
+    return {**network, **{f"optimizer.{k}": v for k, v in optimizer.items()}, "trainer.precision": precision}
+
+
+def counts(progress: dict[str, Any]) -> Iterator[int]:
+    """Yield all that a loop has counted."""
+    for value in progress.values():
+        yield from counts(value) if isinstance(value, dict) else [value]
+
+
+def check_optimizer(states: Any, fresh: dict[str, Any], steps: int) -> None:
+    """Check the one optimizer's state after `steps` steps against that of a fresh one after its first."""
+    (group,) = fresh["param_groups"]
+    numbers = {key: float(value) for key, value in group.items() if type(value) is int}  # which a callback may change
+    template = {"state": fresh["state"] if steps else {}, "param_groups": [group | numbers]}
+    check_like(states, [template], "optimizer_states")
+    fixed = {key: value for key, value in group.items() if type(value) not in (int, float, tuple)}
+    need(fixed.items() <= states[0]["param_groups"][0].items(), "optimizer_states: param_groups")

@@ -1,7 +1,8 @@
-"""Files written whole or not at all."""
+"""Files written whole or not at all, and whether an archive still is."""
 
 import glob
 import os
+import zipfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -45,3 +46,16 @@ def is_running(pid: str) -> bool:
     except (ValueError, PermissionError):  # no number, so no neighbour of ours; or another user's process
         return True
     return True
+
+
+def check_archive(path: str) -> None:
+    """Refuse a file in which a bit has changed: `torch.load` does not look at the check sums that `torch.save` writes.
+
+    Raises:
+        ValueError: a sum does not fit, or the archive is not one of `torch.save`, which compresses nothing.
+
+    """
+    # Opened here: a signal that comes while zipfile opens a file would have it print a traceback of its own.
+    with Path(path).open("rb") as file, zipfile.ZipFile(file) as archive:
+        if any(file.compress_type != zipfile.ZIP_STORED for file in archive.infolist()) or archive.testzip():
+            raise ValueError(f"{path} is damaged")

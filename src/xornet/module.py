@@ -11,20 +11,20 @@ from torch.optim import Optimizer
 
 from xornet import validation
 from xornet.backprop import backpropagate
-from xornet.checkpoint import table_of
+from xornet.checkpoint import check_resumable
 from xornet.data import same_table, truth_table
 from xornet.engine import scores
 from xornet.engine.blocks import PRECISIONS, block_length, run_length, stop_request
 from xornet.engine.compiled import check_compile, is_compiled
 from xornet.engine.history import History
-from xornet.engine.optimizers import check_optimizer, describe_optimizer, fresh_state
+from xornet.engine.optimizers import check_optimizer, describe_optimizer
 from xornet.engine.progress import count_epochs
 from xornet.engine.requirements import check_trainer
 from xornet.engine.runner import GRADIENTS, EpochRunner
 from xornet.engine.stopwatch import Stopwatch
 from xornet.engine.threads import set_threads
 from xornet.network import Ensemble, layer_names
-from xornet.resumption import check_resumable, check_same_precision, check_same_run, with_optimizer
+from xornet.schema import FORMAT
 
 
 class XORModule(LightningModule):
@@ -160,6 +160,7 @@ class XORModule(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what the run has recorded, what it has taken, and what it was configured as."""
+        checkpoint["xornet"] = FORMAT
         checkpoint["history"] = self.history.state_dict()
         checkpoint["times"] = self.stopwatch.times()
         if not same_table((self.x, self.y), truth_table(self.hparams["bits"])):
@@ -174,16 +175,9 @@ class XORModule(LightningModule):
             ValueError: the checkpoint is of a run that was configured differently.
 
         """
-        ours = dict(self.hparams)
-        if self.optimizer is None:
+        if self.optimizer is None:  # to evaluate it
             self.to(checkpoint["state_dict"]["ensemble.weights.0"].dtype)  # which is the run's trainer.precision
         else:
-            ours = with_optimizer(ours, describe_optimizer(self.optimizer))
-        check_same_run(checkpoint, ours)
-        if self.optimizer is not None:
-            if not same_table((self.x, self.y), table_of(checkpoint)):
-                raise ValueError("ckpt_path holds a run on other data; resume with the data that it was started with")
-            check_same_precision(checkpoint, self.trainer)
-            check_resumable(checkpoint, self.trainer, fresh_state(self.optimizer, len(self.layers)))
+            check_resumable(checkpoint, self.trainer, dict(self.hparams), self.optimizer, (self.x, self.y))
         self.history.load_state_dict(checkpoint["history"])
-        self.stopwatch.earlier = checkpoint.get("times", self.stopwatch.earlier)  # which older checkpoints do not have
+        self.stopwatch.earlier = checkpoint["times"]

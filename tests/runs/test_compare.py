@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 from oracle import X, Y
 
-from xornet.contents import REMEDY
+from xornet.checkpoint import REMEDY
 from xornet.network import XORNet
 from xornet.plots import comparison, render
 from xornet.plots.decision_boundary import boundary_grid

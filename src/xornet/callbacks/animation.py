@@ -12,7 +12,6 @@ from torch import Tensor
 
 from xornet import files, validation
 from xornet.callbacks.figures import boundary_pictures, log_image, publish, table
-from xornet.contents import MOST_FRAMES
 from xornet.engine.blocks import run_length
 from xornet.engine.history import Block
 from xornet.module import XORModule
@@ -41,7 +40,7 @@ class BoundaryAnimation(Callback):
 
     def __init__(self, max_frames: int = 25) -> None:
         remedy = "use callbacks.animation=null for none"
-        self.max_frames = validation.integer("callbacks.animation.max_frames", max_frames, 2, MOST_FRAMES, remedy)
+        self.max_frames = validation.integer("callbacks.animation.max_frames", max_frames, 2, 1000, remedy)
         self.snapshots: list[tuple[int, list[Tensor]]] = []  # epoch and weights of each frame
 
     # Not by `state_dict`: Lightning warns when a run is resumed without a callback that has one.

@@ -1,11 +1,12 @@
 """Any elementwise `torch.optim` optimizer: checked before a run, and named in its checkpoints."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim import optimizer as base
 
@@ -40,7 +41,7 @@ def check_optimizer(optimizer: "partial[Any]") -> "partial[Any]":
     if "nan" in given or "inf" in given:
         raise ValueError(f"{given}: arguments must be finite; use e.g. optimizer.lr=0.1")
     try:
-        fresh_state(optimizer, layers=1)  # some are checked in the first step
+        fresh_state(optimizer, [torch.zeros(1)])  # some are checked in the first step
     except Exception as error:  # each class checks its arguments in its own way
         raise ValueError(f"{given}: {error}; use what torch.optim.{kind.__name__} takes") from error
     return optimizer
@@ -71,12 +72,12 @@ def describe_optimizer(optimizer: "partial[Any]") -> dict[str, Any]:
     return {"_target_": f"{optimizer.func.__module__}.{optimizer.func.__name__}", **optimizer.keywords}
 
 
-def fresh_state(optimizer: "partial[Any]", layers: int) -> dict[str, Any]:
-    """What an optimizer's `state_dict` is after its first step, on a parameter of shape (1,) for each layer."""
-    parameters = [torch.zeros(1, requires_grad=True) for _ in range(layers)]
+def fresh_state(optimizer: "partial[Any]", weights: Sequence[Tensor]) -> dict[str, Any]:
+    """What an optimizer's `state_dict` is after its first step, on parameters as large as `weights`."""
+    parameters = [torch.zeros_like(weight, requires_grad=True) for weight in weights]
     made: Optimizer = optimizer(parameters)
     for parameter in parameters:
-        parameter.grad = torch.zeros(1)
+        parameter.grad = torch.zeros_like(parameter)
     with torch.no_grad():
         bare_step(made)()  # which calls no hook of the user's
     return made.state_dict()

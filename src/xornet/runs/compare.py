@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from xornet import schema
 from xornet.checkpoint import CheckpointFile, table_of
 from xornet.module import XORModule
 from xornet.runs.metrics import evaluate, evaluate_networks
@@ -21,12 +22,10 @@ def load(ckpt_path: str) -> tuple[XORModule, int]:
     """Return the networks of a checkpoint, with the truth table that they were trained on, and their epochs."""
     checkpoint = CheckpointFile().load_checkpoint(ckpt_path)
     dtype = checkpoint["state_dict"]["ensemble.weights.0"].dtype  # the run's trainer.precision
-    try:
+    with schema.refusing(ckpt_path, "used"):
         module = XORModule(**checkpoint["hyper_parameters"]).to(dtype)
         module.on_load_checkpoint(checkpoint)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"ckpt_path={ckpt_path} cannot be used: {error}; use another checkpoint") from error
-    module.load_state_dict(checkpoint["state_dict"])
+        module.load_state_dict(checkpoint["state_dict"])
     module.set_table(*(tensor.to(dtype) for tensor in table_of(checkpoint)))
     if not evaluate_networks(module)[1].isfinite().any():
         raise ValueError(f"ckpt_path={ckpt_path} holds no network with a finite loss; use another checkpoint")

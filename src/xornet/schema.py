@@ -1,0 +1,136 @@
+"""What a checkpoint holds, compared with what a run of its hyperparameters would write.
+
+`torch.load` makes no types but safe ones, and checks nothing else: a list may stand where a number should, a tensor may
+have the size of another network.
+"""
+
+import json
+import math
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from xornet.engine.history import QUANTILES, SINGLES
+from xornet.network import layer_shapes
+
+FORMAT = 1  # one more whenever what a checkpoint holds changes
+LARGEST = 2**31  # of a count of epochs
+OPTIONAL = ("table", "tensorboard", "decision_boundary", "loss_surface")  # of other data, and of callbacks
+TIMES = ("seconds", "compile_seconds")  # what a run has taken
+
+
+@contextmanager
+def refusing(path: str | Path | None, use: str) -> Iterator[None]:
+    """Turn every error into one line that names the file: there is no end to the ways in which one can be wrong."""
+    try:
+        yield
+    except Exception as error:
+        cause = " ".join(str(error).split()) or type(error).__name__
+        raise ValueError(f"ckpt_path={path} cannot be {use}: {cause}; use another checkpoint") from error
+
+
+def need(is_right: bool, part: str) -> None:
+    """Raise ValueError naming the part, unless it is right."""
+    if not is_right:
+        raise ValueError(f"it holds no valid {part}")
+
+
+def check(checkpoint: Any, path: str | Path | None) -> None:
+    """Refuse a checkpoint that cannot be evaluated.
+
+    Raises:
+        ValueError: naming the file and what is wrong.
+
+    """
+    version = checkpoint.get("xornet") if isinstance(checkpoint, dict) else None
+    if type(version) is not int or version != FORMAT:
+        cause = "was written by another version of this project, or by another program"
+        raise ValueError(f"ckpt_path={path} {cause}; use that version, or train again")
+    with refusing(path, "used"):
+        check_configuration(checkpoint)
+        for part, template in expected(checkpoint).items():
+            if part in checkpoint or part not in OPTIONAL:
+                check_like(checkpoint[part], template, part)
+
+
+def check_configuration(checkpoint: dict[str, Any]) -> None:
+    """Check that what a run was configured with is plain and short, and that its weights are of the sizes it says."""
+    known, version = checkpoint["hyper_parameters"], checkpoint["pytorch-lightning_version"]
+    need(re.fullmatch(r"2\.\d{1,4}\.\d{1,4}\w*", version) is not None, "pytorch-lightning_version")
+    configured = json.dumps(known | checkpoint["optimizer"] | checkpoint.get("early_stopping", {}))  # fails for tensors
+    need(len(configured) < 10_000, "hyper_parameters")
+    sizes = [known["bits"], known["networks"], known["hidden"]]
+    check_like(sizes, [0, 0, [0] * len(sizes[2])], "hyper_parameters: bits, networks or hidden")
+    shapes = [(fan_in + 1, units, known["networks"]) for fan_in, units in layer_shapes(known["bits"], known["hidden"])]
+    weights = list(checkpoint["state_dict"].values())
+    need([weight.shape for weight in weights] == shapes, "state_dict: weights of the sizes in its hyper_parameters")
+    need(weights[0].dtype in (torch.float32, torch.float64), "state_dict: weights")
+
+
+def expected(checkpoint: dict[str, Any]) -> dict[str, Any]:
+    """What a run with the weights of `checkpoint` writes, its tensors without values."""
+    weights = list(checkpoint["state_dict"].values())
+    blank = partial(torch.empty, dtype=weights[0].dtype, device="meta")
+    bits, networks = weights[0].shape[0] - 1, weights[0].shape[-1]
+    points = len(checkpoint["table"][0]) if "table" in checkpoint else 2**bits
+    milestone = blank(networks, dtype=torch.int32)
+    curve, rows = {}, {"losses": [len(QUANTILES)], "singles": [min(SINGLES, networks)], "errors": [points]}
+    if checkpoint["global_step"]:
+        epochs = checkpoint["history"]["curve"]["epochs"].tolist()
+        is_counted = epochs[0] >= 0 and epochs[-1] < checkpoint["global_step"]
+        need(is_counted and epochs == sorted(set(epochs)), "history: curve: epochs")
+        names = ("losses", "singles", "errors", "accuracy", "solved")
+        curve = {name: blank(len(epochs), *rows.get(name, []), dtype=torch.float64) for name in names}
+        curve["epochs"] = blank(len(epochs), dtype=torch.int64)
+    first = [blank(*weight.shape[:2], 1) for weight in weights]
+    trajectory = checkpoint.get("loss_surface", {})
+    need(all(type(epoch) is int for epoch in trajectory), "loss_surface")
+    return {
+        "global_step": 0,
+        "tensorboard": 0,
+        "state_dict": {f"ensemble.weights.{i}": blank(*weight.shape) for i, weight in enumerate(weights)},
+        "history": {"solved_epoch": milestone, "diverged_epoch": milestone, "curve": curve},
+        "times": dict.fromkeys(TIMES, 0.0),
+        "table": [blank(points, bits), blank(points, 1)],
+        "decision_boundary": [(0, first)] * len(checkpoint.get("decision_boundary", [])),
+        "loss_surface": dict.fromkeys(trajectory, blank(sum(weight.numel() for weight in first))),
+    }
+
+
+def check_like(value: Any, template: Any, part: str, loose: bool = False) -> None:
+    """Check that `value` is built as `template`: the same types, keys, lengths and shapes; numbers finite and >= 0.
+
+    Args:
+        value: of a checkpoint.
+        template: what a run that has only just begun has in its place.
+        part: what it is.
+        loose: whether numbers may be any, and what is empty or None at the beginning anything.
+
+    """
+    if loose and template in (None, {}, []):
+        return
+    if isinstance(template, dict):
+        need(isinstance(value, dict) and value.keys() == template.keys(), part)
+        for key, inner in template.items():
+            check_like(value[key], inner, f"{part}: {key}", loose)
+    elif type(template) in (list, tuple):
+        need(type(value) in (list, tuple) and len(value) == len(template), part)
+        for one, other in zip(value, template, strict=True):
+            check_like(one, other, part, loose)
+    elif isinstance(template, Tensor):
+        need(isinstance(value, Tensor) and value.layout == torch.strided and value.shape == template.shape, part)
+        need(value.is_contiguous() and not (value.is_meta or value.is_neg() or value.requires_grad), part)
+        need(value.is_floating_point() == template.is_floating_point(), part)
+        if not loose:
+            need(value.dtype == template.dtype if template.dim() else 0 <= float(value) < math.inf, part)
+    elif type(template) in (int, float):
+        need(type(value) is int or (type(value) is float and (loose or type(template) is float)), part)
+        need(loose or 0 <= value < (LARGEST if type(value) is int else math.inf), part)
+    else:
+        need(type(value) is type(template), part)
