@@ -51,11 +51,19 @@ class CheckpointFile(TorchCheckpointIO):
     Lightning's own writes a temporary file on what may be another file system, and ignores a PermissionError.
     """
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.known: set[Path] = set()  # the directories that were there when something was saved
+
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
         """Write `checkpoint`; a file under the name `path` is always whole."""
+        folders = [*Path(path).parents]
+        missing = [folder for folder in folders if not folder.exists()]
         with suppress(OSError):  # which `write` reports
-            Path(path).parent.mkdir(exist_ok=True)
+            if self.known.isdisjoint(missing):  # else the run was moved away, and a new one would be half
+                folders[0].mkdir(parents=True, exist_ok=True)
         save(checkpoint, path)
+        self.known.update(folders)
 
     def load_checkpoint(
         self, path: str | Path, map_location: Any = "cpu", weights_only: bool | None = True

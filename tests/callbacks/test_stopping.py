@@ -1,6 +1,7 @@
 """Where a signal leaves a run: the checkpoint that it is resumed with, and the time that it has taken."""
 
 import json
+import re
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -132,3 +133,12 @@ def test_a_run_that_lightnings_early_stopping_has_ended_stays_so_when_it_is_resu
     assert resumed.current_epoch == ended.current_epoch
     assert torch.equal(same.ensemble.weights[0], module.ensemble.weights[0])
     assert fit(tmp_path, 100, stopping(0.1), tmp_path / "last.ckpt")[0].current_epoch == 100
+
+
+def test_a_file_name_with_a_metric_makes_a_directory_as_in_a_stock_run(command: Command, tmp_path: Path) -> None:
+    best = ["monitor=train/loss", 'filename="{epoch}-{train/loss:.4f}"', f"dirpath={tmp_path}/best"]
+    given = ["_target_=lightning.pytorch.callbacks.ModelCheckpoint", *best]
+    run = command("trainer.max_epochs=3", *(f"+callbacks.best.{one}" for one in given), *NO_FIGURES)
+    assert run.status == 0
+    (kept,) = (tmp_path / "best").rglob("*.ckpt")
+    assert re.fullmatch(r"epoch=2-train/loss=0\.25\d\d\.ckpt", str(kept.relative_to(tmp_path / "best")))

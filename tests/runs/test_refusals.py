@@ -163,3 +163,21 @@ def test_a_refused_command_leaves_no_event_file_elsewhere(command: Command, tmp_
         run = command("trainer.detect_anomaly=true", f"logger.save_dir={tmp_path}/{folder}", *SHORT)
         assert "trainer.detect_anomaly=true" in run.last_line
     assert {name: kind for name, kind in contents(tmp_path).items() if not name.startswith("logs")} == before
+
+
+def test_a_run_of_another_project_is_not_overwritten(command: Command, tmp_path: Path) -> None:
+    theirs = tmp_path / "theirs"
+    (theirs / ".hydra").mkdir(parents=True)
+    (theirs / ".hydra" / "config.yaml").write_text("trainer:\n  _target_: lightning.Trainer\nckpt_path: null\n")
+    for folder in (theirs, tmp_path / "weights"):
+        (folder / "checkpoints").mkdir(parents=True)
+        (folder / "checkpoints" / "last.ckpt").write_bytes(b"theirs")
+        (folder / "loss_curve.png").write_bytes(b"theirs")
+    before = contents(tmp_path)
+    for folder, holds in (
+        (theirs, "a run of another project"),
+        (tmp_path / "weights", "checkpoints of something else"),
+    ):
+        run = command(f"hydra.run.dir={folder}", *SHORT)
+        assert f"{folder} holds {holds}; use another directory" in run.last_line
+        assert contents(tmp_path) == before

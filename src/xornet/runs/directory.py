@@ -81,9 +81,14 @@ def check_holder(folder: Path, may_hold: str) -> None:
     elif table.exists() and table.read_bytes().startswith(b"job,"):  # of a search, for which Hydra writes no such file
         holds = "a sweep"
     elif config.exists():
-        holds = "a run" if "trainer" in OmegaConf.load(config) else "an evaluation"
-    elif any((folder / name).exists() for name in ("metrics.json", "checkpoints")):
+        keys = {*map(str, OmegaConf.load(config))}
+        holds = "a run" if "trainer" in keys else "an evaluation"
+        if "xornet." not in config.read_text("utf-8") and not keys <= {"ckpt_path", "hydra"}:
+            holds = "a run of another project"
+    elif (folder / "metrics.json").exists():
         holds = "a run"
+    elif any((folder / "checkpoints").glob("*")):
+        holds = "checkpoints of something else"
     elif table.exists():
         holds = "a sweep.csv of something else"
     if holds not in (None, may_hold):
