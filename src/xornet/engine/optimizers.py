@@ -66,5 +66,6 @@ def fresh_state(optimizer: "partial[Any]", weights: Sequence[Tensor]) -> dict[st
     made: Optimizer = optimizer(parameters)
     for parameter in parameters:
         parameter.grad = torch.zeros_like(parameter)
-    made.step()
+    with torch.no_grad():
+        bare_step(made)()  # which calls no hook of the user's
     return made.state_dict()
