@@ -326,7 +326,7 @@ def test_a_bad_checkpoint_is_one_line_of_every_command(command: Command, tmp_pat
     assert not mark.exists()
 
 
-def test_a_job_with_a_damaged_checkpoint_fails_by_name_and_the_others_go_on(command: Command) -> None:
+def test_a_job_with_a_damaged_checkpoint_fails_by_name_and_the_others_finish(command: Command) -> None:
     sweep = ["-m", "seed=1,2", "trainer.max_epochs=20", "callbacks.animation=null", "callbacks.loss_curve=null"]
     run = command(*sweep)
     jobs = sorted(run.folder.glob("[01]_*"))
@@ -366,3 +366,17 @@ def test_a_run_killed_between_its_last_epoch_and_its_end_is_resumed_to_the_same_
     ours, theirs = (torch.load(folder / "last.ckpt", weights_only=True) for folder in (killed, straight))
     assert ours["loops"] == theirs["loops"]
     assert (ours["epoch"], ours["global_step"]) == (theirs["epoch"], theirs["global_step"]) == (100, 100)
+
+
+@pytest.mark.filterwarnings("ignore:Using ModelCheckpoint with manual optimization")
+@pytest.mark.filterwarnings("ignore:The dirpath has changed")
+def test_a_run_resumed_again_and_again_from_within_an_epoch_counts_every_epoch_once(tmp_path: Path) -> None:
+    path = None
+    for epochs in (100, 200, 300, 400):
+        kept = ModelCheckpoint(tmp_path / str(epochs), every_n_train_steps=7)  # before Lightning counts the epoch
+        trainer, resumed = fit(tmp_path, epochs, [kept], path)
+        assert trainer.current_epoch == trainer.global_step == epochs
+        path = Path(kept.best_model_path)
+    _, straight = fit(tmp_path, 400)
+    assert equal(resumed.ensemble.state_dict(), straight.ensemble.state_dict())
+    assert equal(resumed.history.state_dict(), straight.history.state_dict())

@@ -113,8 +113,7 @@ def check_resumable(
     schema.check(checkpoint, trainer.ckpt_path)
     weights, steps = list(checkpoint["state_dict"].values()), checkpoint["global_step"]
     ours = configuration(hparams, describe_optimizer(optimizer), trainer.precision)
-    precision = f"{8 * weights[0].itemsize}-true"
-    theirs = configuration(checkpoint["hyper_parameters"], checkpoint["optimizer"], precision)
+    theirs = configuration(checkpoint["hyper_parameters"], checkpoint["optimizer"], f"{8 * weights[0].itemsize}-true")
     for name in dict.fromkeys([*ours, *theirs]):
         was, new = theirs.get(name), ours.get(name)
         if name not in MAY_CHANGE and was != new:
@@ -126,9 +125,10 @@ def check_resumable(
         check_like(loop, trainer.fit_loop.state_dict(), "loops")
         done = loop["epoch_loop.manual_optimization.optim_step_progress"]["total"]["completed"]
         progress = {key: value for key, value in loop.items() if "optimization" not in key}
-        # A checkpoint may be saved in the midst of an epoch, of which one part is counted and another not.
-        is_agreed = all(count <= 1 or abs(count - steps) <= 1 for count in counts(progress))
+        is_agreed = all(count <= 1 or abs(count - steps) <= 1 for count in counts(progress))  # saved within an epoch
         need(is_agreed and done == steps, f"loops: count of {steps} epochs")
+        for tracker in loop["epoch_progress"].values():  # Lightning begins no epoch after it has resumed within one
+            tracker.update({key: max(tracker[key], steps) for key in ("ready", "started")})
         for callback in callbacks_of(trainer):
             if state := checkpoint["callbacks"].get(callback.state_key):
                 check_like(state, callback.state_dict(), f"callbacks: {callback.state_key}", loose=True)

@@ -1,4 +1,4 @@
-"""SIGKILL at any time of a run: its files are whole, and it resumes to the very end of a run that was never killed."""
+"""SIGKILL at any time of a run: every file that stands is whole, and the run is resumed to the same end."""
 
 import json
 import os
@@ -29,7 +29,7 @@ STAGES = ("before a checkpoint", "training", "trained", "writing results")
 
 @pytest.mark.parametrize("networks", [1, 1000])
 @pytest.mark.parametrize("kills", [5, pytest.param(50, marks=pytest.mark.slow)])
-def test_a_run_killed_at_any_time_resumes_to_the_same_bits(tmp_path: Path, networks: int, kills: int) -> None:
+def test_a_run_killed_at_any_time_is_resumed_to_the_same_bits(tmp_path: Path, networks: int, kills: int) -> None:
     run = [*RUN, f"networks={networks}"]
     forks.ready()
     start = time.monotonic()
@@ -42,7 +42,7 @@ def test_a_run_killed_at_any_time_resumes_to_the_same_bits(tmp_path: Path, netwo
     while True:
         start = time.time()
         killed = sum(stages.values())
-        # a fifth of them in the hundredth of a second between two files at the end, which chance would not find
+        # a fifth of them in the hundredth of a second between the last files, which chance would not find
         is_time = partial(aimed, folder, start) if killed % 5 == 4 else partial(late, start + draw.uniform(0, seconds))
         is_let_go = again == 3 or killed == kills
         status = forks.ended(begin(folder, run), never if is_let_go else is_time)
@@ -65,7 +65,7 @@ def test_a_run_killed_at_any_time_resumes_to_the_same_bits(tmp_path: Path, netwo
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("compiler")
-def test_a_run_killed_while_it_compiles_goes_on_to_the_same_bits(tmp_path: Path) -> None:
+def test_a_run_killed_while_it_compiles_is_resumed_to_the_same_bits(tmp_path: Path) -> None:
     run = [*RUN, "model.compile=true"]
     forks.ready()
     assert forks.ended(begin(tmp_path / "straight", run, tmp_path / "cache")) == 0
@@ -102,17 +102,17 @@ def begin(folder: Path, run: list[str], cache: Path | None = None) -> BaseProces
 
 
 def never() -> bool:
-    """Not to be killed."""
+    """It is not killed."""
     return False
 
 
-def late(when: float) -> bool:
-    """To be killed at a given time."""
-    return time.time() >= when
+def late(time_to_kill: float) -> bool:
+    """Whether the time has come to kill it."""
+    return time.time() >= time_to_kill
 
 
 def aimed(folder: Path, start: float) -> bool:
-    """To be killed as soon as the run has written the first of its results."""
+    """Whether the run has written the first of its results, which is when to kill it."""
     return is_new(folder / "xornet.pt", start)
 
 

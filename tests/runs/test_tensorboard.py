@@ -89,15 +89,18 @@ def test_a_reader_of_tensorboard_finds_the_run_its_curves_pictures_summary_and_h
         assert metrics["final/loss"] == pytest.approx(run.metrics["loss"], rel=1e-5)
         assert metrics["final/solved_epoch"] == run.metrics["solved_epoch"]
 
-        if BROWSER:
-            picture = run.folder / "page.png"
-            seen = [
-                "--screenshot=" + str(picture),
-                "--window-size=1400,2400",
-                "--timeout=20000",
-                "--virtual-time-budget=25000",
-            ]
-            flags = ["--headless", "--no-sandbox", "--disable-gpu", *seen]
-            subprocess.run([BROWSER, *flags, address], capture_output=True, check=True, timeout=90)
-            red, blue = boundary_pixels(PIL.Image.open(picture))
-            assert min(red, blue) > 3_000  # of a small picture
+
+@pytest.mark.skipif(not BROWSER, reason="needs chromium or google-chrome")
+def test_a_browser_shows_the_decision_boundary(run: CommandResult) -> None:
+    picture = run.folder / "page.png"
+    page = [
+        "--screenshot=" + str(picture),
+        "--window-size=1400,2400",
+        "--timeout=20000",
+        "--virtual-time-budget=25000",
+    ]
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", *page]
+    with events.serving(run.folder.parent) as (_, address):
+        subprocess.run([str(BROWSER), *flags, address], capture_output=True, check=True, timeout=90)
+    red, blue = boundary_pixels(PIL.Image.open(picture))
+    assert min(red, blue) > 3_000  # of a small picture

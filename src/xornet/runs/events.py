@@ -43,7 +43,8 @@ class EventLogger(TensorBoardLogger):
         super().__init__(save_dir, name, version, default_hp_metric=False, **kwargs)
         self.options = kwargs
         self.writer: SummaryWriter | None = None
-        self.earlier = set(Path(self.log_dir).glob(f"{EVENTS}*"))
+        self.path: Path | None = None  # of its event file
+        self.earlier = self.event_files()
         expect(Path(self.log_dir).absolute())
 
     @property
@@ -56,15 +57,16 @@ class EventLogger(TensorBoardLogger):
 
     def begin(self, purge_step: int | None) -> None:
         """Begin the event file; have TensorBoard forget what earlier ones hold of `purge_step` and later steps."""
-        if self.writer is not None:
+        if self.writer is not None and self.path is not None:
             self.writer.close()
-            for path in self.ours():  # nothing has been logged
-                path.unlink()
+            self.path.unlink()  # nothing has been logged
+        before = self.event_files()
         self.writer = SummaryWriter(self.log_dir, purge_step=purge_step, **self.options)
+        self.path = max(self.event_files() - before, default=None)
 
-    def ours(self) -> set[Path]:
-        """The event files that this run has begun."""
-        return set(Path(self.log_dir).glob(f"{EVENTS}*")) - self.earlier
+    def event_files(self) -> set[Path]:
+        """The event files of the directory."""
+        return set(Path(self.log_dir).glob(f"{EVENTS}*"))
 
     def put_last(self) -> None:
         """Rename those earlier event files whose names say that they were begun no earlier than ours.
@@ -73,7 +75,7 @@ class EventLogger(TensorBoardLogger):
         and then the host, the process and a count. Within a second, or when the clock was put back, that is not the
         order in which they were written. Theirs becomes the second before, with a number that keeps them in order.
         """
-        second = min(map(begun, self.ours()), default=math.inf)
+        second = begun(self.path) if self.path else math.inf
         for number, path in enumerate(sorted(self.earlier)):
             if begun(path) >= second:
                 rest = re.sub(r"^\d+(~\d+)?", "", path.name.removeprefix(EVENTS))
