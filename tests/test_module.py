@@ -130,7 +130,7 @@ def test_a_finished_run_resumes_to_more_epochs_and_to_none(tmp_path: Path) -> No
     ("epochs", "more", "every"),
     [(1000, 3000, 10), (1500, 3000, 10), (2000, 2001, 10), (999, 1999, 2), (3000, 12000, 20)],
 )
-def test_a_run_made_longer_remembers_and_draws_what_a_straight_one_does(
+def test_a_run_resumed_to_more_epochs_records_and_draws_what_a_straight_one_does(
     tmp_path: Path, epochs: int, more: int, every: int
 ) -> None:
     path, last = LossSurface(), LastCheckpoint(str(tmp_path))
@@ -143,7 +143,7 @@ def test_a_run_made_longer_remembers_and_draws_what_a_straight_one_does(
     assert_equal(path.trajectory, straight_path.trajectory)
 
 
-def test_the_default_run_remembers_every_twentieth_epoch_and_no_run_more_than_a_thousand() -> None:
+def test_the_default_run_records_every_twentieth_epoch_and_no_run_more_than_a_thousand() -> None:
     history, before = History(networks=1, tolerance=0.5), 1
     for epochs in (*range(1, 100_000, 7), 20_000, 10**6, 10**9):
         history.set_length(epochs)
@@ -159,13 +159,13 @@ def test_the_default_run_remembers_every_twentieth_epoch_and_no_run_more_than_a_
     assert history.every == 20
 
 
-def test_an_endless_run_remembers_no_more_than_a_long_one() -> None:
+def test_an_endless_run_records_no_more_than_a_long_one() -> None:
     history = History(networks=1, tolerance=0.5)
     for start in range(0, 12000, 100):
         errors = torch.full((100, 4, 1, 1), float(start))
         at = history.curve_epochs(start, 100)
-        remembered = errors[at.start - start :: at.step]
-        history.record(Block(start, 100, at, remembered, errors[-1], Snapshots([], 1)))
+        recorded = errors[at.start - start :: at.step]
+        history.record(Block(start, 100, at, recorded, errors[-1], Snapshots([], 1)))
     epochs = history.curve["epochs"]
     assert 500 <= len(epochs) <= 1000
     assert epochs.tolist() == list(range(0, 12000, history.every))
@@ -194,7 +194,7 @@ def test_lightnings_own_load_from_checkpoint_gives_the_networks_back(tmp_path: P
     assert_equal(weights(loaded), weights(module))
 
 
-def test_solved_epoch_is_the_first_at_which_every_point_is_learnt(tmp_path: Path) -> None:
+def test_solved_epoch_is_the_first_at_which_every_point_is_correct(tmp_path: Path) -> None:
     def run(epochs: int) -> XORModule:
         return fit(tmp_path, epochs, optimizer=partial(torch.optim.Adam, lr=0.05), hidden=[8], seed=1)[1]
 

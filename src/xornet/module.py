@@ -103,6 +103,8 @@ class XORModule(LightningModule):
                 runner.backward(error)  # writes ∂L/∂W into the weights' .grad
                 runner.update()  # W ← W - η ∂L/∂W
         block = runner.block
+        runner.check_finite(block)
+        self.history.record(block)
         count_epochs(self.trainer, block.length)
         # For callbacks that monitor them; the curves in TensorBoard are callbacks.metrics'.
         solved = scores.solved(block.last, self.history.tolerance).double().mean()

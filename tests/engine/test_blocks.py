@@ -82,7 +82,7 @@ def test_a_callback_is_shown_the_epochs_that_it_asks_for_and_the_counters_are_ri
     assert all(step == batches == epoch + 1 for epoch, step, batches in watch.seen)
 
 
-def test_next_look_is_the_first_multiple_after_an_epoch() -> None:
+def test_the_next_logging_step_is_the_first_multiple_after_an_epoch() -> None:
     every_300 = SparseWatch(300)
     assert [next_logging_step(every_300, epoch) for epoch in (0, 1, 299, 300, 599)] == [300, 300, 300, 600, 600]
     assert next_logging_step(ModelCheckpoint(every_n_epochs=50), 120) == 150

@@ -1,11 +1,14 @@
 import logging
+import os
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from conftest import StopAt, fit
+from conftest import NO_FIGURES, SRC, StopAt, fit
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from xornet.callbacks.checkpoint import LastCheckpoint
@@ -125,19 +128,28 @@ def test_a_learning_rate_that_a_callback_changes_is_compiled_in(tmp_path: Path) 
     assert_same(weights(compiled), weights(eager), atol=1e-12)
 
 
-def test_what_cannot_be_compiled_trains_all_the_same_after_one_warning(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr(torch._inductor.config.cpp, "cxx", (None, "/no/such/compiler"))
-    model: dict[str, Any] = {
-        "networks": 23,
-        "hidden": [5, 2, 3],
-    }  # of no other test: PyTorch must not find it in its cache
-    _, module = fit(tmp_path, 100, compile=True, **model)
-    (warning,) = warnings(caplog)
-    assert "model.compile: training without it, slower, as torch.compile failed (InvalidCxxCompiler" in warning
-    _, eager = fit(tmp_path, 100, compile=False, **model)
-    assert_same(weights(module), weights(eager))
+def test_what_cannot_be_compiled_trains_all_the_same_after_one_warning(tmp_path: Path) -> None:
+    how = {"CXX": "/no/such/compiler", "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "cache")}
+    command = [
+        sys.executable,
+        str(SRC / "train.py"),
+        "model.compile=true",
+        "networks=3",
+        "seed=7",
+        "trainer.max_epochs=100",
+    ]
+    run = subprocess.run(
+        [*command, *NO_FIGURES, f"hydra.run.dir={tmp_path}"],
+        env={**os.environ, **how},
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+    )
+    warning = "model.compile: training without it, slower, as torch.compile failed (InvalidCxxCompiler"
+    assert run.stderr.count("torch.compile failed") == run.stderr.count(warning) == 1
+    _, eager = fit(tmp_path, 100, networks=3, seed=7, compile=False)
+    weights = torch.load(tmp_path / "xornet.pt", weights_only=True)
+    assert_same(weights, eager.ensemble.network(0).state_dict())
 
 
 def test_auto_compiles_only_long_runs_of_many_networks() -> None:

@@ -12,9 +12,8 @@ from torch.fx import GraphModule
 from torch.optim import Optimizer
 
 from xornet.backprop import backpropagate
-from xornet.engine.history import Block, History
+from xornet.engine.history import History
 from xornet.engine.optimizers import bare_step
-from xornet.engine.snapshots import Snapshots
 from xornet.engine.stopwatch import Stopwatch
 
 # Measured by tests/bench/ensembles.py on 2 cores: what a compiled epoch saves, and what compiling costs.
@@ -47,9 +46,9 @@ def check_compile(compile: object, gradient: str) -> None:
 class CompiledEpochs:
     """Epochs as one function that `torch.compile` has made of the equations, the optimizer's step and the milestones.
 
-    Every block calls the compiled function once, which checks that nothing it was made for has changed (the learning
-    rate, say) and compiles again if so. The other epochs replay its kernels on the same tensors: for 1,000 networks
-    that check would be nearly half of the time.
+    Every block calls the compiled function once, by `begin`, which checks that nothing it was made for has changed (the
+    learning rate, say) and compiles again if so. The other epochs `replay` its kernels on the same tensors: for 1,000
+    networks that check would be nearly half of the time. Each writes ŷ - y into `error`.
 
     Args:
         weights: one (I + 1, H, N) parameter a layer, with a `.grad`.
@@ -72,7 +71,7 @@ class CompiledEpochs:
         history: History,
         stopwatch: Stopwatch,
     ) -> None:
-        self.weights, self.history, self.stopwatch = weights, history, stopwatch
+        self.stopwatch = stopwatch
         self.is_compiling = False
         self.error = x.new_empty(*y.shape, weights[0].shape[-1])
         self.epoch = torch.zeros((), dtype=torch.int32, device=x.device)
@@ -118,23 +117,8 @@ class CompiledEpochs:
 
         return first
 
-    def run(self, start: int, length: int, should_stop: Callable[[], bool]) -> Block:
-        """Run `length` epochs, fewer where `should_stop` ends them; return what they were."""
-        errors: list[Tensor] = []
-        snapshots = Snapshots(self.weights, self.history.every)
+    def begin(self, start: int) -> None:
+        """Run the first epoch of a block by the compiled function, which is compiled if it is not, or has changed."""
         self.epoch.fill_(start)
-        for epoch in range(start, start + length):
-            is_last = epoch + 1 == start + length or should_stop()
-            snapshots.record(epoch, is_last)
-            if epoch == start:
-                self.is_compiling, self.began = True, time.perf_counter()
-                self.run_epoch()
-            else:
-                self.replay()
-            if epoch % self.history.every == 0:
-                errors.append(self.error.clone())
-            if is_last:
-                break
-        length = epoch + 1 - start
-        curve = torch.stack(errors) if errors else self.error.new_empty(0, *self.error.shape)
-        return Block(start, length, self.history.curve_epochs(start, length), curve, self.error.clone(), snapshots)
+        self.is_compiling, self.began = True, time.perf_counter()
+        self.run_epoch()

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator
+from itertools import repeat
 
 import torch
 from torch import Tensor
@@ -70,48 +71,51 @@ class EpochRunner:
     def epochs(self, start: int, length: float, should_stop: Callable[[], bool]) -> Iterator[Tensor]:
         """Run a block of at most `length` epochs, which is then the attribute `block`.
 
-        Yields, for each epoch, an empty buffer (P, O, N): who asks for it must call `forward` and `backward` with it,
-        then `update`. Yields nothing where the epochs are compiled, as they are run here.
-
-        Raises:
-            ValueError: no network is left with finite weights and loss.
-
+        Yields, for each epoch, a buffer (P, O, N): who asks for it must call `forward` and `backward` with it, then
+        `update`. Yields nothing where the epochs are compiled, as they are run here.
         """
         is_first = self.compiled is not None and start == 0  # the epoch in which the optimizer makes its state
         length = 1 if is_first else int(min(length, LONGEST, self.most_snapshots * self.history.every))
-        block = self.run_compiled(start, length, should_stop)
-        if block is None:
-            step = step_function(self.optimizer)
-            self.update = torch.no_grad()(step) if torch.is_grad_enabled() else step
-            snapshots, end = Snapshots(self.weights, self.history.every), start + min(length, len(self.errors))
-            for epoch, error in enumerate(self.errors[:length], start):
-                is_last = epoch + 1 == end or should_stop()
+        compiled = None if is_first or has_step_hooks(self.optimizer) else self.compiled
+        step = step_function(self.optimizer)
+        self.update = torch.no_grad()(step) if torch.is_grad_enabled() else step
+        snapshots, curve = Snapshots(self.weights, every := self.history.every), []
+        end = start + (length if compiled else min(length, len(self.errors)))
+        buffers = repeat(compiled.error) if compiled else self.errors[: end - start]
+        for epoch, error in zip(range(start, end), buffers, strict=False):
+            is_last = epoch + 1 == end or should_stop()
+            is_recorded = epoch % every == 0
+            if is_recorded or is_last:
                 snapshots.record(epoch, is_last)
+            if compiled is None:
                 yield error
-                if is_last:
-                    break
-            errors = self.errors[: epoch + 1 - start]
-            self.history.update_milestones(errors, start)
-            epochs = self.history.curve_epochs(start, len(errors))
-            curve = errors[epochs.start - start :: epochs.step].clone()
-            block = Block(start, len(errors), epochs, curve, errors[-1].clone(), snapshots)
-        self.check_finite(block)
-        self.history.record(block)
-        self.block = block
+            elif epoch > start:
+                compiled.replay()
+            elif not self.begin(compiled, start):
+                yield from self.epochs(start, length, should_stop)
+                return
+            if is_recorded:
+                curve.append(error.clone())
+            if is_last:
+                break
+        length = epoch + 1 - start
+        if compiled is None:
+            self.history.update_milestones(self.errors[:length], start)
+        errors = torch.stack(curve) if curve else self.errors[:0].clone()
+        self.block = Block(start, length, self.history.curve_epochs(start, length), errors, error.clone(), snapshots)
 
-    def run_compiled(self, start: int, length: int, should_stop: Callable[[], bool]) -> Block | None:
-        """Run the compiled epochs of a block; None where they are not compiled, or are not to be here."""
-        if self.compiled is None or start == 0 or has_step_hooks(self.optimizer):
-            return None
+    def begin(self, compiled: CompiledEpochs, start: int) -> bool:
+        """Run the first epoch of a compiled block; return whether that could be compiled."""
         try:
-            return self.compiled.run(start, length, should_stop)
+            compiled.begin(start)
         except Exception as error:  # no C++ compiler, or an optimizer that cannot be compiled
-            if not self.compiled.is_compiling:
+            if not compiled.is_compiling:
                 raise
-            cause = next(iter(str(error).splitlines()), type(error).__name__)
+            lines = [line for line in str(error).splitlines() if not line.endswith(" raised:")]
+            cause = next(iter(lines), type(error).__name__)
             log.warning("model.compile: training without it, slower, as torch.compile failed (%s)", cause)
             self.compiled = None
-            return None
+        return self.compiled is not None
 
     @property
     def is_compiling(self) -> bool:
