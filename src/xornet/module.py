@@ -95,9 +95,10 @@ class XORModule(LightningModule):
             `block`, for callbacks (engine/history.py), and the last `loss` as Lightning wants it.
 
         """
+        runner = self.runner
+        assert runner is not None  # on_train_start has made it
         # Inference mode spares each operation PyTorch's bookkeeping for a backward pass that never comes.
         with torch.inference_mode(self.hparams["gradient"] == "backprop"):
-            runner = self.runner = self.runner or self.make_runner(*batch)
             for error in runner.epochs(self.current_epoch, block_length(self.trainer), stop_request(self.trainer)):
                 runner.forward(error)  # writes ŷ - y into `error`; the loss is its mean square
                 runner.backward(error)  # writes ∂L/∂W into the weights' .grad
@@ -111,13 +112,16 @@ class XORModule(LightningModule):
         self.log_dict({"train/loss": block.loss, "train/solved": solved}, on_step=False, on_epoch=True, logger=False)
         return {"block": block, "loss": torch.tensor(block.loss)}
 
-    def make_runner(self, x: Tensor, y: Tensor) -> EpochRunner:
-        """How the epochs of this run are computed."""
+    def on_train_start(self) -> None:
+        """Make what computes the epochs of this run, once everything else has been restored and accepted."""
         optimizer = self.optimizers(use_pl_optimizer=False)
         assert isinstance(optimizer, Optimizer)
         gradient = self.hparams["gradient"]
         compiles = is_compiled(self.hparams["compile"], gradient, len(self.ensemble), run_length(self.trainer))
-        return EpochRunner(self.ensemble, x, y, optimizer, self.history, gradient, compiles, self.stopwatch)
+        with torch.inference_mode(gradient == "backprop"):
+            self.runner = EpochRunner(
+                self.ensemble, self.x, self.y, optimizer, self.history, gradient, compiles, self.stopwatch
+            )
 
     def configure_callbacks(self) -> list[Callback]:
         """Refuse a Trainer that cannot work: Lightning calls no other hook before it does so in its own words."""

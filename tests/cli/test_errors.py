@@ -19,7 +19,7 @@ BAD = {
     "optimizer.lr=-1": "use e.g. optimizer.lr=0.1",
     "optimizer.lr=nan": "use e.g. optimizer.lr=0.1",
     "optimizer.lr=fast": "use e.g. optimizer.lr=0.1",
-    "optimizer._target_=torch.optim.LBFGS": "use e.g. optimizer._target_=torch.optim.RMSprop",
+    "optimizer._target_=torch.optim.LBFGS": "use e.g. optimizer=rmsprop",
     "optimizer._target_=torch.optim.Foo": "use the full name of a class",
     "trainer.max_epochs=0": "use e.g. trainer.max_epochs=20000",
     "optimizer.weight_decay=abc": "use what torch.optim.SGD takes",
@@ -141,6 +141,12 @@ def test_a_mistake_in_a_user_s_file_is_one_line(command: Command, tmp_path: Path
     assert run.status == 1
     assert said in run.last_line
     assert "Traceback" not in run.err
+
+
+def test_another_class_under_the_arguments_of_sgd_is_one_line_with_a_remedy(command: Command) -> None:
+    run = command("optimizer._target_=torch.optim.Adagrad")
+    assert "optimizer.momentum=0 is no argument of Adagrad; use one of lr" in run.last_line
+    assert run.last_line.endswith("or a file of its own beside conf/optimizer/sgd.yaml")
 
 
 def test_a_part_of_what_is_switched_off_is_named(command: Command) -> None:

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import Command, CommandResult
+from conftest import SRC, Command, CommandResult
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+from omegaconf import OmegaConf
 
 # What may stand anywhere; no number here makes a run long that is allowed.
 ODD = [
@@ -51,7 +52,7 @@ KEYS: dict[str, list[str]] = {
     "model.tolerance": [*RATES],
     "model.gradient": ["backprop", "autograd"],
     "model.compile": ["auto", "false"],
-    "optimizer": ["sgd", "adam", "open"],
+    "optimizer": ["sgd", "adam", "adamw", "rmsprop"],
     "optimizer._target_": [f"torch.optim.{name}" for name in OPTIMIZERS],
     "optimizer.lr": RATES,
     **{
@@ -62,7 +63,7 @@ KEYS: dict[str, list[str]] = {
         f"optimizer.{name}": FLAGS
         for name in ("nesterov", "amsgrad", "maximize", "foreach", "fused", "capturable", "differentiable", "centered")
     },
-    "trainer": ["default", "open"],
+    "trainer": ["default"],
     "trainer.max_steps": [*SMALL],
     "trainer.min_epochs": SMALL,
     "trainer.min_steps": SMALL,
@@ -94,16 +95,17 @@ KEYS: dict[str, list[str]] = {
     "trainer.gradient_clip_val": RATES,
     "trainer.gradient_clip_algorithm": ["norm", "value"],
     "callbacks": ["default", "early_stopping"],
-    "callbacks.loss_table.every": SMALL,
-    "callbacks.gradient_monitor.every": SMALL,
+    "callbacks.loss_table.every_n_epochs": SMALL,
+    "callbacks.gradient_monitor.every_n_epochs": SMALL,
     "callbacks.gradient_monitor.histogram_every_n_epochs": SMALL,
     "callbacks.animation.max_frames": ["2", "3"],
     "callbacks.checkpoint.every_n_epochs": SMALL,
     "callbacks.checkpoint.dirpath": ["/dev/null/x"],
     **{
-        f"callbacks.{name}": ["null"] for name in ("table", "progress_bar", "curves", "gradients", "card", "loss_curve")
+        f"callbacks.{name}": ["null"]
+        for name in ("loss_table", "progress_bar", "metrics", "gradient_monitor", "run_summary", "loss_curve")
     },
-    **{f"callbacks.{name}": ["null"] for name in ("boundary", "checkpoint")},
+    **{f"callbacks.{name}": ["null"] for name in ("animation", "checkpoint")},
     "callbacks.early_stopping.monitor": ["train/loss", "train/solved", "nothing"],
     "callbacks.early_stopping.mode": ["min", "max"],
     "callbacks.early_stopping.stopping_threshold": RATES,
@@ -121,6 +123,10 @@ KEYS: dict[str, list[str]] = {
     "hydra.job.chdir": FLAGS,
     "hydra.output_subdir": ["x"],
 }
+FILES = {"trainer": "trainer/default.yaml", "optimizer": "optimizer/sgd.yaml"}
+LISTED = [
+    f"{group}.{key}" for group, file in FILES.items() for key in map(str, OmegaConf.load(SRC.parent / "conf" / file))
+]
 SHORT = ["trainer.max_epochs=6", "callbacks.animation.max_frames=2"]
 
 
@@ -129,7 +135,9 @@ def overrides(draw: st.DrawFn) -> list[str]:
     """A short run with one to five overrides, most of them of values that their key has heard of."""
     keys = draw(st.lists(st.sampled_from(sorted(KEYS)), min_size=1, max_size=5, unique=True))
     values = [draw(st.sampled_from(KEYS[key] if draw(st.integers(0, 4)) else ODD)) for key in keys]
-    signs = [draw(st.sampled_from([*[""] * 9, "+", "++", "~"])) for _ in keys]
+    # A key that no file lists takes a plus.
+    usual = ["+" if key.startswith(("trainer.", "optimizer.")) and key not in LISTED else "" for key in keys]
+    signs = [draw(st.sampled_from([*[sign] * 9, "+", "++", "~"])) for sign in usual]
     given = [f"{sign}{key}={value}" for sign, key, value in zip(signs, keys, values, strict=True)]
     return [*(override for override in SHORT if override.split("=")[0] not in keys), *given]
 

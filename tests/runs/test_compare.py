@@ -87,8 +87,8 @@ def test_labels_name_exactly_what_differs(command: Command) -> None:
         *SHORT, "seed=1", "callbacks=early_stopping", "optimizer.momentum=0.5", "callbacks.loss_table.every_n_epochs=7"
     )
     assert labels_of(one, more) == [
-        "every_n_epochs=1000 momentum=unset early_stopping=unset",
-        "every_n_epochs=7 momentum=0.5 early_stopping=EarlyStopping",
+        "momentum=0 every_n_epochs=1000 early_stopping=unset",
+        "momentum=0.5 every_n_epochs=7 early_stopping=EarlyStopping",
     ]
     drawing = command(*SHORT[:1], *SHORT[2:], "seed=1")
     assert labels_of(one, drawing) == ["animation=null", "animation=BoundaryAnimation"]

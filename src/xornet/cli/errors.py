@@ -17,18 +17,19 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBase
 from yaml import YAMLError
 
 from xornet.cli import signals
+from xornet.cli.blame import blamed
 from xornet.runs.directory import remove_empty
 
 # What upstream says: what a person here can do about it.
 REMEDIES = {
     r"`\w+Accelerator` can not run on your system": "this machine has none; use trainer.accelerator=cpu",
     "No supported gpu backend found": "this machine has no usable GPU; use trainer.accelerator=cpu",
+    r"(?:Cannot find primary config|Could not find) '([^']*)'[^:]* Config search path:": r"there is no file \1.yaml in "
+    "conf; use the name of one that is",
     " Config search path:": "; use one of these",
     "mismatched input '=' expecting <EOF>": "a value that contains = needs quotes of its own: \"key='value'\"",
     r"You restored a checkpoint with current_epoch=(\d+)": r"ckpt_path is at epoch \1; use a larger trainer.max_epochs",
     "Config group override must be a string or a list": "that is no option of a group; use the name of a file of it",
-    r"Cannot find primary config '([^']*)'": r"there is no configuration \1; use --config-name=train, or drop it",
-    r"Could not find '([^']*)' Config search path:": r"there is no file \1.yaml in conf; use the name of one that is",
     r"LexerNoViableAltException: (\S+)": r"\1 cannot be read; use quotes of its own around the value",
     "Failed to import DB access module|Can't load plugin: sqlalchemy": "hydra.sweeper.storage needs a package that is "
     "not installed; use sqlite:///<a file that can be written>",
@@ -36,7 +37,6 @@ REMEDIES = {
     r"Missing mandatory value: (\w+)": r"\1 is missing; use \1=<value>",
 }
 DISK = "use hydra.run.dir=<a writable directory with free space>"
-GROUPS = ("data", "model", "optimizer", "trainer", "callbacks", "logger", "experiment")  # of conf/
 THEIRS = (HydraException, OmegaConfBaseException)
 # No bugs of ours.
 EXPECTED = (*THEIRS, ValueError, TypeError, OSError, ImportError, MisconfigurationException, YAMLError)
@@ -127,51 +127,5 @@ def explain(error: BaseException, overrides: Sequence[str], disk: str = DISK) ->
         message += f"; {disk}"
     elif not re.search(";|use |needs ", message):
         message += "; correct or drop it (README, Configuration)"
-    given = [override.lstrip("+~").partition("=") for override in overrides if not override.startswith("-")]
-    about = blamed(given, message, place)
-    if message.startswith("that is no option of a group"):
-        about = [override for override in given if override[0] in GROUPS and not is_option(override[2])]
-    unsaid = ["".join(override) for override in about if not (override[0] in message and override[2] in message)]
-    return f"{' '.join(unsaid)}: {message}" if unsaid else message
-
-
-def blamed(given: list[tuple[str, str, str]], message: str, place: str) -> list[tuple[str, str, str]]:
-    """Return the overrides that a message is about: those whose key it names, else whose last part, else whose value.
-
-    Args:
-        given: the overrides, each as its key, `=` and its value.
-        message: what is wrong, with a remedy behind a semicolon, which names keys that are not to blame.
-        place: the part of the configuration where it went wrong, if that is known.
-
-    """
-    cause = message.partition(";")[0]
-    inside = [override for override in given if place and override[0].startswith(place)] or given
-    is_unknown = re.search("unexpected keyword argument|is no argument of", cause)  # in a file, if no override says it
-    return (
-        [override for override in given if is_word(override[0], cause)]
-        or [override for override in given if is_word(override[0], message)]
-        or [override for override in inside if is_named(override[0].rpartition(".")[2], cause)]
-        or [override for override in inside if is_telling(override[2]) and is_word(override[2], cause)]
-        or [override for override in given if is_telling(override[2]) and is_word(override[2], cause)]
-        or [override for override in given if is_unknown and override[0] == "experiment"]
-    )
-
-
-def is_named(name: str, message: str) -> bool:
-    """Whether a message holds a name that is no common English word, or has it in quotes."""
-    return ("_" in name and is_word(name, message)) or any(f"{mark}{name}{mark}" in message for mark in "'`\"")
-
-
-def is_telling(value: str) -> bool:
-    """Whether a value that a message holds can only be what it is about: no number, and no switch."""
-    return re.search("[A-Za-z]", value) is not None and value not in ("true", "false", "null", "auto")
-
-
-def is_option(value: str) -> bool:
-    """Whether a value could be the name of a file of a group."""
-    return re.fullmatch(r"[A-Za-z_][\w/-]*", value) is not None and value not in ("null", "true", "false")
-
-
-def is_word(text: str, message: str) -> bool:
-    """Whether a message holds a key or a value, as a whole."""
-    return bool(text) and re.search(rf"(?<![\w.]){re.escape(text)}(?![\w]|\.\w)", message) is not None
+    about = blamed(overrides, message, place)
+    return f"{about}: {message}" if about else message

@@ -27,13 +27,14 @@ def check_optimizer(optimizer: "partial[Any]") -> "partial[Any]":
     if not (inspect.isclass(kind) and issubclass(kind, Optimizer)) or kind.__name__ in NOT_ELEMENTWISE:
         raise ValueError(
             f"optimizer._target_ must be an elementwise torch.optim class, got {getattr(kind, '__name__', kind)}; "
-            "use e.g. optimizer._target_=torch.optim.RMSprop"
+            "use e.g. optimizer=rmsprop"
         )
     allowed = [name for name in inspect.signature(kind).parameters if name != "params"]
     for key, value in optimizer.keywords.items():
         if key not in allowed:
             raise ValueError(
-                f"optimizer.{key}={value} is no argument of {kind.__name__}; use one of {', '.join(allowed)}"
+                f"optimizer.{key}={value} is no argument of {kind.__name__}; use one of {', '.join(allowed)}, "
+                "or a file of its own beside conf/optimizer/sgd.yaml"
             )
     if "lr" in optimizer.keywords:
         validation.number("optimizer.lr", optimizer.keywords["lr"], "use e.g. optimizer.lr=0.1")

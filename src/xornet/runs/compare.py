@@ -58,15 +58,17 @@ def read_run(folder: Path) -> tuple[Run, XORModule]:
 def apart(runs: Sequence[Run]) -> list[Run]:
     """Return the runs with those keys alone whose values differ between them, every key in every run.
 
-    Left out are the arguments of a callback or another group that the other runs do not have: its own key says so.
+    Left out are the arguments of a class that the other runs do not have, as a callback or an optimizer: the key of its
+    group says so.
     """
     keys = differing(list(runs))
 
     def follows(key: str) -> bool:
         group = key.rpartition(".")[0]
         having = {run.overrides[key] for run in runs if key in run.overrides}
-        lacking = [run.overrides.get(group, "null") for run in runs if key not in run.overrides]
-        return group in keys and len(having) == 1 and set(lacking) == {"null"}
+        theirs = {run.overrides.get(group, "null") for run in runs if key in run.overrides}
+        others = {run.overrides.get(group, "null") for run in runs if key not in run.overrides}
+        return group in keys and len(having) == 1 and bool(others) and theirs.isdisjoint(others)
 
     columns = {key: cut([run.overrides.get(key, UNSET) for run in runs]) for key in keys if not follows(key)}
     return [replace(run, overrides={key: column[i] for key, column in columns.items()}) for i, run in enumerate(runs)]
