@@ -49,7 +49,7 @@ def is_running(pid: str) -> bool:
 
 
 def check_archive(path: str) -> None:
-    """Refuse a file in which a bit has changed: `torch.load` does not look at the check sums that `torch.save` writes.
+    """Refuse a file in which a bit has changed: `torch.load` ignores the check sums that `torch.save` writes.
 
     Raises:
         ValueError: a sum does not fit, or the archive is not one of `torch.save`, which compresses nothing.

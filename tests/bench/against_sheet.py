@@ -16,7 +16,7 @@ from statistics import median
 
 HERE = Path(__file__).parent
 TRAIN = HERE.parents[1] / "src" / "train.py"
-NO_FIGURES = [f"callbacks.{name}=null" for name in ("loss_curve", "boundary", "hidden_units")]
+NO_FIGURES = [f"callbacks.{name}=null" for name in ("loss_curve", "animation", "hidden_units")]
 LENGTHS = (2_000, 20_000, 200_000)
 
 
@@ -58,19 +58,19 @@ def main() -> None:
     """Print the table."""
     rounds = [one_round() for _ in range(int(sys.argv[1]) if len(sys.argv) > 1 else 5)]
     rows = [
-        ("training, figures off ÷ the sheet's loop", "20000", "sheet", "training", "0.40"),
-        ("the same with model.gradient=autograd", "autograd", "sheet", "training", "1.15"),
-        ("training, pictures and all ÷ figures off", "default", "20000", "training", "1.50"),
-        ("whole process, pictures and all ÷ the whole sheet", "default", "sheet", "whole", "0.50"),
-        ("its peak memory ÷ the whole sheet's", "default", "sheet", "memory", ""),
+        ("training, figures off ÷ the sheet's loop", "20000", "sheet", "training"),
+        ("the same with model.gradient=autograd", "autograd", "sheet", "training"),
+        ("training, pictures and all ÷ figures off", "default", "20000", "training"),
+        ("whole process, pictures and all ÷ the whole sheet", "default", "sheet", "whole"),
+        ("its peak memory ÷ the whole sheet's", "default", "sheet", "memory"),
     ]
     print(f"medians of {len(rounds)} interleaved rounds, {os.cpu_count()} cores")
-    print(f"{'what':50} {'ratio':>6} {'goal':>5} {'this':>8} {'other':>8}")
-    for what, name, against, figure, goal in rows:
+    print(f"{'what':50} {'ratio':>6} {'this':>8} {'other':>8}")
+    for what, name, against, figure in rows:
         ours, theirs = ([getattr(r[which], figure) for r in rounds] for which in (name, against))
         ratio = median(a / b for a, b in zip(ours, theirs, strict=True))
         unit = "MiB" if figure == "memory" else "s"
-        print(f"{what:50} {ratio:6.2f} {goal:>5} {median(ours):6.1f} {unit:3} {median(theirs):6.1f} {unit}")
+        print(f"{what:50} {ratio:6.2f} {median(ours):6.1f} {unit:3} {median(theirs):6.1f} {unit}")
     for epochs in LENGTHS:
         each = median(r[str(epochs)].training / epochs * 1e6 for r in rounds)
         print(f"time per epoch of a run of {epochs:,} epochs".ljust(50), f"{each:6.0f} µs")

@@ -2,7 +2,7 @@
 
 Every figure is the median over the rounds. A round is a sweep of JOBS default-length jobs in one process; half of its
 jobs before and half after with figures off, which gives the training time of a job though a machine's speed drifts; and
-the first one again, which passes over what has finished.
+the first one again, which skips what has finished.
 """
 
 import json
@@ -52,10 +52,10 @@ def main() -> None:
         drawing.append((sum(drawn.jobs) - JOBS * training) / drawn.whole)
         hydra.append((drawn.whole - sum(drawn.jobs)) / drawn.whole)
     print(f"medians of {rounds} interleaved rounds, {JOBS} jobs of 20,000 epochs")
-    print(f"whole sweep ÷ {JOBS} times the training of one job, figures off (goal 1.6): {median(ratios):.2f}")
+    print(f"whole sweep ÷ {JOBS} times the training of one job, figures off: {median(ratios):.2f}")
     print(f"  of a sweep ({median(per_job):.1f} s a job): drawing {median(drawing):.0%}", end="")
     print(f", imports, Hydra and the summary {median(hydra):.0%}")
-    print(f"passing over {JOBS} finished jobs (goal 10 s): {median(skipping):.1f} s")
+    print(f"skipping {JOBS} finished jobs: {median(skipping):.1f} s")
 
 
 if __name__ == "__main__":

@@ -95,8 +95,8 @@ def labels(runs: Sequence[Run]) -> list[str]:
     ends = [key.rpartition(".")[2] for key in keys]
     short = [key if ends.count(end) > 1 else end for key, end in zip(keys, ends, strict=True)]
     shown = [replace(run, overrides=dict(zip(short, run.overrides.values(), strict=True))) for run in runs]
-    told = [run.label(short) for run in shown]
+    texts = [run.label(short) for run in shown]
     return [
-        text if told.count(text) == 1 else f"{text} {name}".strip()
-        for text, name in zip(told, names(runs), strict=True)
+        text if texts.count(text) == 1 else f"{text} {name}".strip()
+        for text, name in zip(texts, names(runs), strict=True)
     ]
