@@ -1,6 +1,6 @@
 """Train XORNets: python src/train.py [key=value ...], configured by conf/train.yaml."""
 
-from xornet.cli import startup  # noqa: F401 isort: skip
+from xornet.cli import startup  # noqa: F401 isort: skip - first: signals and outputs work while the rest imports
 
 import logging
 import sys
@@ -23,13 +23,13 @@ from xornet.sweeps import job
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="train")
 def main(cfg: DictConfig) -> float | None:
-    """Run `train`, on its own or as a job of a sweep; return what a sweep may minimise."""
+    """Run `train`, on its own or as a job of a sweep; return what a sweep may minimise, None for a failed job."""
     configuration.check(cfg)
     return job.run(train, cfg)
 
 
 def train(cfg: DictConfig, directory: RunDirectory) -> float:
-    """Train as `cfg` says; return the final loss, of an ensemble the share unsolved."""
+    """Train as `cfg` says; return the final loss, or for an ensemble the share of networks that are unsolved."""
     ckpt_path = checkpoint.find(cfg.ckpt_path)
     data = instantiate(cfg.data)
     module = instantiate(cfg.model, _convert_="all")

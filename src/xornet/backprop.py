@@ -7,8 +7,9 @@ With [a; 1] for an activation and its constant 1, and σ' written in terms of th
     backward   δ_L = (2/P) (ŷ - y) ⊙ σ'(ŷ),   δ_l = (W_{l+1} δ_{l+1}) ⊙ σ'(a_l)   (bias row left out)
     gradient   ∂L/∂W_l = Σ_points [a_{l-1}; 1] δ_lᵀ
 
-Axes as in network.py; weights are (I + 1, H, N). Source: Rumelhart, Hinton and Williams, Learning internal
-representations by error propagation, 1986.
+A run computes them by these expressions, compiled (engine/compiled.py), or in place (engine/inplace.py). Axes as in
+network.py; weights are (I + 1, H, N). Source: Rumelhart, Hinton and Williams, Learning internal representations by
+error propagation, 1986.
 """
 
 from collections.abc import Callable, Sequence
@@ -57,7 +58,7 @@ def backpropagate(
     error = a[-1] - y[:, :, None]
     above = 2 / len(x) * error  # ∂L/∂a
     gradients: list[Tensor] = []
-    for weight, layer, below, out in reversed(list(zip(weights, layers, a, a[1:], strict=False))):
+    for weight, layer, below, out in reversed(list(zip(weights, layers, a[:-1], a[1:], strict=True))):
         delta = above * layer.slope(out)
         gradients.insert(0, torch.cat([(below[:, :, None] * delta[:, None]).sum(0), delta.sum(0, keepdim=True)]))
         above = (weight[:-1] * delta[:, None]).sum(2)

@@ -89,7 +89,7 @@ class XORModule(LightningModule):
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> dict[str, Any]:
         """Run a block of epochs, each one as on the sheet: forward pass, loss, backpropagation, update.
 
-        Compiled epochs are one function of the same three lines, which the runner calls in their place.
+        Where epochs are compiled, the runner calls one function of these three lines itself, and yields nothing.
 
         Returns:
             `block`, for callbacks (engine/history.py), and the last `loss` as Lightning wants it.
@@ -99,21 +99,21 @@ class XORModule(LightningModule):
         assert runner is not None  # on_train_start has made it
         # Inference mode spares each operation PyTorch's bookkeeping for a backward pass that never comes.
         with torch.inference_mode(self.hparams["gradient"] == "backprop"):
-            for error in runner.epochs(self.current_epoch, block_length(self.trainer), stop_request(self.trainer)):
-                runner.forward(error)  # writes ŷ - y into `error`; the loss is its mean square
-                runner.backward(error)  # writes ∂L/∂W into the weights' .grad
-                runner.update()  # W ← W - η ∂L/∂W
+            for buffer in runner.epochs(self.current_epoch, block_length(self.trainer), stop_request(self.trainer)):
+                runner.forward(buffer)  # writes ŷ - y, whose mean square is the loss, into the buffer
+                runner.backward(buffer)  # writes ∂L/∂W into the weights' .grad
+                runner.update()  # W ← W - η ∂L/∂W, or what the optimizer makes of it
         block = runner.block
         runner.check_finite(block)
         self.history.record(block)
         count_epochs(self.trainer, block.length)
-        # For callbacks that monitor them; the curves in TensorBoard are callbacks.metrics'.
+        # For callbacks that monitor them; callbacks/metrics.py logs the curves in TensorBoard.
         solved = scores.solved(block.last, self.history.tolerance).double().mean()
         self.log_dict({"train/loss": block.loss, "train/solved": solved}, on_step=False, on_epoch=True, logger=False)
         return {"block": block, "loss": torch.tensor(block.loss)}
 
     def on_train_start(self) -> None:
-        """Make what computes the epochs of this run, once everything else has been restored and accepted."""
+        """Make what computes the epochs, once the checkpoint is restored and every callback accepts the run."""
         optimizer = self.optimizers(use_pl_optimizer=False)
         assert isinstance(optimizer, Optimizer)
         gradient = self.hparams["gradient"]
@@ -124,14 +124,14 @@ class XORModule(LightningModule):
             )
 
     def configure_callbacks(self) -> list[Callback]:
-        """Refuse a Trainer that cannot work: Lightning calls no other hook before it does so in its own words."""
+        """Refuse a Trainer that cannot work, in the first hook that Lightning calls: before its own messages."""
         check_trainer(self.trainer)
         return []
 
     def setup(self, stage: str) -> None:
         """Take the truth table, the one batch of the data module, and fit what depends on the run to it."""
         self.stopwatch.restart()
-        (batch,) = getattr(self.trainer, "datamodule").train_dataloader()  # noqa: B009 - documented, not declared
+        (batch,) = getattr(self.trainer, "datamodule").train_dataloader()  # noqa: B009 - Lightning sets it without declaring it
         self.set_table(*batch)
         self.to(PRECISIONS[self.trainer.precision])  # before a checkpoint is loaded, which would be rounded otherwise
         self.history.set_length(run_length(self.trainer))
@@ -146,7 +146,7 @@ class XORModule(LightningModule):
         self.register_buffer("y", y, persistent=False)
 
     def on_train_end(self) -> None:
-        """Record what the last update of all made of the networks; free the buffers."""
+        """Record which networks solve the table after the last update; free the buffers."""
         self.history.update_milestones(self.errors()[None], self.current_epoch)
         self.runner = None
 
@@ -165,7 +165,7 @@ class XORModule(LightningModule):
         return self.predictions() - self.y[:, :, None]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add what the run has recorded, what it has taken, and what it was configured as."""
+        """Add the history of the run, the seconds that it has taken, its table and its optimizer."""
         checkpoint["xornet"] = FORMAT
         checkpoint["history"] = self.history.state_dict()
         checkpoint["times"] = self.stopwatch.times()

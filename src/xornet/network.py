@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from xornet import validation
 from xornet.backprop import ACTIVATIONS
 
-LARGEST_PRODUCT = 2**31  # numbers in the product of a layer's inputs and weights, points by networks
+LARGEST_PRODUCT = 2**31  # numbers in one tensor: points x weights of a layer x networks
 
 
 class XORNet(nn.Module):
