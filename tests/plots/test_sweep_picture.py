@@ -29,7 +29,7 @@ def test_final_losses_stand_over_what_was_swept(values: list[str], scale: str) -
     assert unsolved == [[places[1], 0.25]]
     if not numeric:
         assert [label.get_text() for label in losses.get_xticklabels()] == values
-    assert curves.get_yscale() == "log"
+    assert (curves.get_title(), curves.get_yscale()) == ("Training Loss Curves", "log")
     legend = curves.get_legend()
     assert legend is not None
     assert {text.get_text() for text in legend.get_texts()} == set(values)

@@ -73,7 +73,7 @@ def draw_curves(
     for i in np.argsort(ranks):
         if (curve := curves[i]) is not None:
             panel.plot(*curve, color=shade(ranks[i], len(curves)), linewidth=1.5, label=labels[i] or "one job")
-    panel.set(xlabel="Epochs", ylabel=ylabel, title="Training Loss Metrics", yscale="log")
+    panel.set(xlabel="Epochs", ylabel=ylabel, title="Training Loss Curves", yscale="log")
     if not panel.lines:
         panel.text(0.5, 0.5, "no checkpoint holds a curve", ha="center", va="center", transform=panel.transAxes)
     elif len(panel.lines) <= LEGEND_LINES:
