@@ -123,7 +123,7 @@ def test_releases_known_to_be_malicious_cannot_be_installed() -> None:
 
 def test_the_project_can_be_installed_into_any_directory() -> None:
     # pip takes a space in PIP_CONSTRAINT for the end of a path
-    make = ["make", "--dry-run", "--always-make", "setup"]
+    make = ["make", "--no-print-directory", "--dry-run", "--always-make", "setup"]
     steps = subprocess.run(make, check=True, cwd=PROJECT, capture_output=True, text=True)
     assert re.findall(r"PIP_CONSTRAINT=(\S+)", steps.stdout) == ["requirements.lock"]
     assert str(PROJECT) not in steps.stdout
