@@ -1,6 +1,6 @@
 """Work a run's first step by hand and check its gradient: python src/check_gradients.py [key=value ...]."""
 
-from xornet.cli import startup  # noqa: F401 isort: skip
+from xornet.cli import startup  # noqa: F401 isort: skip - first: signals and outputs work while the rest imports
 
 import sys
 

@@ -1,6 +1,6 @@
 """Compare runs: python src/compare.py <run> <run> ..., the directories of runs or of jobs of a sweep."""
 
-from xornet.cli import startup  # noqa: F401 isort: skip
+from xornet.cli import startup  # noqa: F401 isort: skip - first: signals and outputs work while the rest imports
 
 import argparse
 from pathlib import Path

@@ -1,6 +1,6 @@
 """Evaluate a checkpoint: python src/eval.py ckpt_path=logs/train/runs/<run>/checkpoints/last.ckpt."""
 
-from xornet.cli import startup  # noqa: F401 isort: skip
+from xornet.cli import startup  # noqa: F401 isort: skip - first: signals and outputs work while the rest imports
 
 import sys
 import time

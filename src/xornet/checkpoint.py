@@ -23,7 +23,7 @@ from xornet.schema import check_like, need
 # Between a run and its resumption: what does not change what the networks become.
 MAY_CHANGE = ("model.gradient", "model.compile", "model.tolerance")
 KEYS = {"seed": "seed", "networks": "networks", "bits": "data.bits"}  # the other hyperparameters are below `model`
-REMEDY = "use the checkpoints/last.ckpt of a run, or delete this one to begin anew"
+REMEDY = "use the checkpoints/last.ckpt of a run, or delete this one to train from the start"
 Table = tuple[Tensor, Tensor]  # x (P, I) and y (P, O)
 SAME = "resume with the configuration that the run was started with"
 

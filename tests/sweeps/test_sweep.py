@@ -307,7 +307,7 @@ def test_damaged_files_of_a_job_are_named_and_cost_no_other_job(command: Command
     assert [row["status"] for row in rows(run.folder)] == ["failed", "finished", "failed"]
     assert f"{first}/metrics.json is damaged; delete it to run the job again" in again.err
     assert f"{third}/checkpoints/last.ckpt" in again.err
-    assert "or delete this one to begin anew" in again.err
+    assert "or delete this one to train from the start" in again.err
     (first / "metrics.json").unlink()
     (third / "checkpoints" / "last.ckpt").unlink()
     assert command("-m", "seed=1,2,3", *SHORT, f"hydra.sweep.dir={run.folder}").status == 0

@@ -25,7 +25,7 @@ class Continuity(Callback):
         self.held = 0  # the step up to which TensorBoard holds what earlier parts have logged
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Begin anew, unless a checkpoint has been loaded."""
+        """Begin from the start, unless a checkpoint has been loaded."""
         if not trainer.ckpt_path:
             purge(trainer, 0)
 

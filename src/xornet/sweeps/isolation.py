@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-# Experiment trackers that have one run open for the whole process, and go on with it in the next job: how it is ended.
+# Experiment trackers that keep one run open for the whole process, and would log the next job into it: how it is ended.
 END_RUN: dict[str, Callable[[Any, int], object]] = {
     "wandb": lambda wandb, status: wandb.finish(exit_code=status),
     "comet_ml": lambda comet_ml, status: comet_ml.end(),
