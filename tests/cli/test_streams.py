@@ -80,3 +80,12 @@ def test_every_logging_of_hydra_makes_a_run(command: Command, logging: str) -> N
     sweep = command("-m", "seed=1,2", "trainer.max_epochs=3", *NO_FIGURES, *options)
     assert sweep.status == 0, sweep.err
     assert len(list(sweep.folder.glob("*/metrics.json"))) == 2
+
+
+def test_a_notebooks_backend_of_matplotlib_stops_no_command() -> None:
+    # it is exported by the kernel, and need not be installed here
+    environment = os.environ | {"MPLBACKEND": "module://matplotlib_inline.backend_inline"}
+    command = [sys.executable, str(SRC / "compare.py")]
+    process = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert process.stderr.startswith("error: a comparison takes at least 2 runs, got 0")
+    assert process.returncode == 1
