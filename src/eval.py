@@ -7,10 +7,12 @@ import time
 
 import hydra
 from omegaconf import DictConfig
+from torch.utils.data import DataLoader, TensorDataset
 
 from xornet.callbacks.figures import boundary_pictures, curve_figures, save, unit_pictures
 from xornet.cli import configuration, errors
 from xornet.cli.run_directory import expect_job, output_dir, record
+from xornet.cli.trainer import make_trainer
 from xornet.plots.render import drawn
 from xornet.runs.compare import load
 from xornet.runs.directory import check_holder
@@ -26,16 +28,20 @@ def main(cfg: DictConfig) -> None:
     configuration.check(cfg)
     check_holder(folder, "an evaluation")
     module, epochs = load(cfg.ckpt_path)
+    trainer = make_trainer(cfg.trainer, [])
+    table = DataLoader(TensorDataset(module.x, module.y), batch_size=len(module.x))
+    (found,) = trainer.test(module, table, verbose=False)
+    (predicted,) = trainer.predict(module, table) or []
     discard(folder, before=time.time())
     record(cfg, folder, "eval")
     curves = {name: drawn(figure) for name, figure in curve_figures(module).items()}
     save(curves | boundary_pictures(module) | unit_pictures(module), folder)
     results = write_results(module, epochs, folder)
-    for point, target, predictions in zip(module.x, module.y, module.predictions(), strict=True):
-        bits = " ".join(str(int(bit)) for bit in point)
+    for point, target, predictions in zip(module.x, module.y, predicted, strict=True):
+        bits = " ".join(f"{bit:g}" for bit in point.tolist())
         print(f"{bits} -> {target.item():.0f}, predicted {predictions.nanquantile(0.5):.4f}")
-    print(f"Loss: {results['loss']:.4f}")
-    print(f"Accuracy: {results['accuracy']:.0%}")
+    print(f"Loss: {found['test/loss']:.4f}")
+    print(f"Accuracy: {found['test/accuracy']:.0%}")
     if len(module.ensemble) > 1:
         print(describe(results, len(module.ensemble), epochs))
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from xornet import files, schema
 from xornet.data import same_table, truth_table
 from xornet.engine.blocks import callbacks_of
-from xornet.engine.optimizers import describe_optimizer, fresh_state
+from xornet.engine.optimizers import describe, fresh_states
 from xornet.schema import check_like, need
 
 # Between a run and its resumption: what does not change what the networks become.
@@ -94,8 +94,27 @@ def table_of(checkpoint: dict[str, Any]) -> Table:
     return x, y
 
 
+def check_networks(checkpoint: dict[str, Any], hparams: dict[str, Any]) -> None:
+    """Refuse a checkpoint of other networks than those that are to be evaluated, which have these hyperparameters.
+
+    Raises:
+        ValueError: naming what differs.
+
+    """
+    for name in ("bits", "hidden", "activation", "networks"):
+        was, new = checkpoint["hyper_parameters"][name], hparams[name]
+        if was != new:
+            remedy = "use XORModule.load_from_checkpoint"
+            raise ValueError(f"ckpt_path holds networks with {name}={was}, but the module has {name}={new}; {remedy}")
+
+
 def check_resumable(
-    checkpoint: dict[str, Any], trainer: Trainer, hparams: dict[str, Any], optimizer: partial[Any], table: Table
+    checkpoint: dict[str, Any],
+    trainer: Trainer,
+    hparams: dict[str, Any],
+    optimizer: partial[Any],
+    scheduler: partial[Any] | None,
+    table: Table,
 ) -> None:
     """Refuse a checkpoint that a run cannot continue from.
 
@@ -104,16 +123,18 @@ def check_resumable(
         trainer: that of the run, before it trains.
         hparams: the hyperparameters of the run.
         optimizer: makes its optimizer.
+        scheduler: makes its learning rate scheduler.
         table: x (P, I) and y (P, O) of the run.
 
     Raises:
         ValueError: the run is configured differently, or the checkpoint is not built as what this run would write.
 
     """
-    schema.check(checkpoint, trainer.ckpt_path)
     weights, steps = list(checkpoint["state_dict"].values()), checkpoint["global_step"]
-    ours = configuration(hparams, describe_optimizer(optimizer), trainer.precision)
-    theirs = configuration(checkpoint["hyper_parameters"], checkpoint["optimizer"], f"{8 * weights[0].itemsize}-true")
+    followed = describe(scheduler) if scheduler else {}
+    ours = configuration(hparams, describe(optimizer), followed, trainer.precision)
+    known, precision = checkpoint["hyper_parameters"], f"{8 * weights[0].itemsize}-true"
+    theirs = configuration(known, checkpoint["optimizer"], checkpoint.get("scheduler", {}), precision)
     for name in dict.fromkeys([*ours, *theirs]):
         was, new = theirs.get(name), ours.get(name)
         if name not in MAY_CHANGE and was != new:
@@ -132,14 +153,20 @@ def check_resumable(
         for callback in callbacks_of(trainer):
             if state := checkpoint["callbacks"].get(callback.state_key):
                 check_like(state, callback.state_dict(), f"callbacks: {callback.state_key}", loose=True)
-        need(checkpoint["lr_schedulers"] == [], "lr_schedulers")
-        check_optimizer(checkpoint["optimizer_states"], fresh_state(optimizer, weights), steps)
+        state, followers = fresh_states(optimizer, scheduler, weights)
+        check_optimizer(checkpoint["optimizer_states"], state, steps)
+        check_like(checkpoint["lr_schedulers"], followers, "lr_schedulers", loose=True)
+        need(all(follower["last_epoch"] == steps for follower in checkpoint["lr_schedulers"]), "lr_schedulers")
 
 
-def configuration(hparams: dict[str, Any], optimizer: dict[str, Any], precision: str) -> dict[str, Any]:
+def configuration(
+    hparams: dict[str, Any], optimizer: dict[str, Any], scheduler: dict[str, Any], precision: str
+) -> dict[str, Any]:
     """All that a run was configured with, by its place in the configuration: `model.hidden`, `optimizer.lr`."""
     network = {KEYS.get(key, f"model.{key}"): value for key, value in hparams.items()}
-    return {**network, **{f"optimizer.{k}": v for k, v in optimizer.items()}, "trainer.precision": precision}
+    groups = (("optimizer", optimizer), ("scheduler", scheduler))
+    made = {f"{group}.{key}": value for group, described in groups for key, value in described.items()}
+    return {**network, **made, "trainer.precision": precision}
 
 
 def counts(progress: dict[str, Any]) -> Iterator[int]:

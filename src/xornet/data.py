@@ -4,10 +4,13 @@ from collections.abc import Sequence
 
 import torch
 from lightning.pytorch import LightningDataModule
+from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
 from xornet import validation
+
+TableLoader = DataLoader[tuple[Tensor, ...]]
 
 
 def truth_table(bits: int = 2) -> tuple[Tensor, Tensor]:
@@ -33,8 +36,18 @@ def same_table(ours: Sequence[Tensor], theirs: Sequence[Tensor]) -> bool:
     return all(torch.equal(a.cpu().double(), b.cpu().double()) for a, b in zip(ours, theirs, strict=True))
 
 
+def point_names(x: Tensor) -> list[str]:
+    """A name for each point of x (P, I): `01` where all inputs are bits and no two points are alike, else its row."""
+    names = ["".join(f"{number:g}" for number in point) for point in x.tolist()]
+    is_binary = bool(((x == 0) | (x == 1)).all()) and len(set(names)) == len(names)
+    return names if is_binary else [str(row) for row in range(len(names))]
+
+
 class XORDataModule(LightningDataModule):
     """Serves the whole truth table as one batch, so that an epoch is one step of gradient descent.
+
+    `Trainer.validate`, `test` and `predict` get the same table. `Trainer.fit` gets none to validate on, because that
+    would only repeat what it logs of training.
 
     Args:
         bits: number of inputs; the table has 2**bits points.
@@ -45,6 +58,19 @@ class XORDataModule(LightningDataModule):
         super().__init__()
         self.table = TensorDataset(*truth_table(bits))
 
-    def train_dataloader(self) -> DataLoader[tuple[Tensor, ...]]:
+    def train_dataloader(self) -> TableLoader:
         """One batch: x (P, bits), y (P, 1)."""
         return DataLoader(self.table, batch_size=len(self.table))
+
+    def val_dataloader(self) -> TableLoader | list[TableLoader]:
+        """The same table, or nothing while a run trains."""
+        is_fitting = self.trainer is not None and self.trainer.state.fn == TrainerFn.FITTING
+        return [] if is_fitting else self.train_dataloader()
+
+    def test_dataloader(self) -> TableLoader:
+        """The same table."""
+        return self.train_dataloader()
+
+    def predict_dataloader(self) -> TableLoader:
+        """The same table."""
+        return self.train_dataloader()

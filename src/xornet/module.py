@@ -5,37 +5,35 @@ from functools import partial
 from typing import Any
 
 import torch
-from lightning.pytorch import Callback, LightningModule
 from torch import Tensor
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from xornet import validation
 from xornet.backprop import backpropagate
-from xornet.checkpoint import check_resumable
-from xornet.data import same_table, truth_table
+from xornet.data import point_names, truth_table
 from xornet.engine import scores
-from xornet.engine.blocks import PRECISIONS, block_length, run_length, stop_request
-from xornet.engine.compiled import check_compile, is_compiled
-from xornet.engine.history import History
-from xornet.engine.optimizers import check_optimizer, describe_optimizer
+from xornet.engine.blocks import block_length, stop_request
+from xornet.engine.compiled import check_compile
+from xornet.engine.optimizers import check_optimizer
 from xornet.engine.progress import count_epochs
-from xornet.engine.requirements import check_trainer
-from xornet.engine.runner import GRADIENTS, EpochRunner
-from xornet.engine.stopwatch import Stopwatch
-from xornet.engine.threads import set_threads
+from xornet.engine.runner import GRADIENTS
+from xornet.engine.schedulers import Schedule, check_scheduler
+from xornet.hooks import RunHooks
 from xornet.network import Ensemble, layer_names
-from xornet.schema import FORMAT
 
 
-class XORModule(LightningModule):
+class XORModule(RunHooks):
     """N XORNets trained side by side by gradient descent on one truth table.
 
     The loss of network n is its mean squared error, L_n = (1/P) Σ_points (ŷ_n - y)², and a stock `torch.optim`
     optimizer steps every network along the gradient of its own loss. Optimisation is manual, in Lightning's sense: one
-    `training_step` is a block of epochs (engine/blocks.py).
+    `training_step` is a block of epochs (engine/blocks.py). `XORModule()` is the sheet.
 
     Args:
-        optimizer: makes the optimizer from the parameters, e.g. `partial(torch.optim.SGD, lr=0.1)`; None to evaluate.
+        optimizer: makes the optimizer from the parameters, e.g. `partial(torch.optim.Adam, lr=0.01)`; None for the
+            sheet's, gradient descent with learning rate 0.1, or that of the checkpoint that the module is loaded from.
+        scheduler: makes a learning rate scheduler from the optimizer, which is stepped every epoch; None for none.
         bits: number of inputs.
         hidden: units of each hidden layer; [] for a single layer.
         activation: of the hidden layers: sigmoid, tanh or relu.
@@ -48,12 +46,10 @@ class XORModule(LightningModule):
 
     """
 
-    x: Tensor  # (P, I), the truth table; see set_table
-    y: Tensor  # (P, O)
-
     def __init__(
         self,
-        optimizer: partial[Any] | None = None,
+        optimizer: Any = None,
+        scheduler: Any = None,
         bits: int = 2,
         hidden: Sequence[int] = (4,),
         activation: str = "sigmoid",
@@ -67,24 +63,32 @@ class XORModule(LightningModule):
         super().__init__()
         self.automatic_optimization = False
         validation.choice("model.gradient", gradient, GRADIENTS)
-        check_compile(compile, gradient)
         validation.number("model.tolerance", tolerance, "use model.tolerance=0.5")
         self.ensemble = Ensemble(bits, hidden, activation, networks, seed, init)
         self.layers = layer_names(hidden)
-        self.optimizer = check_optimizer(optimizer) if optimizer else None
-        self.history, self.stopwatch = History(networks, tolerance), Stopwatch()
-        self.runner: EpochRunner | None = None
-        self.save_hyperparameters(ignore="optimizer")
+        self.is_configured = optimizer is not None
+        self.optimizer = check_optimizer(optimizer or partial(torch.optim.SGD, lr=0.1))
+        self.scheduler = check_scheduler(scheduler, self.optimizer) if scheduler else None
+        check_compile(compile, gradient, self.scheduler)
+        self.save_hyperparameters(ignore=["optimizer", "scheduler"])
+        self.set_table(*truth_table(bits))
+        self.start_anew()
 
     def forward(self, x: Tensor) -> Tensor:
         """Map x (P, I) to every network's predictions (P, O, N)."""
         return self.ensemble(x)
 
-    def configure_optimizers(self) -> Optimizer:
-        """The configured optimizer over all networks: any elementwise one steps N networks as it would step one."""
+    def configure_optimizers(self) -> tuple[list[Optimizer], list[LRScheduler | ReduceLROnPlateau]]:
+        """The configured optimizer over all networks, any elementwise one steps N as it would step one; its scheduler.
+
+        Raises:
+            ValueError: the module was loaded from a checkpoint of a run with an optimizer outside `torch.optim`.
+
+        """
         if self.optimizer is None:
-            raise ValueError("model.optimizer is None, which can evaluate but not train; use e.g. optimizer=sgd")
-        return self.optimizer(self.ensemble.parameters())
+            raise ValueError("the optimizer is not of torch.optim; use load_from_checkpoint(path, optimizer=...)")
+        optimizer = self.optimizer(self.ensemble.parameters())
+        return [optimizer], [self.scheduler(optimizer)] if self.scheduler else []
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> dict[str, Any]:
         """Run a block of epochs, each one as on the sheet: forward pass, loss, backpropagation, update.
@@ -97,6 +101,7 @@ class XORModule(LightningModule):
         """
         runner = self.runner
         assert runner is not None  # on_train_start has made it
+        runner.schedules = [Schedule(each.scheduler, each.frequency) for each in self.trainer.lr_scheduler_configs]
         # Inference mode spares each operation PyTorch's bookkeeping for a backward pass that never comes.
         with torch.inference_mode(self.hparams["gradient"] == "backprop"):
             for buffer in runner.epochs(self.current_epoch, block_length(self.trainer), stop_request(self.trainer)):
@@ -108,82 +113,37 @@ class XORModule(LightningModule):
         self.history.record(block)
         count_epochs(self.trainer, block.length)
         # For callbacks that monitor them; callbacks/metrics.py logs the curves in TensorBoard.
-        solved = scores.solved(block.last, self.history.tolerance).double().mean()
-        self.log_dict({"train/loss": block.loss, "train/solved": solved}, on_step=False, on_epoch=True, logger=False)
+        numbers = scores.summary(block.last, self.history.tolerance)
+        if len(self.ensemble) == 1:
+            predictions = (block.last[..., 0] + self.y).flatten().tolist()
+            numbers |= zip((f"prediction_{name}" for name in point_names(self.x)), predictions, strict=True)
+        self.log_metrics("train", numbers, logger=False)
         return {"block": block, "loss": torch.tensor(block.loss)}
 
-    def on_train_start(self) -> None:
-        """Make what computes the epochs, once the checkpoint is restored and every callback accepts the run."""
-        optimizer = self.optimizers(use_pl_optimizer=False)
-        assert isinstance(optimizer, Optimizer)
-        gradient = self.hparams["gradient"]
-        compiles = is_compiled(self.hparams["compile"], gradient, len(self.ensemble), run_length(self.trainer))
-        with torch.inference_mode(gradient == "backprop"):
-            self.runner = EpochRunner(
-                self.ensemble, self.x, self.y, optimizer, self.history, gradient, compiles, self.stopwatch
-            )
+    def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        """Log how good the networks are on a table: `val/loss`, `val/accuracy`, `val/solved` (engine/scores.py)."""
+        self.log_metrics("val", self.evaluate(batch))
 
-    def configure_callbacks(self) -> list[Callback]:
-        """Refuse a Trainer that cannot work, in the first hook that Lightning calls: before its own messages."""
-        check_trainer(self.trainer)
-        return []
+    def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        """Log the same as `test/`."""
+        self.log_metrics("test", self.evaluate(batch))
 
-    def setup(self, stage: str) -> None:
-        """Take the truth table, the one batch of the data module, and fit what depends on the run to it."""
-        self.stopwatch.restart()
-        (batch,) = getattr(self.trainer, "datamodule").train_dataloader()  # noqa: B009 - Lightning sets it without declaring it
-        self.set_table(*batch)
-        self.to(PRECISIONS[self.trainer.precision])  # before a checkpoint is loaded, which would be rounded otherwise
-        self.history.set_length(run_length(self.trainer))
-        set_threads(len(self.ensemble))
+    def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
+        """Return the predictions (P, O, N) for x (P, I), or for the x of a batch x, y."""
+        x: Tensor = batch if isinstance(batch, Tensor) else batch[0]
+        return self(x.to(self.ensemble.weights[0].dtype))
 
-    def set_table(self, x: Tensor, y: Tensor) -> None:
-        """Keep the truth table, x (P, I) and y (P, O), where the networks are."""
-        bits = x.shape[1]
-        if bits != self.hparams["bits"]:
-            raise ValueError(f"model.bits={self.hparams['bits']}, but the table has {bits} inputs; use data.bits alone")
-        self.register_buffer("x", x, persistent=False)
-        self.register_buffer("y", y, persistent=False)
+    def evaluate(self, batch: tuple[Tensor, Tensor]) -> dict[str, float]:
+        """How good the networks are on x (P, I) and y (P, O)."""
+        errors = self.predict_step(batch, 0) - batch[1][:, :, None]
+        return scores.summary(errors, self.history.tolerance)
 
-    def on_train_end(self) -> None:
-        """Record which networks solve the table after the last update; free the buffers."""
-        self.history.update_milestones(self.errors()[None], self.current_epoch)
-        self.runner = None
+    def log_metrics(self, stage: str, numbers: dict[str, float], logger: bool | None = None) -> None:
+        """Log numbers of an epoch as Lightning's metrics, for callbacks and, unless `logger` is false, loggers."""
+        named = {f"{stage}/{name}": number for name, number in numbers.items()}
+        self.log_dict(named, on_step=False, on_epoch=True, logger=logger, batch_size=1)
 
     @torch.no_grad()
     def gradients(self, networks: int) -> list[Tensor]:
         """∂L/∂W of each layer at the present weights, of at most the first `networks` networks."""
         return backpropagate(self.ensemble.first(networks), self.x, self.y, self.ensemble.activation)[1]
-
-    @torch.no_grad()
-    def predictions(self) -> Tensor:
-        """The networks' present predictions on the truth table, (P, O, N)."""
-        return self(self.x)
-
-    def errors(self) -> Tensor:
-        """How far the predictions are from their targets now, ŷ - y, (P, O, N)."""
-        return self.predictions() - self.y[:, :, None]
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add the history of the run, the seconds that it has taken, its table and its optimizer."""
-        checkpoint["xornet"] = FORMAT
-        checkpoint["history"] = self.history.state_dict()
-        checkpoint["times"] = self.stopwatch.times()
-        if not same_table((self.x, self.y), truth_table(self.hparams["bits"])):
-            checkpoint["table"] = [self.x.cpu(), self.y.cpu()]  # of a data module of your own
-        assert self.optimizer is not None
-        checkpoint["optimizer"] = describe_optimizer(self.optimizer)
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Continue from what the run has recorded.
-
-        Raises:
-            ValueError: the checkpoint is of a run that was configured differently.
-
-        """
-        if self.optimizer is None:  # to evaluate it
-            self.to(checkpoint["state_dict"]["ensemble.weights.0"].dtype)  # which is the run's trainer.precision
-        else:
-            check_resumable(checkpoint, self.trainer, dict(self.hparams), self.optimizer, (self.x, self.y))
-        self.history.load_state_dict(checkpoint["history"])
-        self.stopwatch.earlier = checkpoint["times"]

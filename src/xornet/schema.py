@@ -22,6 +22,7 @@ from xornet.network import layer_shapes
 FORMAT = 1  # one more whenever what a checkpoint holds changes
 LARGEST = 2**31  # of a count of epochs
 OPTIONAL = ("table", "tensorboard", "decision_boundary", "loss_surface")  # of other data, and of callbacks
+CONFIGURED = ("optimizer", "scheduler", "early_stopping")
 TIMES = ("seconds", "compile_seconds")  # what a run has taken
 
 
@@ -63,7 +64,7 @@ def check_configuration(checkpoint: dict[str, Any]) -> None:
     """Check that what a run was configured with is plain and short, and that its weights are of the sizes it says."""
     known, version = checkpoint["hyper_parameters"], checkpoint["pytorch-lightning_version"]
     need(re.fullmatch(r"2\.\d{1,4}\.\d{1,4}\w*", version) is not None, "pytorch-lightning_version")
-    configured = json.dumps(known | checkpoint["optimizer"] | checkpoint.get("early_stopping", {}))  # fails for tensors
+    configured = json.dumps([known, *(checkpoint.get(part, {}) for part in CONFIGURED)])  # fails for tensors
     need(len(configured) < 10_000, "hyper_parameters")
     sizes = [known["bits"], known["networks"], known["hidden"]]
     check_like(sizes, [0, 0, [0] * len(sizes[2])], "hyper_parameters: bits, networks or hidden")

@@ -10,7 +10,8 @@ from conftest import Command, fit
 
 from xornet.callbacks.gradient_monitor import mean, norm
 from xornet.engine.optimizers import NOT_ELEMENTWISE, check_optimizer
-from xornet.runs.metrics import LEFT, discard, evaluate, objective, wilson, write_networks
+from xornet.engine.scores import wilson
+from xornet.runs.metrics import LEFT, discard, evaluate, objective, write_networks
 from xornet.runs.verdict import describe
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from xornet.data import point_names
 from xornet.module import XORModule
 from xornet.runs.continuity import first_step, held
 from xornet.runs.events import writers
@@ -51,7 +52,7 @@ class Metrics(Callback):
         """Log the rows of the curve that have not been logged."""
         fresh = module.history.curve.get("epochs", torch.empty(0)) > self.logged
         curve = {name: values[fresh].tolist() for name, values in module.history.curve.items()}
-        points = ["".join(str(int(bit)) for bit in point) for point in module.x.tolist()]
+        points = point_names(module.x)
         targets = module.y[:, 0].tolist()
         loggers = [(logger, first_step(logger, trainer, self.resumed)) for logger in trainer.loggers]
         for k, epoch in enumerate(curve.get("epochs", [])):

@@ -9,7 +9,7 @@ from lightning.pytorch.callbacks import Timer
 from xornet import validation
 from xornet.engine.blocks import callbacks_of
 
-MONITORED = ("train/loss", "train/solved")  # what XORModule logs
+MONITORED = ("train/loss", "train/accuracy", "train/solved")  # what XORModule logs of any number of networks
 
 
 class EarlyStopping(LightningEarlyStopping):

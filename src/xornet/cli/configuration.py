@@ -39,18 +39,19 @@ def check(cfg: DictConfig, is_complete: bool = True) -> None:
         )
     container: Any = OmegaConf.to_container(cfg, resolve=is_complete)
     check_targets("", container, PACKAGES, is_complete)
-    named = {key: container[key] for key in ("data", "model", "optimizer", "trainer") if key in container}
+    named = {key: container[key] for key in ("data", "model", "optimizer", "scheduler", "trainer") if key in container}
     callbacks = container.get("callbacks", {})
     callbacks = callbacks.items() if isinstance(callbacks, dict) else [("<name>", callbacks)]
     named |= {f"callbacks.{name}": node for name, node in callbacks if node or name == "<name>"}
     for key, node in named.items():
         if not (isinstance(node, dict) and "_target_" in node) and (is_complete or "${" not in str(node)):
             raise ValueError(f"{key}={node} names no class; use {key}._target_=<class>")
-    if "optimizer" in named and named["optimizer"].get("_partial_") is not True:
-        raise ValueError(
-            f"optimizer._target_={named['optimizer']['_target_']} has no _partial_: true, which leaves the parameters "
-            "to the run; use optimizer._partial_=true, or add it to the optimizer's file"
-        )
+    for key, given in (("optimizer", "the parameters"), ("scheduler", "the optimizer")):
+        if key in named and named[key].get("_partial_") is not True:
+            raise ValueError(
+                f"{key}._target_={named[key]['_target_']} has no _partial_: true, which leaves {given} to the run; "
+                f"use {key}._partial_=true, or add it to the file of conf/{key}"
+            )
     if "callbacks" in named.get("trainer", {}):
         raise ValueError("trainer.callbacks is taken; use +callbacks.<name>._target_=<class> to add a callback")
 

@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
-from lightning.pytorch import Callback, Trainer
+from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelSummary, ProgressBar, Timer
 
 ENDLESS = 20000
 LONGEST_BLOCK = 0.5  # seconds, after which signals, max_time and the progress bar have their turn
 PRECISIONS: dict[Any, torch.dtype] = {"32-true": torch.float32, "64-true": torch.float64}  # trainer.precision
+# Lightning calls these once an optimizer step, of which a block has many.
+STEP_HOOKS = ("on_before_zero_grad", "on_before_backward", "on_after_backward", "on_before_optimizer_step")
 _EPOCH_HOOKS = ("on_train_epoch_start", "on_train_epoch_end", "on_train_batch_start", "on_train_batch_end")
 _NOT_COUNTING_EPOCHS = (ModelSummary, ProgressBar, Timer)
 
@@ -32,12 +34,18 @@ def next_logging_step(callback: Callback, epoch: int) -> float:
         return epoch - epoch % every + every
     if isinstance(callback, _NOT_COUNTING_EPOCHS):
         return math.inf
-    return epoch + 1 if overridden(callback, _EPOCH_HOOKS) else math.inf
+    return epoch + 1 if overridden(callback, Callback, _EPOCH_HOOKS) else math.inf
 
 
-def overridden(callback: Callback, hooks: Iterable[str]) -> list[str]:
-    """Return those of the hooks that `callback` has of its own: the object, as LambdaCallback sets them there."""
-    return [hook for hook in hooks if getattr(getattr(callback, hook), "__func__", None) is not getattr(Callback, hook)]
+def overridden(owner: object, base: type, hooks: Iterable[str]) -> list[str]:
+    """Return those of the hooks of `base` that `owner` has of its own: an object, as LambdaCallback sets its own."""
+    return [hook for hook in hooks if getattr(getattr(owner, hook), "__func__", None) is not getattr(base, hook)]
+
+
+def has_step_hooks(trainer: Trainer, module: LightningModule) -> bool:
+    """Whether a callback or the module has a hook of its own that is to be called at every optimizer step."""
+    of_callbacks = (overridden(callback, Callback, STEP_HOOKS) for callback in callbacks_of(trainer))
+    return any(of_callbacks) or bool(overridden(module, LightningModule, STEP_HOOKS))
 
 
 def run_length(trainer: Trainer) -> int:
@@ -53,16 +61,14 @@ def callbacks_of(trainer: Trainer) -> list[Callback]:
 
 
 def block_length(trainer: Trainer) -> float:
-    """Return how many epochs there are until a callback must see the networks or a limit of the Trainer is reached.
-
-    Raises:
-        ValueError: a callback has added a learning rate scheduler.
-
-    """
-    if trainer.lr_scheduler_configs:
-        raise ValueError("a learning rate scheduler is never stepped here; set param_groups in a callback instead")
+    """Return how many epochs there are until something must see the networks or a limit of the Trainer is reached."""
     epoch = trainer.current_epoch
+    if has_step_hooks(trainer, trainer.lightning_module):
+        return 1
     ends = [next_logging_step(callback, epoch) for callback in callbacks_of(trainer)]
+    if trainer.enable_validation and any(trainer.num_val_batches):
+        every = trainer.check_val_every_n_epoch or trainer.val_check_interval
+        ends = [*ends, epoch - epoch % every + every]
     if trainer.max_epochs not in (None, -1):
         ends = [*ends, trainer.max_epochs]
     if trainer.max_steps != -1:

@@ -4,6 +4,7 @@ import importlib
 import inspect
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from torch.optim import Optimizer
 from xornet.backprop import backpropagate
 from xornet.engine.history import History
 from xornet.engine.optimizers import bare_step
+from xornet.engine.schedulers import changes_momentum
 from xornet.engine.stopwatch import Stopwatch
 
 # Measured by tests/bench/ensembles.py on 2 cores: what a compiled epoch saves, and what compiling costs.
@@ -35,12 +37,17 @@ def is_compiled(compile: bool | str, gradient: str, networks: int, epochs: int) 
     return bool(compile) if compile != "auto" else gradient == "backprop" and compiling_pays(networks, epochs)
 
 
-def check_compile(compile: object, gradient: str) -> None:
-    """Raise ValueError unless `compile` can be had, with `gradient`."""
+def check_compile(compile: object, gradient: str, scheduler: "partial[Any] | None") -> None:
+    """Raise ValueError unless `compile` can be had, with `gradient` and `scheduler`."""
     if not (isinstance(compile, bool) or compile == "auto"):
         raise ValueError(f"model.compile must be true, false or auto, got {compile!r}; use model.compile=auto")
     if compile is True and gradient != "backprop":
         raise ValueError(f"model.compile=true cannot take model.gradient={gradient}; use model.gradient=backprop")
+    if compile is True and scheduler and changes_momentum(scheduler):
+        raise ValueError(
+            "model.compile=true cannot take scheduler.cycle_momentum=true, a momentum that changes every epoch; "
+            "use scheduler.cycle_momentum=false, or model.compile=false"
+        )
 
 
 class CompiledEpochs:
@@ -49,6 +56,8 @@ class CompiledEpochs:
     Every block calls the compiled function once, by `begin`, which checks that nothing it was made for has changed (the
     learning rate, say) and compiles again if so. The other epochs `replay` its kernels on the same tensors: for 1,000
     networks that check would be nearly half of the time. Each writes ŷ - y into `error`.
+
+    A learning rate that a scheduler changes every epoch is a tensor to the compiled function, not a number in its code.
 
     Args:
         weights: one (I + 1, H, N) parameter a layer, with a `.grad`.
@@ -75,6 +84,8 @@ class CompiledEpochs:
         self.is_compiling = False
         self.error = x.new_empty(*y.shape, weights[0].shape[-1])
         self.epoch = torch.zeros((), dtype=torch.int32, device=x.device)
+        self.groups = optimizer.param_groups
+        self.rates = [torch.zeros((), dtype=torch.float64, device=x.device) for _ in self.groups]
         step = bare_step(optimizer)
 
         def run_epoch() -> None:
@@ -117,8 +128,25 @@ class CompiledEpochs:
 
         return first
 
-    def begin(self, start: int) -> None:
+    def begin(self, start: int, is_scheduled: bool) -> None:
         """Run the first epoch of a block by the compiled function, which is compiled if it is not, or has changed."""
         self.epoch.fill_(start)
         self.is_compiling, self.began = True, time.perf_counter()
-        self.run_epoch()
+        numbers = [group["lr"] for group in self.groups]
+        if is_scheduled:
+            self.read_rates()
+            self.set_rates(self.rates)
+        try:
+            self.run_epoch()
+        finally:
+            self.set_rates(numbers)
+
+    def set_rates(self, rates: Sequence[Any]) -> None:
+        """Give the optimizer these learning rates, one for each group of parameters."""
+        for group, rate in zip(self.groups, rates, strict=True):
+            group["lr"] = rate
+
+    def read_rates(self) -> None:
+        """Have the compiled epochs see the learning rates that the optimizer has now."""
+        for group, rate in zip(self.groups, self.rates, strict=True):
+            rate.fill_(group["lr"])

@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Callable, Sequence
 from functools import partial
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -16,36 +17,52 @@ from xornet import validation
 NOT_ELEMENTWISE = ("LBFGS", "Muon", "Adafactor", "SparseAdam")
 
 
-def check_optimizer(optimizer: "partial[Any]") -> "partial[Any]":
-    """Return `optimizer` if it can train the networks.
+def check_optimizer(optimizer: Any) -> "partial[Any]":
+    """Return `optimizer`, a class of torch.optim or a partial of one, as a partial, if it can train the networks.
 
     Raises:
         ValueError: it is no torch.optim optimizer, not elementwise, or has an argument that it does not take.
 
     """
+    optimizer = optimizer if isinstance(optimizer, partial) else partial(optimizer)
     kind = optimizer.func
     if not (inspect.isclass(kind) and issubclass(kind, Optimizer)) or kind.__name__ in NOT_ELEMENTWISE:
         raise ValueError(
             f"optimizer._target_ must be an elementwise torch.optim class, got {getattr(kind, '__name__', kind)}; "
             "use e.g. optimizer=rmsprop"
         )
-    allowed = [name for name in inspect.signature(kind).parameters if name != "params"]
-    for key, value in optimizer.keywords.items():
-        if key not in allowed:
-            raise ValueError(
-                f"optimizer.{key}={value} is no argument of {kind.__name__}; use one of {', '.join(allowed)}, "
-                "or a file of its own beside conf/optimizer/sgd.yaml"
-            )
+    given = check_arguments("optimizer", optimizer)
     if "lr" in optimizer.keywords:
         validation.number("optimizer.lr", optimizer.keywords["lr"], "use e.g. optimizer.lr=0.1")
-    given = " ".join(f"optimizer.{key}={value}" for key, value in optimizer.keywords.items())
-    if "nan" in given or "inf" in given:
-        raise ValueError(f"{given}: arguments must be finite; use e.g. optimizer.lr=0.1")
     try:
-        fresh_state(optimizer, [torch.zeros(1)])  # some are checked in the first step
+        fresh_states(optimizer, None, [torch.zeros(1)])  # some are checked in the first step
     except Exception as error:  # each class checks its arguments in its own way
         raise ValueError(f"{given}: {error}; use what torch.optim.{kind.__name__} takes") from error
     return optimizer
+
+
+def check_arguments(group: str, made: "partial[Any]") -> str:
+    """Return the arguments of an optimizer or a scheduler as a command line has them.
+
+    Args:
+        group: `optimizer` or `scheduler`.
+        made: the class with its arguments.
+
+    Raises:
+        ValueError: the class does not take one, or it is not finite.
+
+    """
+    allowed = list(inspect.signature(made.func).parameters)[1:]  # what it is made for comes first
+    for key, value in made.keywords.items():
+        if key not in allowed:
+            raise ValueError(
+                f"{group}.{key}={value} is no argument of {made.func.__name__}; use one of {', '.join(allowed)}, "
+                f"or a file of its own in conf/{group}"
+            )
+    given = " ".join(f"{group}.{key}={value}" for key, value in made.keywords.items())
+    if "nan" in given or "inf" in given:
+        raise ValueError(f"{given}: arguments must be finite; use e.g. optimizer.lr=0.1")
+    return given
 
 
 def step_function(optimizer: Optimizer) -> Callable[[], object]:
@@ -68,17 +85,33 @@ def bare_step(optimizer: Optimizer) -> Callable[[], object]:
     return partial(inspect.unwrap(type(optimizer).step), optimizer)
 
 
-def describe_optimizer(optimizer: "partial[Any]") -> dict[str, Any]:
-    """The class and the arguments of `optimizer`, as plain values."""
-    return {"_target_": f"{optimizer.func.__module__}.{optimizer.func.__name__}", **optimizer.keywords}
+def describe(made: "partial[Any]") -> dict[str, Any]:
+    """The class and the arguments of an optimizer or a scheduler, as plain values."""
+    return {"_target_": f"{made.func.__module__}.{made.func.__name__}", **made.keywords}
 
 
-def fresh_state(optimizer: "partial[Any]", weights: Sequence[Tensor]) -> dict[str, Any]:
-    """What an optimizer's `state_dict` is after its first step, on parameters as large as `weights`."""
+def from_description(described: dict[str, Any], module: ModuleType) -> "partial[Any] | None":
+    """What `describe` was given, if its class is one of `module` (torch.optim, say): a name may stand for any code."""
+    arguments = dict(described)
+    package, _, name = str(arguments.pop("_target_")).rpartition(".")
+    kind = vars(module).get(name) if package.startswith(module.__name__) else None
+    return partial(kind, **arguments) if inspect.isclass(kind) else None
+
+
+def fresh_states(
+    optimizer: "partial[Any]", scheduler: "partial[Any] | None", weights: Sequence[Tensor]
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """What the `state_dict` of an optimizer is after its first step, on parameters as large as `weights`.
+
+    Returns:
+        it, and a list of the scheduler's: none where there is none.
+
+    """
     parameters = [torch.zeros_like(weight, requires_grad=True) for weight in weights]
     made: Optimizer = optimizer(parameters)
+    schedulers = [scheduler(made)] if scheduler else []
     for parameter in parameters:
         parameter.grad = torch.zeros_like(parameter)
     with torch.no_grad():
         bare_step(made)()  # which calls no hook of the user's
-    return made.state_dict()
+    return made.state_dict(), [follower.state_dict() for follower in schedulers]

@@ -16,14 +16,12 @@ from lightning.pytorch.loggers import Logger
 from lightning.pytorch.profilers import Profiler
 from lightning.pytorch.strategies import SingleDeviceStrategy
 
-from xornet.engine.blocks import PRECISIONS, callbacks_of, overridden
+from xornet.engine.blocks import PRECISIONS, callbacks_of
 
 _ONE_BATCH = "an epoch is one batch, the whole table; "
 _ONE_DEVICE = "the table fits one device; use networks=N to train many networks side by side"
-# Lightning calls these once an optimizer step, of which a block has many.
-_STEP_HOOKS = ("on_before_zero_grad", "on_before_backward", "on_after_backward", "on_before_optimizer_step")
 _REFUSED_CALLBACKS: dict[type[Callback], str] = {
-    StochasticWeightAveraging: "it anneals the learning rate by a scheduler, which is never stepped here; leave it out",
+    StochasticWeightAveraging: "the epoch that it adds for batch normalisation would train; leave it out",
     WeightAveraging: "a finished run that is resumed would go on from the average; leave it out",
     BaseFinetuning: "every layer is trained from the first epoch on; leave it out",
     ModelPruning: "the networks are stacked tensors, no layers to prune; use a smaller model.hidden",
@@ -94,9 +92,5 @@ def check_callback(callback: Callback) -> None:
 
     """
     reasons = [reason for kind, reason in _REFUSED_CALLBACKS.items() if isinstance(callback, kind)]
-    reasons += [
-        f"its {hook} would never be called, as many steps run at a time; use on_train_batch_end"
-        for hook in overridden(callback, _STEP_HOOKS)
-    ]
     if reasons:
         raise ValueError(f"the callback {type(callback).__name__} cannot work here: {reasons[0]}")

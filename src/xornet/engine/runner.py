@@ -13,6 +13,7 @@ from xornet.engine.compiled import CompiledEpochs
 from xornet.engine.history import Block, History
 from xornet.engine.inplace import InplaceBackprop
 from xornet.engine.optimizers import has_step_hooks, step_function
+from xornet.engine.schedulers import Schedule
 from xornet.engine.snapshots import LARGEST, Snapshots
 from xornet.engine.stopwatch import Stopwatch
 from xornet.network import Ensemble
@@ -39,6 +40,10 @@ class EpochRunner:
         gradient: one of GRADIENTS.
         compiles: whether to compile.
         stopwatch: is given the seconds that compiling takes.
+        is_new: whether the optimizer has not made a step yet: the run is not resumed.
+
+    Attributes:
+        schedules: the learning rate schedulers that follow the optimizer.
 
     Raises:
         ValueError: PyTorch is to detect anomalies, which it does in autograd alone.
@@ -55,18 +60,21 @@ class EpochRunner:
         gradient: str,
         compiles: bool,
         stopwatch: Stopwatch,
+        is_new: bool = True,
     ) -> None:
         if torch.is_anomaly_enabled() and gradient == "backprop":
             raise ValueError("trainer.detect_anomaly=true looks at autograd; use model.gradient=autograd with it")
         self.weights, self.optimizer, self.history = list(ensemble.weights), optimizer, history
         history.to(x.device)
         method = GRADIENTS[gradient](self.weights, x, y, ensemble.activation)
-        self.forward, self.backward = method.forward, method.backward
+        self.forward = method.forward
+        self.backward: Callable[[Tensor], None] = method.backward
         numbers = len(x) * y.shape[1] * len(ensemble)
         self.errors = x.new_empty(min(LONGEST, max(1, BLOCK_VALUES // numbers)), *y.shape, len(ensemble))
         self.most_snapshots = max(1, LARGEST // sum(weight[..., 0].numel() for weight in self.weights))
         args = (self.weights, x, y, ensemble.activation, optimizer, history, stopwatch)
         self.compiled = CompiledEpochs(*args) if compiles else None
+        self.is_new, self.schedules = is_new, list[Schedule]()
 
     def epochs(self, start: int, length: float, should_stop: Callable[[], bool]) -> Iterator[Tensor]:
         """Run a block of at most `length` epochs, which is then the attribute `block`.
@@ -74,10 +82,11 @@ class EpochRunner:
         Yields, for each epoch, a buffer (P, O, N): who asks for it must call `forward` and `backward` with it, then
         `update`. Yields nothing where the epochs are compiled, as they are run here.
         """
-        is_first = self.compiled is not None and start == 0  # the epoch in which the optimizer makes its state
+        is_first = self.compiled is not None and self.is_new  # the epoch in which the optimizer makes its state
+        self.is_new = False
         length = 1 if is_first else int(min(length, LONGEST, self.most_snapshots * self.history.every))
         compiled = None if is_first or has_step_hooks(self.optimizer) else self.compiled
-        step = step_function(self.optimizer)
+        step = self.optimizer.step if self.schedules else step_function(self.optimizer)  # which schedulers count
         self.update = torch.no_grad()(step) if torch.is_grad_enabled() else step
         snapshots, curve = Snapshots(self.weights, every := self.history.every), []
         end = start + (length if compiled else min(length, len(self.errors)))
@@ -90,10 +99,14 @@ class EpochRunner:
             if compiled is None:
                 yield error
             elif epoch > start:
+                if self.schedules:
+                    compiled.read_rates()
                 compiled.replay()
             elif not self.begin(compiled, start):
                 yield from self.epochs(start, length, should_stop)
                 return
+            for schedule in self.schedules:
+                schedule.step(epoch, error)
             if is_recorded:
                 curve.append(error.clone())
             if is_last:
@@ -107,7 +120,7 @@ class EpochRunner:
     def begin(self, compiled: CompiledEpochs, start: int) -> bool:
         """Run the first epoch of a compiled block; return whether that could be compiled."""
         try:
-            compiled.begin(start)
+            compiled.begin(start, bool(self.schedules))
         except Exception as error:  # no C++ compiler, or an optimizer that cannot be compiled
             if not compiled.is_compiling:
                 raise

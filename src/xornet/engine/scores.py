@@ -2,6 +2,29 @@
 
 from torch import Tensor
 
+Z = 1.959964  # 95% of a normal distribution lie within ±Z standard deviations
+
+
+def summary(errors: Tensor, tolerance: float) -> dict[str, float]:
+    """How good N networks are: `loss` (the median), `accuracy` (share of points correct), `solved` (share of networks).
+
+    For N > 1 also `loss_q10` and `loss_q90`, quantiles of the loss, and `solved_low` and `solved_high`, the 95%
+    interval of the share solved.
+
+    Args:
+        errors: ŷ - y, (P, O, N).
+        tolerance: a point is correct when its error is smaller.
+
+    """
+    loss, is_solved = losses(errors).double(), solved(errors, tolerance)
+    low, median, high = loss.nanquantile(loss.new_tensor([0.1, 0.5, 0.9])).tolist()
+    accuracy = correct(errors, tolerance).double().mean().item()
+    found = {"loss": median, "accuracy": accuracy, "solved": is_solved.double().mean().item()}
+    if len(loss) > 1:
+        least, most = wilson(int(is_solved.sum()), len(loss))
+        found |= {"loss_q10": low, "loss_q90": high, "solved_low": least, "solved_high": most}
+    return found
+
 
 def losses(errors: Tensor) -> Tensor:
     """The loss of every network, its mean squared error: (..., P, O, N) to (..., N)."""
@@ -21,3 +44,16 @@ def solved(errors: Tensor, tolerance: float) -> Tensor:
 def largest(errors: Tensor) -> Tensor:
     """The largest error of every network, nan where it has diverged: (..., P, O, N) to (..., N)."""
     return errors.abs().amax((-3, -2))
+
+
+def wilson(successes: int, trials: int) -> tuple[float, float]:
+    """Return the 95% interval of a share, which keeps its level near 0 and 1 and for few trials.
+
+    (p + z²/2n ± z √(p(1 - p)/n + z²/4n²)) / (1 + z²/n),  p = successes / trials, n = trials.
+
+    Source: E. B. Wilson, Probable inference, the law of succession, and statistical inference, 1927.
+    """
+    share, extra = successes / trials, Z * Z / trials
+    middle = share + extra / 2
+    half = Z * (share * (1 - share) / trials + extra / trials / 4) ** 0.5
+    return max(0.0, (middle - half) / (1 + extra)), min(1.0, (middle + half) / (1 + extra))

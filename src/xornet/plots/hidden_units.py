@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from xornet.data import point_names
 from xornet.plots.decision_boundary import draw_plane, draw_points, draw_predictions
 from xornet.plots.principal import Plane, principal_plane
 from xornet.plots.render import Array
@@ -129,8 +131,7 @@ def plane(space: Array) -> tuple[Plane, list[str]]:
 def names(places: Array, x: Array, near: float) -> Sequence[tuple[Array, str]]:
     """The name of each point; points that lie close together share one: `01, 10`."""
     groups: list[tuple[Array, str]] = []
-    for place, point in zip(places, x, strict=True):
-        name = "".join(str(int(bit)) for bit in point)
+    for place, name in zip(places, point_names(torch.from_numpy(x)), strict=True):
         for number, (other, others) in enumerate(groups):
             if np.hypot(*(place - other)) < near:
                 groups[number] = max(place, other, key=lambda it: it[1]), f"{others}, {name}"  # the upper one

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from xornet import schema
-from xornet.checkpoint import CheckpointFile, table_of
+from xornet.checkpoint import CheckpointFile
 from xornet.module import XORModule
 from xornet.runs.metrics import evaluate, evaluate_networks
 from xornet.runs.record import Run, differing
@@ -21,12 +21,10 @@ UNSET = "unset"  # what a run says of a key that only others have
 def load(ckpt_path: str) -> tuple[XORModule, int]:
     """Return the networks of a checkpoint, with the truth table that they were trained on, and their epochs."""
     checkpoint = CheckpointFile().load_checkpoint(ckpt_path)
-    dtype = checkpoint["state_dict"]["ensemble.weights.0"].dtype  # the run's trainer.precision
     with schema.refusing(ckpt_path, "used"):
-        module = XORModule(**checkpoint["hyper_parameters"]).to(dtype)
+        module = XORModule(**checkpoint["hyper_parameters"])
         module.on_load_checkpoint(checkpoint)
         module.load_state_dict(checkpoint["state_dict"])
-    module.set_table(*(tensor.to(dtype) for tensor in table_of(checkpoint)))
     if not evaluate_networks(module)[1].isfinite().any():
         raise ValueError(f"ckpt_path={ckpt_path} holds no network with a finite loss; use another checkpoint")
     module.history.update_milestones(module.errors()[None], checkpoint["global_step"])

@@ -77,13 +77,13 @@ def check_holder(folder: Path, may_hold: str) -> None:
     config, sweep, table = folder / CONFIG, folder / "multirun.yaml", folder / "sweep.csv"
     holds = None
     if sweep.exists():
-        holds = "a sweep" if "trainer" in OmegaConf.load(sweep) else "a sweep of evaluations"
+        holds = "a sweep" if "model" in OmegaConf.load(sweep) else "a sweep of evaluations"
     elif table.exists() and table.read_bytes().startswith(b"job,"):  # of a search, for which Hydra writes no such file
         holds = "a sweep"
     elif config.exists():
         keys = {*map(str, OmegaConf.load(config))}
-        holds = "a run" if "trainer" in keys else "an evaluation"
-        if "xornet." not in config.read_text("utf-8") and not keys <= {"ckpt_path", "hydra"}:
+        holds = "a run" if "model" in keys else "an evaluation"
+        if "xornet." not in config.read_text("utf-8"):
             holds = "a run of another project"
     elif (folder / "metrics.json").exists():
         holds = "a run"

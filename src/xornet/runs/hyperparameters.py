@@ -17,6 +17,8 @@ NUMBERS = {
     *("seed", "networks", "data.bits", "model.init", "model.tolerance"),
     *(f"trainer.{name}" for name in ("max_epochs", "min_epochs", "max_steps", "min_steps")),
     *(f"optimizer.{name}" for name in ("lr", "momentum", "dampening", "weight_decay", "eps", "rho", "alpha", "lambd")),
+    *(f"scheduler.{name}" for name in ("T_max", "eta_min", "step_size", "gamma", "factor", "patience", "threshold")),
+    *(f"scheduler.{name}" for name in ("cooldown", "min_lr", "eps", "max_lr", "base_lr", "total_steps", "total_iters")),
     *(f"optimizer.{name}" for name in ("t0", "lr_decay", "initial_accumulator_value", "momentum_decay")),
 }
 PLAIN = "".join(set(string.printable[:95]) - set('"\\'))  # characters that JSON leaves as they are
@@ -42,6 +44,9 @@ def hyperparameters(module: Any, trainer: Trainer) -> dict[str, Any]:
     ours["data.bits"] = ours.pop("model.bits")
     theirs = {f"optimizer.{key}": value for key, value in module.optimizer.keywords.items()}
     known = {"optimizer": module.optimizer.func.__name__, "trainer.max_epochs": trainer.max_epochs}
+    if module.scheduler:
+        known["scheduler"] = module.scheduler.func.__name__
+        theirs |= {f"scheduler.{key}": value for key, value in module.scheduler.keywords.items()}
     return read_overrides(Path(trainer.default_root_dir)) | ours | theirs | known
 
 

@@ -9,6 +9,7 @@ from omegaconf import OmegaConf
 from torch import Tensor
 
 from xornet import files
+from xornet.data import point_names
 from xornet.engine import scores
 from xornet.module import XORModule
 
@@ -21,7 +22,6 @@ RESULTS = (
 # What a resumed run needs.
 STATE = ("hparams.yaml", "csv/hparams.yaml", "csv/metrics.csv", "checkpoints/last.ckpt", "checkpoints/interrupted.ckpt")
 LEFT = (*RESULTS, *STATE)
-Z = 1.959964  # 95% of a normal distribution lie within ±Z standard deviations
 
 
 def evaluate(module: XORModule) -> dict[str, Any]:
@@ -36,28 +36,26 @@ def evaluate(module: XORModule) -> dict[str, Any]:
         of them, and the epoch).
 
     """
-    predictions, losses, solved = evaluate_networks(module)
+    found = scores.summary(module.errors(), module.history.tolerance)
+    networks = len(module.ensemble)
     when = module.history.solved_epoch.cpu()
     when = when[when >= 0].double()
-    correct = scores.correct(module.errors(), module.history.tolerance)
     results: dict[str, Any] = {
-        "loss": losses.nanquantile(0.5).item(),
-        "accuracy": correct.double().mean().item(),
-        "solved": solved.double().mean().item(),
+        **{name: found[name] for name in ("loss", "accuracy", "solved")},
         "solved_epoch": when.quantile(0.5).item() if len(when) else None,
         "predictions": None,
     }
-    if len(solved) == 1:
-        alone = {"solved": bool(solved), "solved_epoch": int(when[0]) if len(when) else None}
-        return results | alone | {"predictions": predictions.flatten().tolist()}
+    if networks == 1:
+        alone = {"solved": bool(found["solved"]), "solved_epoch": int(when[0]) if len(when) else None}
+        return results | alone | {"predictions": module.predictions().flatten().tolist()}
     diverged = module.history.diverged_epoch.cpu()
     first = min(diverged[diverged >= 0].tolist(), default=None)
     seed = module.hparams["seed"]
     return results | {
-        "loss_quantiles": losses.nanquantile(losses.new_tensor([0.1, 0.9])).tolist(),
-        "solved_interval": wilson(int(solved.sum()), len(solved)),
+        "loss_quantiles": [found["loss_q10"], found["loss_q90"]],
+        "solved_interval": (found["solved_low"], found["solved_high"]),
         "solved_epoch_quartiles": when.quantile(when.new_tensor([0.25, 0.75])).tolist() if len(when) else None,
-        "unsolved": len(solved) - len(when),
+        "unsolved": networks - len(when),
         "diverged": int((diverged >= 0).sum()),
         "first_diverged": None if first is None else {"seed": seed + diverged.tolist().index(first), "epoch": first},
     }
@@ -72,19 +70,6 @@ def evaluate_networks(module: XORModule) -> tuple[Tensor, Tensor, Tensor]:
 def objective(results: dict[str, Any]) -> float:
     """What a sweep minimises: the loss of one network, or the share of many that do not solve the table."""
     return float(results["loss"] if isinstance(results["solved"], bool) else 1 - results["solved"])
-
-
-def wilson(successes: int, trials: int) -> tuple[float, float]:
-    """Return the 95% interval of a share, which keeps its level near 0 and 1 and for few trials.
-
-    (p + z²/2n ± z √(p(1 - p)/n + z²/4n²)) / (1 + z²/n),  p = successes / trials, n = trials.
-
-    Source: E. B. Wilson, Probable inference, the law of succession, and statistical inference, 1927.
-    """
-    share, extra = successes / trials, Z * Z / trials
-    middle = share + extra / 2
-    half = Z * (share * (1 - share) / trials + extra / trials / 4) ** 0.5
-    return max(0.0, (middle - half) / (1 + extra)), min(1.0, (middle + half) / (1 + extra))
 
 
 def write_results(module: XORModule, epochs: int, folder: str | Path, **more: Any) -> dict[str, Any]:
@@ -135,11 +120,12 @@ def log_folders(folder: Path) -> list[Path]:
 def write_networks(module: XORModule, path: Path) -> None:
     """Write one row a network: seed, loss, solved, solved_epoch (empty if never), and its prediction of each point."""
     predictions, losses, solved = (tensor.cpu() for tensor in evaluate_networks(module))
-    points = ["".join(str(int(bit)) for bit in point) for point in module.x.tolist()]
     seed = module.hparams["seed"]
     with path.open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file)
-        rows.writerow(["seed", "loss", "solved", "solved_epoch", *(f"prediction_{point}" for point in points)])
+        rows.writerow(
+            ["seed", "loss", "solved", "solved_epoch", *(f"prediction_{name}" for name in point_names(module.x))]
+        )
         columns = (losses.tolist(), solved.tolist(), module.history.solved_epoch.tolist(), predictions[:, 0].T.tolist())
         for i, (loss, is_solved, epoch, predicted) in enumerate(zip(*columns, strict=True)):
             rows.writerow([seed + i, loss, is_solved, "" if epoch < 0 else epoch, *predicted])

@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from xornet.engine import scores
 from xornet.module import XORModule
-from xornet.runs.metrics import evaluate_networks
 
 
 def describe(results: dict[str, Any], networks: int, epochs: int) -> str:
@@ -39,9 +39,7 @@ def describe_one(results: dict[str, Any], epochs: int) -> str:
 
 def describe_now(module: XORModule) -> str:
     """Return the present loss as the sheet prints it; for N > 1 the median, its spread, and the share solved."""
-    _, losses, solved = evaluate_networks(module)
-    median = f"Loss: {losses.nanquantile(0.5):.4f}"
-    if len(losses) == 1:
-        return median
-    low, high = losses.nanquantile(losses.new_tensor([0.1, 0.9])).tolist()
-    return f"{median} ({low:.4f} to {high:.4f}), Solved: {solved.double().mean():.1%}"
+    now = scores.summary(module.errors(), module.history.tolerance)
+    if len(module.ensemble) == 1:
+        return f"Loss: {now['loss']:.4f}"
+    return f"Loss: {now['loss']:.4f} ({now['loss_q10']:.4f} to {now['loss_q90']:.4f}), Solved: {now['solved']:.1%}"

@@ -1,0 +1,68 @@
+"""Learning rate schedulers of `torch.optim.lr_scheduler`: checked before a run, and stepped once an epoch."""
+
+import inspect
+from functools import partial
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+
+from xornet.engine import scores
+from xornet.engine.optimizers import check_arguments
+
+# What they are made of is no plain number: functions, or other schedulers.
+NOT_PLAIN = ("LambdaLR", "MultiplicativeLR", "SequentialLR", "ChainedScheduler")
+
+
+class Schedule(NamedTuple):
+    """A scheduler, stepped after every `frequency`-th epoch.
+
+    Args:
+        scheduler: of the run's optimizer.
+        frequency: in epochs.
+
+    """
+
+    scheduler: LRScheduler
+    frequency: int = 1
+
+    def step(self, epoch: int, errors: Tensor) -> None:
+        """Step after the update of `epoch`; ReduceLROnPlateau on the median loss of ŷ - y (P, O, N) before it."""
+        if (epoch + 1) % self.frequency:
+            return
+        if isinstance(self.scheduler, ReduceLROnPlateau):
+            self.scheduler.step(scores.losses(errors).nanquantile(0.5).item())
+        else:
+            self.scheduler.step()
+
+
+def check_scheduler(scheduler: Any, optimizer: "partial[Any]") -> "partial[Any]":
+    """Return `scheduler`, a class of torch.optim.lr_scheduler or a partial of one, as a partial, if it can work.
+
+    Raises:
+        ValueError: it is none of torch.optim.lr_scheduler, or is made of functions, or does not take an argument.
+
+    """
+    scheduler = scheduler if isinstance(scheduler, partial) else partial(scheduler)
+    kind = scheduler.func
+    if not (inspect.isclass(kind) and issubclass(kind, LRScheduler)) or kind.__name__ in NOT_PLAIN:
+        raise ValueError(
+            "scheduler._target_ must be a class of torch.optim.lr_scheduler whose arguments are numbers, got "
+            f"{getattr(kind, '__name__', kind)}; use e.g. scheduler=cosine"
+        )
+    given = check_arguments("scheduler", scheduler)
+    if scheduler.keywords.get("T_max", 1) < 1:
+        raise ValueError(f"{given}: T_max is the number of epochs, at least 1; use e.g. scheduler.T_max=20000")
+    try:
+        scheduler(optimizer([torch.zeros(1, requires_grad=True)]))
+    except Exception as error:  # each class checks its arguments in its own way
+        raise ValueError(f"{given}: {error}; use what torch.optim.lr_scheduler.{kind.__name__} takes") from error
+    return scheduler
+
+
+def changes_momentum(scheduler: "partial[Any]") -> bool:
+    """Whether a scheduler changes the momentum too, as CyclicLR and OneCycleLR do."""
+    arguments = inspect.signature(scheduler.func).bind(None, **scheduler.keywords)
+    arguments.apply_defaults()
+    return bool(arguments.arguments.get("cycle_momentum", False))

@@ -1,0 +1,34 @@
+"""Lightning's hooks of an optimizer step, called at every epoch where a callback or the module has one of its own."""
+
+from collections.abc import Callable
+from typing import Any
+
+from lightning.pytorch import LightningModule, Trainer
+from torch import Tensor
+from torch.optim import Optimizer
+
+from xornet.engine import scores
+from xornet.engine.blocks import callbacks_of
+
+
+def call_step_hooks(
+    backward: Callable[[Tensor], None], trainer: Trainer, module: LightningModule, optimizer: Optimizer
+) -> Callable[[Tensor], None]:
+    """Return `backward` with the hooks around it, in the order of Lightning's automatic optimisation.
+
+    The loss that on_before_backward is given is the sum over the networks, whose gradient holds every network's own.
+    """
+
+    def call(hook: str, *args: Any) -> None:
+        for callback in callbacks_of(trainer):
+            getattr(callback, hook)(trainer, module, *args)
+        getattr(module, hook)(*args)
+
+    def surrounded(errors: Tensor) -> None:
+        call("on_before_zero_grad", optimizer)
+        call("on_before_backward", scores.losses(errors).sum())
+        backward(errors)
+        call("on_after_backward")
+        call("on_before_optimizer_step", optimizer)
+
+    return surrounded

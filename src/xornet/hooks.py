@@ -1,0 +1,172 @@
+"""What Lightning calls around the steps of XORModule: the table, what computes the epochs, checkpoints."""
+
+from collections.abc import Sequence
+from functools import partial
+from itertools import islice
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule
+from torch import Tensor
+from torch.optim import Optimizer, lr_scheduler
+
+from xornet import schema
+from xornet.checkpoint import check_networks, check_resumable, table_of
+from xornet.data import same_table, truth_table
+from xornet.engine.blocks import PRECISIONS, has_step_hooks, run_length
+from xornet.engine.compiled import is_compiled
+from xornet.engine.history import History
+from xornet.engine.optimizers import describe, from_description
+from xornet.engine.requirements import check_trainer
+from xornet.engine.runner import EpochRunner
+from xornet.engine.schedulers import changes_momentum
+from xornet.engine.step_hooks import call_step_hooks
+from xornet.engine.stopwatch import Stopwatch
+from xornet.engine.threads import set_threads
+from xornet.network import Ensemble
+from xornet.schema import FORMAT
+
+
+class RunHooks(LightningModule):
+    """The part of XORModule that the sheet does not have."""
+
+    x: Tensor  # (P, I), the truth table; see set_table
+    y: Tensor  # (P, O)
+    ensemble: Ensemble
+    optimizer: "partial[Any] | None"  # None: loaded from a checkpoint of one outside torch.optim
+    scheduler: "partial[Any] | None"
+    is_configured: bool  # whether the optimizer was given, else a checkpoint may say which
+    stage: str | None = None  # of the Trainer: fit, validate, test, predict; None outside
+    runner: EpochRunner | None = None
+
+    def start_anew(self) -> None:
+        """Forget an earlier run."""
+        self.history = History(len(self.ensemble), self.hparams["tolerance"])
+        self.stopwatch = Stopwatch()
+
+    def set_table(self, x: Tensor, y: Tensor) -> None:
+        """Keep the truth table, x (P, I) and y (P, O), where the networks are."""
+        bits = x.shape[1]
+        if bits != self.hparams["bits"]:
+            remedy = f"use XORModule(bits={bits}), or on the command line data.bits alone"
+            raise ValueError(f"model.bits={self.hparams['bits']}, but the table has {bits} inputs; {remedy}")
+        like = self.ensemble.weights[0]
+        self.register_buffer("x", x.to(like), persistent=False)
+        self.register_buffer("y", y.to(like), persistent=False)
+
+    def configure_callbacks(self) -> list[Callback]:
+        """Refuse a Trainer that cannot work, in the first hook that Lightning calls: before its own messages."""
+        check_trainer(self.trainer)
+        return []
+
+    def setup(self, stage: str) -> None:
+        """Take the precision of the Trainer and, to train, the table, which is the one batch of the training data."""
+        self.stage = stage
+        dtype = PRECISIONS[self.trainer.precision]
+        if stage == "fit" or dtype == torch.float64:  # before a checkpoint is loaded, which it would round
+            self.to(dtype)
+        if stage == "fit":
+            if self.trainer.current_epoch == 0:  # not a Trainer that goes on
+                self.start_anew()
+            self.stopwatch.restart()
+            self.trainer.fit_loop.setup_data()  # asks the data module, or takes the DataLoader that `fit` was given
+            if self.trainer.enable_validation:
+                self.trainer.fit_loop.epoch_loop.val_loop.setup_data()  # blocks end where it validates
+            self.set_table(*one_batch(self.trainer.train_dataloader))
+            self.history.set_length(run_length(self.trainer))
+        set_threads(len(self.ensemble))
+
+    def teardown(self, stage: str) -> None:
+        """Leave the Trainer."""
+        self.stage = None
+
+    def on_train_start(self) -> None:
+        """Make what computes the epochs, once the checkpoint is restored and every callback accepts the run."""
+        optimizer = self.optimizers(use_pl_optimizer=False)
+        assert isinstance(optimizer, Optimizer)
+        gradient, is_watched = self.hparams["gradient"], has_step_hooks(self.trainer, self)
+        compiles = is_compiled(self.hparams["compile"], gradient, len(self.ensemble), run_length(self.trainer))
+        compiles &= not (is_watched or (self.scheduler and changes_momentum(self.scheduler)))
+        is_new = not (self.trainer.ckpt_path and self.trainer.current_epoch)
+        with torch.inference_mode(gradient == "backprop"):
+            self.runner = EpochRunner(
+                self.ensemble, self.x, self.y, optimizer, self.history, gradient, compiles, self.stopwatch, is_new
+            )
+        if is_watched:
+            self.runner.backward = call_step_hooks(self.runner.backward, self.trainer, self, optimizer)
+
+    def on_train_end(self) -> None:
+        """Record which networks solve the table after the last update; free the buffers."""
+        self.history.update_milestones(self.errors()[None], self.current_epoch)
+        self.runner = None
+
+    def on_validation_model_zero_grad(self) -> None:
+        """Keep the gradients, which are buffers that every epoch overwrites."""
+
+    @torch.no_grad()
+    def predictions(self) -> Tensor:
+        """The networks' present predictions on the truth table, (P, O, N)."""
+        predictions: Tensor = self(self.x)
+        return predictions
+
+    def errors(self) -> Tensor:
+        """How far the predictions are from their targets now, ŷ - y, (P, O, N)."""
+        return self.predictions() - self.y[:, :, None]
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add the history of the run, the seconds that it has taken, its table, its optimizer and its scheduler."""
+        checkpoint["xornet"] = FORMAT
+        checkpoint["history"] = self.history.state_dict()
+        checkpoint["times"] = self.stopwatch.times()
+        if not same_table((self.x, self.y), truth_table(self.hparams["bits"])):
+            checkpoint["table"] = [self.x.cpu(), self.y.cpu()]  # of data of your own
+        assert self.optimizer is not None
+        checkpoint["optimizer"] = describe(self.optimizer)
+        if self.scheduler:
+            checkpoint["scheduler"] = describe(self.scheduler)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Continue from what a run has recorded, or show its networks.
+
+        Raises:
+            ValueError: the checkpoint is damaged, or of a run that was configured differently.
+
+        """
+        for given in ("optimizer", "scheduler"):  # which load_from_checkpoint adds
+            checkpoint["hyper_parameters"].pop(given, None)
+        schema.check(checkpoint, self.trainer.ckpt_path if self.stage else "(as given)")
+        if self.stage == "fit":
+            assert self.optimizer is not None
+            table = self.x, self.y
+            check_resumable(checkpoint, self.trainer, dict(self.hparams), self.optimizer, self.scheduler, table)
+        elif self.stage:
+            check_networks(checkpoint, dict(self.hparams))
+        else:  # load_from_checkpoint
+            self.to(checkpoint["state_dict"]["ensemble.weights.0"].dtype)  # which is the run's trainer.precision
+            self.set_table(*table_of(checkpoint))
+            if not self.is_configured:
+                self.optimizer = from_description(checkpoint["optimizer"], torch.optim)
+                followed = checkpoint.get("scheduler")
+                self.scheduler = from_description(followed, lr_scheduler) if followed else None
+        self.history.load_state_dict(checkpoint["history"])
+        self.stopwatch.earlier = checkpoint["times"]
+
+
+def one_batch(loader: Any) -> tuple[Tensor, Tensor]:
+    """Return the table that a DataLoader serves as its one batch: x (P, I) and y (P, 1).
+
+    Raises:
+        ValueError: it serves several batches, or something else.
+
+    """
+    batches = list(islice(loader, 2))
+    remedy = "use DataLoader(TensorDataset(x, y), batch_size=len(x))"
+    if len(batches) != 1:
+        count = "none" if not batches else "several"
+        raise ValueError(f"the training data must be one batch, the whole table, got {count}; {remedy}")
+    (batch,) = batches
+    is_pair = isinstance(batch, Sequence) and len(batch) == 2 and all(isinstance(part, Tensor) for part in batch)
+    if not is_pair or batch[0].dim() != 2 or batch[1].shape != (len(batch[0]), 1):
+        got = [tuple(part.shape) for part in batch] if is_pair else type(batch).__name__
+        raise ValueError(f"a batch must be x (P, I) and y (P, 1), got {got}; {remedy}")
+    return batch[0], batch[1]

@@ -1,0 +1,89 @@
+"""Hooks of an optimizer step, of a callback or of a subclass: called at every epoch, in Lightning's order."""
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from conftest import fit
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import LambdaCallback
+from oracle import SheetNet, X, Y
+from torch.optim import Optimizer
+
+from xornet.data import XORDataModule
+from xornet.engine.blocks import STEP_HOOKS
+from xornet.module import XORModule
+
+EPOCHS = 60
+
+
+def plain_loop(factor: float = 0.5) -> torch.Tensor:
+    """The sheet's loop with its gradient multiplied by `factor`, in plain PyTorch: its hidden weights (4, 2)."""
+    torch.manual_seed(7)
+    network = SheetNet()
+    optimizer = torch.optim.SGD(network.parameters(), lr=2.0)
+    for _ in range(EPOCHS):
+        optimizer.zero_grad()
+        torch.nn.functional.mse_loss(network(X), Y).backward()
+        halve(network, factor)
+        optimizer.step()
+    return network.hidden.weight.detach()
+
+
+def halve(module: torch.nn.Module, factor: float = 0.5) -> None:
+    """Multiply a gradient."""
+    for parameter in module.parameters():
+        assert parameter.grad is not None
+        parameter.grad.mul_(factor)
+
+
+def hidden_weights(module: XORModule) -> torch.Tensor:
+    weights: torch.Tensor = module.ensemble.network(0).state_dict()["hidden.weight"]
+    return weights
+
+
+class Halve(Callback):
+    """Halves the gradient, and says that it needs to be shown nothing."""
+
+    every_n_epochs = 1000
+
+    def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
+        halve(pl_module)
+
+
+class HalvedModule(XORModule):
+    """Halves the gradient by a hook of its own."""
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        halve(self)
+
+
+@pytest.mark.parametrize("model", [{}, {"gradient": "autograd"}, {"compile": True}], ids=str)
+def test_a_callback_that_changes_the_gradient_does_so_at_every_epoch(tmp_path: Path, model: dict[str, Any]) -> None:
+    _, module = fit(tmp_path, EPOCHS, [Halve()], optimizer=partial(torch.optim.SGD, lr=2.0), seed=7, **model)
+    torch.testing.assert_close(hidden_weights(module), plain_loop(), rtol=0, atol=1e-6)
+    assert (plain_loop(factor=1.0) - plain_loop()).abs().max() > 1e-3
+
+
+def test_a_subclass_that_changes_the_gradient_does_so_at_every_epoch() -> None:
+    module = HalvedModule(partial(torch.optim.SGD, lr=2.0), seed=7)
+    quiet: dict[str, Any] = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+    Trainer(max_epochs=EPOCHS, accelerator="cpu", enable_model_summary=False, **quiet).fit(module, XORDataModule())
+    torch.testing.assert_close(hidden_weights(module), plain_loop(), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("hook", STEP_HOOKS)
+def test_every_hook_of_a_step_is_called_once_an_epoch(tmp_path: Path, hook: str) -> None:
+    steps: list[int] = []
+    counting = LambdaCallback(**{hook: lambda trainer, *args: steps.append(trainer.global_step)})
+    fit(tmp_path, EPOCHS, [counting])
+    assert steps == list(range(EPOCHS))
+
+
+def test_the_loss_before_the_backward_pass_is_that_of_the_epoch(tmp_path: Path) -> None:
+    losses: list[float] = []
+    watching = LambdaCallback(on_before_backward=lambda trainer, module, loss: losses.append(loss.item()))
+    _, module = fit(tmp_path, EPOCHS, [watching])
+    assert losses == pytest.approx(module.history.curve["losses"][:, 1].tolist(), abs=1e-7)
