@@ -14,9 +14,11 @@ ROOT = SRC.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
-def blocks(language: str) -> list[str]:
-    """The code blocks of all pages in a language."""
-    return [block for page in PAGES for block in re.findall(rf"```{language}\n(.*?)```", page.read_text(), re.S)]
+def blocks(language: str, *pages: Path) -> list[str]:
+    """The code blocks of pages, all of them if none is named, in a language."""
+    return [
+        block for page in pages or PAGES for block in re.findall(rf"```{language}\n(.*?)```", page.read_text(), re.S)
+    ]
 
 
 # Each command once, without its comment
@@ -45,11 +47,19 @@ def test_every_python_command_runs(command: Command, tmp_path: Path, line: str) 
 
 
 @pytest.mark.filterwarnings("ignore:The number of training batches")
-@pytest.mark.parametrize("block", blocks("python"))
-def test_every_python_example_runs(block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks("python", page)], ids=lambda page: page.name)
+def test_every_python_example_prints_what_its_page_says(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The blocks of a page in one session. What a block prints is the comments behind `print` and after the code."""
     monkeypatch.chdir(tmp_path)
-    assert "max_epochs=20_000" in block
-    exec(block.replace("max_epochs=20_000", "max_epochs=10"), {})
+    session: dict[str, object] = {}
+    for block in blocks("python", page):
+        capsys.readouterr()
+        exec(block, session)
+        if page.name == "python.md":
+            printed = capsys.readouterr().out
+            assert printed.splitlines() == re.findall(r"^(?:print\(.*  )?# (.*)$", block, re.M)
 
 
 @pytest.mark.parametrize("line", [line for line in LINES if line.startswith("make")])
