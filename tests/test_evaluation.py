@@ -109,7 +109,7 @@ def test_any_table_of_one_batch_can_be_learned(tmp_path: Path) -> None:
         (inputs(X), r"a batch must be x \(P, I\) and y \(P, 1\), got Tensor; use DataLoader"),
         (
             loader(torch.ones(2, 3), torch.ones(2, 1)),
-            r"model.bits=2, but the table has 3 inputs; use XORModule",
+            r"model.bits=2, but the table has 3 inputs; use data.bits alone, or in",
         ),
     ],
 )

@@ -48,7 +48,7 @@ class RunHooks(LightningModule):
         """Keep the truth table, x (P, I) and y (P, O), where the networks are."""
         bits = x.shape[1]
         if bits != self.hparams["bits"]:
-            remedy = f"use XORModule(bits={bits}), or on the command line data.bits alone"
+            remedy = f"use data.bits alone, or in Python XORModule(bits={bits})"
             raise ValueError(f"model.bits={self.hparams['bits']}, but the table has {bits} inputs; {remedy}")
         like = self.ensemble.weights[0]
         self.register_buffer("x", x.to(like), persistent=False)

@@ -46,6 +46,8 @@ def check(cfg: DictConfig, is_complete: bool = True) -> None:
     for key, node in named.items():
         if not (isinstance(node, dict) and "_target_" in node) and (is_complete or "${" not in str(node)):
             raise ValueError(f"{key}={node} names no class; use {key}._target_=<class>")
+    if container.get("model", {}).get("optimizer", "") is None:
+        raise ValueError("model.optimizer=null names no class; use e.g. optimizer=sgd")
     for key, given in (("optimizer", "the parameters"), ("scheduler", "the optimizer")):
         if key in named and named[key].get("_partial_") is not True:
             raise ValueError(
