@@ -37,7 +37,7 @@ def test_every_python_command_runs(command: Command, tmp_path: Path, line: str) 
         overrides[number] = text.replace("RUN", str(trained)).replace("SWEEP", str(sweep))
     short = ["trainer.max_epochs=10", *NO_FIGURES] if script == "src/train.py" else []
     run = command(*overrides, *short, script=Path(script).name)
-    no_gpu = "accelerator=gpu" in line and not torch.cuda.is_available()
+    no_gpu = "trainer=gpu" in line and not torch.cuda.is_available()
     assert run.status == (1 if no_gpu else 0), run.err
     if short and not no_gpu:
         folder = trained if "hydra.run.dir=RUN" in line else run.folder

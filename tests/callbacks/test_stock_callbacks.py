@@ -2,20 +2,23 @@
 
 import csv
 import inspect
+import re
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from conftest import NO_FIGURES, Command, fit
+from conftest import NO_FIGURES, SRC, Command, fit
 from lightning.pytorch import Callback, LightningModule, Trainer, callbacks
+from lightning.pytorch.accelerators import CPUAccelerator
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.utilities.types import LRSchedulerConfig
 from oracle import SheetNet
 from torch import Tensor, nn
 
-from xornet.data import XORDataModule
+from xornet.data import XORDataModule, truth_table
 from xornet.engine.requirements import check_trainer
 from xornet.module import XORModule
 
@@ -44,8 +47,26 @@ ALIKE: dict[str, Any] = {
     "ModelSummary": {},
     "RichModelSummary": {},
 }
-# Bases of others; what needs a package that is not installed; tests of their own above and in test_epochs.py.
-ELSEWHERE = {"BasePredictionWriter", "Callback", "Checkpoint", "DeviceStatsMonitor", "LambdaCallback", "ProgressBar"}
+# Bases of others, and what needs a package that is not installed: tests of their own below.
+BASES = {"BasePredictionWriter", "Callback", "Checkpoint", "DeviceStatsMonitor", "LambdaCallback", "ProgressBar"}
+PAGE = (SRC.parent / "docs" / "callbacks.md").read_text()
+ROWS = {
+    name: (here, text) for name, here, text in re.findall(r"^\| `(\w+)` \| (works|refused) \| (.*) \|$", PAGE, re.M)
+}
+# What each of ALIKE must have done, in a plain run and in ours: the same, and something.
+EFFECTS: dict[str, Callable[[Any, dict[str, Any], str], bool]] = {
+    "LearningRateMonitor": lambda _, run, out: {row["lr-SGD"] for row in run["rows"]} == {"0.1"},
+    "EarlyStopping": lambda stop, run, out: (stop.stopped_epoch, run["counters"]) == (5, (6, 6, True)),
+    "ModelCheckpoint": lambda _, run, out: run["files"] == ["epoch=2-step=3.ckpt", "epoch=5-step=6.ckpt", "last.ckpt"],
+    "OnExceptionCheckpoint": lambda _, run, out: run["files"] == [],  # nothing was raised; the other case is below
+    "ThroughputMonitor": lambda _, run, out: run["rows"][0]["train/samples"] == "4",
+    "SpikeDetection": lambda _, run, out: "spike detected in batch 0" in run["cause"],
+    "Timer": lambda timer, run, out: 0 < timer.time_elapsed() < 60,
+    "TQDMProgressBar": lambda bar, run, out: bar.train_progress_bar.n == bar.train_progress_bar.total == 1,
+    "RichProgressBar": lambda _, run, out: "1/1" in out,
+    "ModelSummary": lambda _, run, out: "17        Total params" in out,
+    "RichModelSummary": lambda _, run, out: "Total params: 17" in out,
+}
 
 
 class Plain(LightningModule):
@@ -95,13 +116,22 @@ def both(folder: Path, make: "partial[Any]", epochs: int = 8, **trainer: Any) ->
 
 
 def test_every_callback_of_lightning_is_accounted_for() -> None:
-    assert set(callbacks.__all__) == {*REFUSED, *ALIKE, *ELSEWHERE}
+    assert set(callbacks.__all__) == {*REFUSED, *ALIKE, *BASES}
+    assert {name for name, (here, _) in ROWS.items() if here == "refused"} == set(REFUSED)
+    assert {name for name, (here, _) in ROWS.items() if here == "works"} == {*ALIKE, *BASES}
+    assert set(EFFECTS) == set(ALIKE)
 
 
 @pytest.mark.filterwarnings("ignore")  # Lightning's, the same for both
 @pytest.mark.parametrize("name", ALIKE)
-def test_a_callback_of_lightning_does_what_it_does_in_a_plain_run(tmp_path: Path, name: str) -> None:
-    (_, plain), (_, ours) = both(tmp_path, partial(getattr(callbacks, name), **ALIKE[name]))
+def test_a_callback_of_lightning_does_what_it_does_in_a_plain_run(
+    tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    (stock, plain), (callback, ours) = both(tmp_path, partial(getattr(callbacks, name), **ALIKE[name]))
+    out = "".join(capsys.readouterr()) + caplog.text
+    half = out.find("ensemble")  # a summary names it, after all that the plain run has printed
+    assert EFFECTS[name](stock, plain, out[:half] if half > 0 else out)
+    assert EFFECTS[name](callback, ours, out[half:] if half > 0 else out)
     for rows in (plain["rows"], ours["rows"]):
         for row in rows:
             for timed in [key for key in row if "sec" in key or "time" in key]:
@@ -156,8 +186,66 @@ def test_an_argument_of_the_trainer_does_what_it_does_in_a_plain_run(tmp_path: P
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_callback_that_could_not_do_its_work_is_refused_by_name(name: str) -> None:
     trainer = Trainer(callbacks=[getattr(callbacks, name)(**REFUSED[name])], accelerator="cpu", logger=False)
-    with pytest.raises(ValueError, match=rf"the callback {name} cannot work here: .*[;,] "):
+    with pytest.raises(ValueError, match=rf"the callback {name} cannot work here: .*[;,] ") as refused:
         check_trainer(trainer)
+    assert ROWS[name] == ("refused", f"`{refused.value}`")
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("base", [callbacks.Callback, callbacks.Checkpoint, callbacks.ProgressBar])
+def test_a_subclass_of_a_base_is_called_as_in_a_plain_run_and_a_bar_once_a_block(
+    tmp_path: Path, base: type[Callback]
+) -> None:
+    class Sub(base):  # type: ignore[valid-type, misc]
+        seen = 0
+
+        def on_train_epoch_end(self, trainer: Trainer, *args: Any) -> None:
+            self.seen += 1
+            if isinstance(self, callbacks.Checkpoint):
+                trainer.save_checkpoint(f"{self.seen}.ckpt")
+
+    (stock, plain), (ours, run) = both(tmp_path, partial(Sub))
+    saved = [f"{epoch}.ckpt" for epoch in range(1, 9)] if base is callbacks.Checkpoint else []
+    assert plain["files"] == run["files"] == saved
+    shown = 1 if base is callbacks.ProgressBar else 8
+    assert (stock.seen, ours.seen) == (8, shown)  # type: ignore[attr-defined]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_functions_of_a_lambda_are_called_as_in_a_plain_run(tmp_path: Path) -> None:
+    calls: list[int] = []
+
+    def note(trainer: Trainer, module: LightningModule) -> None:
+        calls.append(trainer.global_step)
+
+    both(tmp_path, partial(callbacks.LambdaCallback, on_train_epoch_end=note), 4)
+    assert calls == [1, 2, 3, 4] * 2
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_statistics_of_the_device_are_logged_as_in_a_plain_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lightning.pytorch.callbacks.device_stats_monitor._PSUTIL_AVAILABLE", True)
+    monkeypatch.setattr(CPUAccelerator, "get_device_stats", lambda *args: {"cpu_percent": 12.5})  # without psutil
+    (_, plain), (_, ours) = both(tmp_path, partial(callbacks.DeviceStatsMonitor))
+    assert ours == plain
+    assert "12.5" in ours["rows"][0].values()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_prediction_writer_is_given_what_predict_returns(tmp_path: Path) -> None:
+    class Writer(callbacks.BasePredictionWriter):
+        def write_on_epoch_end(
+            self, trainer: Trainer, pl_module: LightningModule, predictions: Any, *args: Any
+        ) -> None:
+            torch.save(predictions, tmp_path / "predictions.pt")
+
+    module = XORModule(seed=7)
+    trainer = Trainer(callbacks=[Writer("epoch")], accelerator="cpu", logger=False, default_root_dir=tmp_path)
+    trainer.predict(module, XORDataModule())
+    (written,) = torch.load(tmp_path / "predictions.pt")
+    assert torch.equal(written, module(truth_table()[0]))
 
 
 def test_anomaly_detection_is_refused_where_no_autograd_runs(tmp_path: Path) -> None:

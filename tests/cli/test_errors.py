@@ -104,8 +104,12 @@ BLAMED = [
     (["seed=3", "trainer.max_epochs=3", "optimizer.lr=-1"], 2, "use e.g. optimizer.lr=0.1"),
     (["trainer.min_epochs=1", "trainer.max_time=soon"], 1, ""),
     (["networks=1", "seed=1", "trainer.profiler=1"], 2, "use simple, advanced or pytorch"),
-    (["callbacks=early_stopping", "callbacks.early_stopping.monitor=train/acc"], 1, "must be one of train/loss"),
-    (["callbacks=early_stopping", "callbacks.early_stopping.mode=down"], 1, ""),
+    (
+        ["callbacks=[default,early_stopping]", "callbacks.early_stopping.monitor=train/acc"],
+        1,
+        "must be one of train/loss",
+    ),
+    (["callbacks=[default,early_stopping]", "callbacks.early_stopping.mode=down"], 1, ""),
 ]
 
 

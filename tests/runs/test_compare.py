@@ -84,7 +84,11 @@ def test_labels_name_exactly_what_differs(command: Command) -> None:
     assert labels_of(one, two) == ["hidden=[4] lr=0.1", "hidden=[2,3] lr=0.3"]
     # what only one run has is unset in the other; of a callback that is on or off, its arguments say nothing more
     more = command(
-        *SHORT, "seed=1", "callbacks=early_stopping", "optimizer.momentum=0.5", "callbacks.loss_table.every_n_epochs=7"
+        *SHORT,
+        "seed=1",
+        "callbacks=[default,early_stopping]",
+        "optimizer.momentum=0.5",
+        "callbacks.loss_table.every_n_epochs=7",
     )
     assert labels_of(one, more) == [
         "momentum=0 every_n_epochs=1000 early_stopping=unset",

@@ -1,9 +1,11 @@
 """Which overrides of a command line an error is about."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-GROUPS = ("data", "model", "optimizer", "trainer", "callbacks", "logger", "experiment")  # of conf/
+GLOBAL = ("experiment", "hparams_search", "debug")  # groups whose files override the others
+NODES = ("data", "model", "optimizer", "scheduler", "trainer", "callbacks", "logger")
+GROUPS = (*NODES, *GLOBAL)  # of conf/
 
 
 def blamed(overrides: Sequence[str], message: str, place: str) -> str:
@@ -29,9 +31,15 @@ def blamed(overrides: Sequence[str], message: str, place: str) -> str:
         or [override for override in inside if is_named(override[0].rpartition(".")[2], cause)]
         or [override for override in inside if is_telling(override[2]) and is_word(override[2], cause)]
         or [override for override in given if is_telling(override[2]) and is_word(override[2], cause)]
-        or [override for override in given if is_unknown and override[0] == "experiment"]
+        or [override for override in given if is_unknown and override[0] in GLOBAL]
+        or [override for override in given if override[0] in GROUPS and f" {override[0]}." in message]
     )
     return " ".join("".join(one) for one in about if not (one[0] in message and one[2] in message))
+
+
+def chosen(choices: Mapping[str, str | None]) -> str:
+    """Return the choices of files that override the others, as a command line has them."""
+    return " ".join(f"{group}={choices[group]}" for group in GLOBAL if choices.get(group)) or "experiment=null"
 
 
 def is_named(name: str, message: str) -> bool:

@@ -22,7 +22,7 @@ from xornet.runs.directory import remove_empty
 
 # What upstream says: what a person here can do about it.
 REMEDIES = {
-    r"`\w+Accelerator` can not run on your system": "this machine has none; use trainer.accelerator=cpu",
+    r"`\w+Accelerator` can not run on your system": "this machine has no such device; use trainer.accelerator=cpu",
     "No supported gpu backend found": "this machine has no usable GPU; use trainer.accelerator=cpu",
     r"(?:Cannot find primary config|Could not find) '([^']*)'[^:]* Config search path:": r"there is no file \1.yaml in "
     "conf; use the name of one that is",

@@ -57,7 +57,7 @@ class SweepCallback(DirectoryCallback):
         fixed = [text for key, override in parsed.items() if key not in keys for text in written(override)]
         check_earlier(folder, earlier, keys, fixed, compose)
         jobs = [fixed, fixed] if is_search else product(parsed.values())
-        check_jobs(jobs, folder, compose)
+        check_jobs(jobs, folder, compose, keys)
 
         constant = [key for key in parsed if key not in keys]
         taken = 1 + max((job.number for job in earlier), default=-1)

@@ -10,13 +10,14 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
 from xornet.cli import configuration
+from xornet.cli.blame import GLOBAL, NODES, chosen
 from xornet.runs.directory import is_begun
 from xornet.runs.record import Run, differing
 from xornet.runs.settings import key_of, read_lines
 from xornet.sweeps.job import REMEDY, check_same_job
 from xornet.sweeps.paths import written_paths
 
-KEYS = ("data", "model", "optimizer", "trainer", "callbacks", "logger", "question", "seed", "networks", "ckpt_path")
+KEYS = (*NODES, "question", "seed", "networks", "ckpt_path")
 Compose = Callable[[Sequence[str]], DictConfig]
 
 
@@ -89,13 +90,14 @@ def check_earlier(folder: Path, earlier: list[Run], keys: Sequence[str], fixed: 
             check_same_job(job.folder, without_hydra(compose([*fixed, *values])))
 
 
-def check_jobs(jobs: Sequence[Sequence[str]], folder: Path, compose: Compose) -> None:
+def check_jobs(jobs: Sequence[Sequence[str]], folder: Path, compose: Compose, keys: Sequence[str]) -> None:
     """Compose every job, and refuse what would run other than it says, or where another job writes.
 
     Args:
         jobs: the overrides of each.
         folder: the sweep's directory.
         compose: composes a job from its overrides.
+        keys: what is swept, or searched: a search's jobs are known without its values.
 
     Raises:
         ValueError: naming the override or the path.
@@ -106,10 +108,11 @@ def check_jobs(jobs: Sequence[Sequence[str]], folder: Path, compose: Compose) ->
         cfg = compose(overrides)
         check_keys(cfg)
         configuration.check(without_hydra(cfg), is_complete=False)
-        own = {key_of(override) for override in overrides}
+        own = {*keys, *map(key_of, overrides)}
         if ignored := [str(key) for key in cfg.hydra.sweeper.get("params") or {} if key not in own]:
-            choice = f"experiment={cfg.hydra.runtime.choices.get('experiment')}"
-            raise ValueError(f"{choice} is itself a sweep, over {', '.join(ignored)}; use it alone")
+            raise ValueError(
+                f"{chosen(cfg.hydra.runtime.choices)} is itself a sweep, over {', '.join(ignored)}; use it alone"
+            )
         for key, path in written_paths(cfg, number, folder):
             if key == "trainer.default_root_dir" and path != folder.absolute() / str(number):
                 raise ValueError(f"{key}={path} is not the directory of each job; use hydra.sweep.dir={path}")
@@ -132,16 +135,17 @@ def check_keys(cfg: DictConfig) -> None:
         ValueError: naming the key.
 
     """
-    choice = cfg.hydra.runtime.choices.get("experiment")
     hydra: Any = OmegaConf.to_container(cfg.hydra, resolve=False)
     if not (subdir := str(hydra["sweep"]["subdir"])).startswith("${job_name:"):
         raise ValueError(f"hydra.sweep.subdir={subdir} is not allowed: jobs are named after what is swept; drop it")
     if "data" in cfg.hydra.runtime.choices and "logger" not in cfg.hydra.runtime.choices:  # a list was chosen
         raise ValueError("a list of logger files would be merged into one logger; use logger=many or trainer.logger=[]")
-    if "experiment" in cfg:
-        raise ValueError(f"experiment={choice} sets nothing; use # @package _global_ as the first line of its file")
+    for group in (group for group in GLOBAL if group in cfg):
+        choice = f"{group}={cfg.hydra.runtime.choices[group]}"
+        raise ValueError(f"{choice} sets nothing; use # @package _global_ as the first line of its file")
     given = {key_of(override).partition(".")[0] for override in hydra["overrides"]["task"]}
     text = OmegaConf.to_yaml(cfg)
     for key in map(str, cfg):
         if key not in (*KEYS, "hydra") and key not in given and f"${{{key}" not in text:
-            raise ValueError(f"experiment={choice}: {key} is no key of the configuration; use one of {', '.join(KEYS)}")
+            files = chosen(cfg.hydra.runtime.choices)
+            raise ValueError(f"{files}: {key} is no key of the configuration; use one of {', '.join(KEYS)}")

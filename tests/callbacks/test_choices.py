@@ -1,0 +1,84 @@
+"""The files of conf/callbacks, alone and combined, and the groups that override the others."""
+
+import re
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import NO_FIGURES, Command
+from events import scalar
+
+SIGNAL = ["+callbacks.signal._target_=test_stopping.Signal", "+callbacks.signal.epoch=7"]
+CHOICES = {
+    "default": "last.ckpt",
+    "best_checkpoint": "interrupted.ckpt",
+    "[default,best_checkpoint]": "last.ckpt",
+    "[default,early_stopping]": "last.ckpt",
+    "[default,lr_monitor]": "last.ckpt",
+    "[default,loss_surface]": "last.ckpt",
+    "[best_checkpoint,early_stopping,lr_monitor]": "interrupted.ckpt",
+}
+
+
+def short(choice: str) -> Sequence[str]:
+    """Leave the pictures out."""
+    return NO_FIGURES if "default" in choice else ()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("choice", CHOICES)
+def test_a_signal_leaves_a_checkpoint_with_each_choice_of_callbacks(
+    command: Command, monkeypatch: pytest.MonkeyPatch, choice: str, number: signal.Signals
+) -> None:
+    monkeypatch.setenv("XORNET_ALLOW", "test_stopping")
+    given = [*SIGNAL, f"+callbacks.signal.number={number.value}", f"callbacks={choice}", *short(choice)]
+    run = command(*given, "trainer.max_epochs=20")
+    assert run.status == 128 + number
+    path = run.folder / "checkpoints" / CHOICES[choice]
+    assert run.last_line == f"interrupted at epoch 7; resume with ckpt_path={path}"
+    assert torch.load(path, weights_only=True)["global_step"] == 7
+
+
+def test_the_lowest_losses_are_kept_and_the_learning_rate_is_logged(command: Command) -> None:
+    choice = "callbacks=[default,best_checkpoint,lr_monitor]"
+    every = [f"callbacks.{name}.every_n_epochs=10" for name in ("best_checkpoint", "lr_monitor")]
+    run = command(choice, *every, "trainer.max_epochs=50", "scheduler=step", "scheduler.step_size=20", *NO_FIGURES)
+    assert run.status == 0, run.err
+    kept = {path.name for path in (run.folder / "checkpoints").iterdir()}
+    assert kept == {"last.ckpt", "best-epoch=29.ckpt", "best-epoch=39.ckpt", "best-epoch=49.ckpt"}  # the loss falls
+    rates = {epoch: 0.1 * 0.5 ** (epoch // 20) for epoch in range(0, 50, 10)}
+    assert scalar(run.folder, "lr-SGD") == pytest.approx(rates)
+
+
+def test_a_constant_learning_rate_is_logged_and_without_a_logger_it_is_refused(command: Command) -> None:
+    run = command("callbacks=lr_monitor", "trainer.max_epochs=150")
+    assert scalar(run.folder, "lr-SGD") == pytest.approx({0: 0.1, 100: 0.1})
+    refused = command("callbacks=lr_monitor", "trainer.max_epochs=9", "trainer.logger=false")
+    assert refused.status == 1
+    assert "Cannot use `LearningRateMonitor` callback with `Trainer` that has no logger" in refused.last_line
+
+
+def test_debug_overrides_a_search_and_a_search_an_experiment(command: Command) -> None:
+    printed = command("--cfg", "job", "experiment=lab", "hparams_search=optuna", "debug=limit").out
+    assert re.search(r"^  max_epochs: 1000$", printed, re.M)
+    run = command(
+        "experiment=population", "hparams_search=optuna", "hydra.sweeper.n_trials=2", "debug=default", "networks=3"
+    )
+    assert run.status == 0, run.err
+    assert len(list(run.folder.glob("*/metrics.json"))) == 2
+    written = {path.name for path in run.folder.glob("*/*")}
+    assert written == {".hydra", "train.log", "metrics.json", "networks.csv", "xornet.pt"}
+    assert (run.folder / "optimization_results.yaml").exists()
+
+
+@pytest.mark.parametrize("name", ["gpu", "mps"])
+def test_a_device_that_is_not_there_is_refused_with_the_choice_and_a_remedy(command: Command, name: str) -> None:
+    if {"gpu": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}[name]:
+        pytest.skip("this machine has one")
+    run = command(f"trainer={name}")
+    missing = {"gpu": "usable GPU", "mps": "such device"}[name]
+    assert run.status == 1
+    assert run.last_line == f"error: trainer={name}: this machine has no {missing}; use trainer.accelerator=cpu"
+    assert not Path(run.folder).exists() or not list(run.folder.iterdir())
