@@ -143,7 +143,7 @@ def networks(folder: Path) -> list[dict[str, str]]:
 def test_a_population_stops_early_once_enough_of_it_has_solved(command: Command) -> None:
     stop = "callbacks.early_stopping."
     how = [
-        "callbacks=[default,early_stopping]",
+        "callbacks=early_stopping",
         f"{stop}monitor=train/solved",
         f"{stop}mode=max",
         f"{stop}stopping_threshold=0.5",

@@ -321,7 +321,7 @@ def test_trainer_options_work_as_lightning_spells_them(command: Command) -> None
     timed = command("trainer.max_epochs=-1", "trainer.max_time=00:00:00:01", "callbacks.gradient_monitor=null")
     assert timed.metrics["epochs"] > 0
     assert timed.metrics["seconds"] >= 1  # and not for ever; how soon after is the machine's affair
-    stopped = command("callbacks=[default,early_stopping]", "callbacks.early_stopping.stopping_threshold=0.2")
+    stopped = command("callbacks=early_stopping", "callbacks.early_stopping.stopping_threshold=0.2")
     assert 5000 < stopped.metrics["epochs"] < 7000
     assert stopped.metrics["epochs"] % 100 == 0
 

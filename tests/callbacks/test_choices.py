@@ -2,29 +2,19 @@
 
 import re
 import signal
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 import torch
-from conftest import NO_FIGURES, Command
+from conftest import NO_FIGURES, SRC, Command
 from events import scalar
 
 SIGNAL = ["+callbacks.signal._target_=test_stopping.Signal", "+callbacks.signal.epoch=7"]
 CHOICES = {
-    "default": "last.ckpt",
-    "best_checkpoint": "interrupted.ckpt",
-    "[default,best_checkpoint]": "last.ckpt",
-    "[default,early_stopping]": "last.ckpt",
-    "[default,lr_monitor]": "last.ckpt",
-    "[default,loss_surface]": "last.ckpt",
-    "[best_checkpoint,early_stopping,lr_monitor]": "interrupted.ckpt",
+    **{path.stem: "last.ckpt" for path in (SRC.parent / "conf" / "callbacks").glob("*.yaml")},
+    "[best_checkpoint,early_stopping,lr_monitor]": "last.ckpt",
+    "best_checkpoint callbacks.checkpoint=null": "interrupted.ckpt",
 }
-
-
-def short(choice: str) -> Sequence[str]:
-    """Leave the pictures out."""
-    return NO_FIGURES if "default" in choice else ()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -33,7 +23,7 @@ def test_a_signal_leaves_a_checkpoint_with_each_choice_of_callbacks(
     command: Command, monkeypatch: pytest.MonkeyPatch, choice: str, number: signal.Signals
 ) -> None:
     monkeypatch.setenv("XORNET_ALLOW", "test_stopping")
-    given = [*SIGNAL, f"+callbacks.signal.number={number.value}", f"callbacks={choice}", *short(choice)]
+    given = [*SIGNAL, f"+callbacks.signal.number={number.value}", *f"callbacks={choice}".split(), *NO_FIGURES]
     run = command(*given, "trainer.max_epochs=20")
     assert run.status == 128 + number
     path = run.folder / "checkpoints" / CHOICES[choice]
@@ -42,7 +32,7 @@ def test_a_signal_leaves_a_checkpoint_with_each_choice_of_callbacks(
 
 
 def test_the_lowest_losses_are_kept_and_the_learning_rate_is_logged(command: Command) -> None:
-    choice = "callbacks=[default,best_checkpoint,lr_monitor]"
+    choice = "callbacks=[best_checkpoint,lr_monitor]"
     every = [f"callbacks.{name}.every_n_epochs=10" for name in ("best_checkpoint", "lr_monitor")]
     run = command(choice, *every, "trainer.max_epochs=50", "scheduler=step", "scheduler.step_size=20", *NO_FIGURES)
     assert run.status == 0, run.err

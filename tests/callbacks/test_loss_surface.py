@@ -62,7 +62,7 @@ def test_the_marks_are_the_ends_of_the_trajectory_and_places_about_as_far_apart(
 
 
 def test_a_surface_is_drawn_when_asked_for_and_its_axes_say_what_they_show(command: Command) -> None:
-    run = command("callbacks=[default,loss_surface]", "trainer.max_epochs=50")
+    run = command("callbacks=loss_surface", "trainer.max_epochs=50")
     assert (run.folder / "loss_surface.png").read_bytes().startswith(b"\x89PNG")
     without = command("trainer.max_epochs=50")
     assert not (without.folder / "loss_surface.png").exists()

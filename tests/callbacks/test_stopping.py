@@ -102,7 +102,7 @@ def test_a_checkpoint_with_false_times_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_run_that_has_stopped_early_stays_so_when_it_is_resumed(command: Command, tmp_path: Path) -> None:
-    run = ["callbacks=[default,early_stopping]", "optimizer.lr=1", f"hydra.run.dir={tmp_path}/run", *NO_FIGURES]
+    run = ["callbacks=early_stopping", "optimizer.lr=1", f"hydra.run.dir={tmp_path}/run", *NO_FIGURES]
     resumed = f"ckpt_path={tmp_path}/run/checkpoints/last.ckpt"
     uninterrupted = command(*run)
     assert uninterrupted.status == 0

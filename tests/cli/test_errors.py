@@ -105,11 +105,11 @@ BLAMED = [
     (["trainer.min_epochs=1", "trainer.max_time=soon"], 1, ""),
     (["networks=1", "seed=1", "trainer.profiler=1"], 2, "use simple, advanced or pytorch"),
     (
-        ["callbacks=[default,early_stopping]", "callbacks.early_stopping.monitor=train/acc"],
+        ["callbacks=early_stopping", "callbacks.early_stopping.monitor=train/acc"],
         1,
         "must be one of train/loss",
     ),
-    (["callbacks=[default,early_stopping]", "callbacks.early_stopping.mode=down"], 1, ""),
+    (["callbacks=early_stopping", "callbacks.early_stopping.mode=down"], 1, ""),
 ]
 
 

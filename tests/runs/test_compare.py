@@ -86,7 +86,7 @@ def test_labels_name_exactly_what_differs(command: Command) -> None:
     more = command(
         *SHORT,
         "seed=1",
-        "callbacks=[default,early_stopping]",
+        "callbacks=early_stopping",
         "optimizer.momentum=0.5",
         "callbacks.loss_table.every_n_epochs=7",
     )
