@@ -22,7 +22,8 @@ train: setup ## Train the lab sheet's network, or another with ARGS="key=value .
 test: setup ## Run the tests, one process per core
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --dist worksteal $(ARGS)
 
-test-all: setup ## Run all tests, the slow ones too
+test-all: setup ## Run all tests, the slow ones and those of the extras too
+	PIP_CONSTRAINT=requirements.lock $(BIN)/pip install --quiet --editable '.[dev,mlflow,wandb]'
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --dist worksteal -m '' $(ARGS)
 
 lint: setup ## Check style and format

@@ -92,7 +92,7 @@ def pins() -> dict[str, str]:
 
 def test_everything_that_is_installed_with_the_project_is_locked() -> None:
     locked, seen = pins(), set[str]()
-    todo = [Requirement("xornet[dev,sweep]")]
+    todo = [Requirement("xornet[dev,mlflow,sweep,wandb]")]
     while todo:
         requirement = todo.pop()
         name = canonicalize_name(requirement.name)

@@ -70,7 +70,6 @@ BAD = {
     "hydra.verbose=0": "use true, false or the names of loggers",
     "hydra.verbose=${seed}": "use true, false or the names of loggers",
     "hydra.verbose=0.5": "use true, false or the names of loggers",
-    "logger=[csv,tensorboard]": "would be merged into one logger; use logger=many",
     "ckpt_path=5": "use the checkpoints/last.ckpt of a run",
     "data=null": "use the name of a file of it",
     "hydra.run.dir=größe": "use quotes of its own",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import MLFlowLogger, TensorBoardLogger, WandbLogger
 from matplotlib.figure import Figure
 from PIL.Image import Image
 
@@ -137,13 +138,19 @@ def save(pictures: dict[str, Image], folder: str | Path) -> None:
 
 
 def publish(pictures: dict[str, Image], trainer: Trainer) -> None:
-    """Write pictures into the run directory and into TensorBoard."""
+    """Write pictures into the run directory and into every logger that takes them."""
     save(pictures, trainer.default_root_dir)
     for name, picture in pictures.items():
         log_image(picture, trainer, name.removesuffix(".png"), trainer.current_epoch)
 
 
 def log_image(picture: Image, trainer: Trainer, name: str, epoch: int) -> None:
-    """Write a picture into TensorBoard, if it is a logger of this run."""
-    for writer in writers(trainer):
-        writer.add_image(f"plots/{name}", np.asarray(picture), epoch, dataformats="HWC")
+    """Write a picture into TensorBoard, MLflow and W&B, those that are loggers of this run."""
+    key = f"plots/{name}"
+    for logger in trainer.loggers:
+        if isinstance(logger, TensorBoardLogger):
+            logger.experiment.add_image(key, np.asarray(picture), epoch, dataformats="HWC")
+        elif isinstance(logger, MLFlowLogger):
+            logger.experiment.log_image(logger.run_id, picture.convert("RGB"), key=key, step=epoch, synchronous=True)
+        elif isinstance(logger, WandbLogger):
+            logger.log_image(key, [picture.convert("RGB")], epoch)

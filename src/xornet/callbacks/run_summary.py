@@ -60,9 +60,10 @@ class RunSummary(Callback):
         metrics = {name: float(value) for name, value in ends.items() if value is not None}
         row = hparams_row(hyperparameters(pl_module, trainer))
         verdict = describe(results, len(pl_module.ensemble), trainer.current_epoch)
+        for logger in trainer.loggers:
+            logger.log_metrics(metrics, trainer.current_epoch)
         for logger in (logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)):
             logger.experiment.add_text("run", self.summary(trainer, pl_module, verdict), trainer.current_epoch)
-            logger.log_metrics(metrics, trainer.current_epoch)
             # Not by SummaryWriter.add_hparams, which begins an event file of its own, and writes a list of columns:
             # TensorBoard takes that of an arbitrary run for all, where it would itself list the columns of every run.
             for summary in hparams(row, metrics)[1:]:

@@ -12,14 +12,16 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from xornet.runs.directory import claim
+from xornet.runs import directory
 
 PACKAGES = ("xornet", "torch.optim", "lightning.pytorch", "lightning.fabric")
 PLUGINS = ("hydra", "hydra_plugins", "optuna.samplers")  # for hydra.launcher and hydra.sweeper
 ALLOW = "XORNET_ALLOW"  # in the environment: packages of a user's own, with commas between
 VARIABLES = ("CUDA_VISIBLE_DEVICES", "MKL_NUM_THREADS", "OMP_NUM_THREADS")  # others name programs and libraries
 
-OmegaConf.register_new_resolver("claim", claim, use_cache=True, replace=True)  # which conf/ refers to
+# Which conf/ refers to: a directory of a run's own, and a place in the project.
+OmegaConf.register_new_resolver("claim", directory.claim, use_cache=True, replace=True)
+OmegaConf.register_new_resolver("project", lambda path: str(directory.PROJECT / path), replace=True)
 
 
 def check(cfg: DictConfig, is_complete: bool = True) -> None:

@@ -34,6 +34,7 @@ REMEDIES = {
     "Failed to import DB access module|Can't load plugin: sqlalchemy": "hydra.sweeper.storage needs a package that is "
     "not installed; use sqlite:///<a file that can be written>",
     r"\([\w.]+\.\w*Error\) ([^\[(]*\w)": r"hydra.sweeper.storage: \1; use sqlite:///<a file that can be written>",
+    r"Requirement '(mlflow|wandb)\b.* not met": r"the package \1 is not installed; use pip install -e '.[\1]'",
     r"Missing mandatory value: (\w+)": r"\1 is missing; use \1=<value>",
 }
 DISK = "use hydra.run.dir=<a writable directory with free space>"

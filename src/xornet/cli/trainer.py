@@ -29,8 +29,10 @@ def make_trainer(settings: DictConfig, callbacks: list[Callback]) -> Trainer:
     if settings.get("enable_checkpointing") is None:  # Lightning would add a callback of its own
         given["enable_checkpointing"] = any(isinstance(callback, Checkpoint) for callback in callbacks)
     logger = settings.get("logger")
-    if isinstance(logger, DictConfig) and "_target_" not in logger:  # several, as with logger=many
+    if isinstance(logger, DictConfig) and "_target_" not in logger:  # the files of conf/logger, each under its name
         settings.logger = [one for one in logger.values() if one]
+    if logger is None:  # of which Lightning would make a logger of its own
+        settings.logger = False
     try:
         trainer: Trainer = instantiate(settings, _convert_="all", **given)
     except InstantiationException as error:

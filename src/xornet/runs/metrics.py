@@ -104,7 +104,7 @@ def discard(folder: str | Path, before: float | None = None) -> None:
 
 
 def log_folders(folder: Path) -> list[Path]:
-    """A run's directory, and those in it that its loggers were configured to write into (`logger.version=v1`)."""
+    """A run's directory, and those in it that its loggers were configured to write into (`logger.csv.version=v1`)."""
     config = folder / ".hydra" / "config.yaml"
     known = OmegaConf.to_container(OmegaConf.load(config), resolve=False) if config.is_file() else {}
     logger = known.get("logger") if isinstance(known, dict) else None
