@@ -118,6 +118,40 @@ def test_data_that_are_not_a_table_are_refused_in_one_line(tmp_path: Path, data:
         trainer(tmp_path).fit(XORModule(), train_dataloaders=data)
 
 
+@pytest.mark.parametrize(
+    ("data", "line"),
+    [
+        (loader(batch_size=1), "data must be one batch, the whole table, got several; use DataLoader"),
+        (loader(y=Y[:, 0]), r"a batch must be x \(P, I\) and y \(P, 1\), got \[\(4, 2\), \(4,\)\]; use DataLoader"),
+        (loader(y=torch.cat([Y, Y], 1)), r"y \(P, 1\), got \[\(4, 2\), \(4, 2\)\]; use DataLoader"),
+        (
+            loader(torch.ones(2, 3), torch.ones(2, 1)),
+            "model.bits=2, but the table has 3 inputs; use data.bits",
+        ),
+    ],
+)
+def test_data_that_are_not_a_table_are_not_evaluated(tmp_path: Path, data: "DataLoader[Any]", line: str) -> None:
+    for evaluate_on in (trainer(tmp_path).test, trainer(tmp_path).validate):
+        with pytest.raises(ValueError, match=line):
+            evaluate_on(XORModule(), data, verbose=False)
+
+
+def test_a_list_and_a_tuple_are_the_same_network_and_the_same_optimizer(tmp_path: Path) -> None:
+    def module(kind: type) -> XORModule:
+        return XORModule(partial(torch.optim.Adam, lr=0.01, betas=kind([0.9, 0.99])), hidden=kind([4]))
+
+    for one, other in ((list, tuple), (tuple, list)):
+        run = trainer(tmp_path, 20)
+        run.fit(first := module(one), XORDataModule())
+        run.save_checkpoint(tmp_path / "run.ckpt")
+        again = module(other)
+        trainer(tmp_path).test(again, XORDataModule(), tmp_path / "run.ckpt", verbose=False)
+        assert torch.equal(again.predictions(), first.predictions())
+        longer = trainer(tmp_path, 30)
+        longer.fit(module(other), XORDataModule(), ckpt_path=tmp_path / "run.ckpt")
+        assert longer.current_epoch == 30
+
+
 def test_validate_test_and_predict_give_what_the_networks_do(trained: tuple[XORModule, Path], tmp_path: Path) -> None:
     module, checkpoint = trained
     expected = oracle(module, X, Y)

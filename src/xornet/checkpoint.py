@@ -25,7 +25,6 @@ MAY_CHANGE = ("model.gradient", "model.compile", "model.tolerance")
 KEYS = {"seed": "seed", "networks": "networks", "bits": "data.bits"}  # the other hyperparameters are below `model`
 REMEDY = "use the checkpoints/last.ckpt of a run, or delete this one to train from the start"
 Table = tuple[Tensor, Tensor]  # x (P, I) and y (P, O)
-SAME = "resume with the configuration that the run was started with"
 
 
 def find(ckpt_path: str | None) -> str | None:
@@ -102,7 +101,7 @@ def check_networks(checkpoint: dict[str, Any], hparams: dict[str, Any]) -> None:
 
     """
     for name in ("bits", "hidden", "activation", "networks"):
-        was, new = checkpoint["hyper_parameters"][name], hparams[name]
+        was, new = (listed(known[name]) for known in (checkpoint["hyper_parameters"], hparams))
         if was != new:
             remedy = "use XORModule.load_from_checkpoint"
             raise ValueError(f"ckpt_path holds networks with {name}={was}, but the module has {name}={new}; {remedy}")
@@ -138,7 +137,8 @@ def check_resumable(
     for name in dict.fromkeys([*ours, *theirs]):
         was, new = theirs.get(name), ours.get(name)
         if name not in MAY_CHANGE and was != new:
-            raise ValueError(f"ckpt_path holds a run with {name}={was}, but this run has {name}={new}; {SAME}")
+            differs = f"a run with {name}={was}, but this run has {name}={new}"
+            raise ValueError(f"ckpt_path holds {differs}; resume with {name}={was}")
     if not same_table(table, table_of(checkpoint)):
         raise ValueError("ckpt_path holds a run on other data; resume with the data that it was started with")
     with schema.refusing(trainer.ckpt_path, "resumed from"):
@@ -166,7 +166,12 @@ def configuration(
     network = {KEYS.get(key, f"model.{key}"): value for key, value in hparams.items()}
     groups = (("optimizer", optimizer), ("scheduler", scheduler))
     made = {f"{group}.{key}": value for group, described in groups for key, value in described.items()}
-    return {**network, **made, "trainer.precision": precision}
+    return {key: listed(value) for key, value in {**network, **made, "trainer.precision": precision}.items()}
+
+
+def listed(value: Any) -> Any:
+    """A value as YAML has it, which knows no tuples."""
+    return list(value) if isinstance(value, tuple) else value
 
 
 def counts(progress: dict[str, Any]) -> Iterator[int]:

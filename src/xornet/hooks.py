@@ -26,6 +26,9 @@ from xornet.engine.threads import set_threads
 from xornet.network import Ensemble
 from xornet.schema import FORMAT
 
+ONE_BATCH = "data must be one batch, the whole table"
+REMEDY = "use DataLoader(TensorDataset(x, y), batch_size=len(x))"
+
 
 class RunHooks(LightningModule):
     """The part of XORModule that the sheet does not have."""
@@ -46,13 +49,29 @@ class RunHooks(LightningModule):
 
     def set_table(self, x: Tensor, y: Tensor) -> None:
         """Keep the truth table, x (P, I) and y (P, O), where the networks are."""
-        bits = x.shape[1]
-        if bits != self.hparams["bits"]:
-            remedy = f"use data.bits alone, or in Python XORModule(bits={bits})"
-            raise ValueError(f"model.bits={self.hparams['bits']}, but the table has {bits} inputs; {remedy}")
+        self.check_inputs(x)
         like = self.ensemble.weights[0]
         self.register_buffer("x", x.to(like), persistent=False)
         self.register_buffer("y", y.to(like), persistent=False)
+
+    def check_inputs(self, x: Tensor) -> None:
+        """Refuse points x (P, I) that have not as many inputs as the networks."""
+        if (bits := x.shape[1]) != self.hparams["bits"]:
+            remedy = f"use data.bits alone, or in Python XORModule(bits={bits})"
+            raise ValueError(f"model.bits={self.hparams['bits']}, but the table has {bits} inputs; {remedy}")
+
+    def check_table(self, batch: Any, batch_idx: int) -> tuple[Tensor, Tensor]:
+        """Return a batch to evaluate as a table, x (P, I) and y (P, 1).
+
+        Raises:
+            ValueError: it is none, or not the only batch, for a median over networks cannot be put together of parts.
+
+        """
+        if batch_idx > 0:
+            raise ValueError(f"{ONE_BATCH}, got several; {REMEDY}")
+        x, y = table_of_batch(batch)
+        self.check_inputs(x)
+        return x, y
 
     def configure_callbacks(self) -> list[Callback]:
         """Refuse a Trainer that cannot work, in the first hook that Lightning calls: before its own messages."""
@@ -160,13 +179,20 @@ def one_batch(loader: Any) -> tuple[Tensor, Tensor]:
 
     """
     batches = list(islice(loader, 2))
-    remedy = "use DataLoader(TensorDataset(x, y), batch_size=len(x))"
     if len(batches) != 1:
-        count = "none" if not batches else "several"
-        raise ValueError(f"the training data must be one batch, the whole table, got {count}; {remedy}")
-    (batch,) = batches
+        raise ValueError(f"{ONE_BATCH}, got {'none' if not batches else 'several'}; {REMEDY}")
+    return table_of_batch(batches[0])
+
+
+def table_of_batch(batch: Any) -> tuple[Tensor, Tensor]:
+    """Return a batch as a table, x (P, I) and y (P, 1).
+
+    Raises:
+        ValueError: it is none.
+
+    """
     is_pair = isinstance(batch, Sequence) and len(batch) == 2 and all(isinstance(part, Tensor) for part in batch)
     if not is_pair or batch[0].dim() != 2 or batch[1].shape != (len(batch[0]), 1):
         got = [tuple(part.shape) for part in batch] if is_pair else type(batch).__name__
-        raise ValueError(f"a batch must be x (P, I) and y (P, 1), got {got}; {remedy}")
+        raise ValueError(f"a batch must be x (P, I) and y (P, 1), got {got}; {REMEDY}")
     return batch[0], batch[1]

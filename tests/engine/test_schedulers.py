@@ -163,8 +163,11 @@ MISSPELT: Any = partial(vars(lr_scheduler)["StepLR"], gama=1)
             MISSPELT,
             "scheduler.gama=1 is no argument of StepLR; use one of step_size, gamma",
         ),
-        (partial(lr_scheduler.StepLR, step_size=9, gamma=torch.nan), "arguments must be finite"),
-        (partial(lr_scheduler.CosineAnnealingLR, T_max=-1), "T_max is the number of epochs, at least 1; use e.g."),
+        (
+            partial(lr_scheduler.StepLR, step_size=9, gamma=torch.nan),
+            "gamma must be a finite number, got nan; use",
+        ),
+        (partial(lr_scheduler.CosineAnnealingLR, T_max=-1), "scheduler.T_max must be at least 1, got -1; use e.g."),
         (lr_scheduler.StepLR, "missing 1 required positional argument: 'step_size'; use what torch.optim.lr_scheduler"),
     ],
 )

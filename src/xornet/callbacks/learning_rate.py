@@ -18,6 +18,9 @@ class LearningRateMonitor(LightningLearningRateMonitor):
     """
 
     def __init__(self, every_n_epochs: int = 100, **kwargs: Any) -> None:
+        for name in ("log_momentum", "log_weight_decay"):
+            if not isinstance(kwargs.get(name, False), bool):
+                raise ValueError(f"callbacks.lr_monitor.{name} must be true or false, got {kwargs[name]!r}; use true")
         super().__init__("epoch", **kwargs)
         key, remedy = "callbacks.lr_monitor.every_n_epochs", "use e.g. callbacks.lr_monitor.every_n_epochs=100"
         self.every_n_epochs = validation.integer(key, every_n_epochs, 1, 10**9, remedy)

@@ -34,6 +34,8 @@ def blamed(overrides: Sequence[str], message: str, place: str) -> str:
         or [override for override in given if is_unknown and override[0] in GLOBAL]
         or [override for override in given if override[0] in GROUPS and f" {override[0]}." in message]
     )
+    if not about and place and sum(override[0].startswith(f"{place}.") for override in given) == 1:
+        about = inside  # the only one of the part where it went wrong
     return " ".join("".join(one) for one in about if not (one[0] in message and one[2] in message))
 
 

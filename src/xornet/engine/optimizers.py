@@ -1,6 +1,7 @@
 """Any elementwise `torch.optim` optimizer: checked before a run, and named in its checkpoints."""
 
 import inspect
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from types import ModuleType
@@ -31,9 +32,9 @@ def check_optimizer(optimizer: Any) -> "partial[Any]":
             f"optimizer._target_ must be an elementwise torch.optim class, got {getattr(kind, '__name__', kind)}; "
             "use e.g. optimizer=rmsprop"
         )
-    given = check_arguments("optimizer", optimizer)
     if "lr" in optimizer.keywords:
         validation.number("optimizer.lr", optimizer.keywords["lr"], "use e.g. optimizer.lr=0.1")
+    given = check_arguments("optimizer", optimizer)
     try:
         fresh_states(optimizer, None, [torch.zeros(1)])  # some are checked in the first step
     except Exception as error:  # each class checks its arguments in its own way
@@ -52,17 +53,45 @@ def check_arguments(group: str, made: "partial[Any]") -> str:
         ValueError: the class does not take one, or it is not finite.
 
     """
-    allowed = list(inspect.signature(made.func).parameters)[1:]  # what it is made for comes first
+    known = inspect.signature(made.func).parameters
+    allowed = list(known)[1:]  # what it is made for comes first
     for key, value in made.keywords.items():
         if key not in allowed:
             raise ValueError(
                 f"{group}.{key}={value} is no argument of {made.func.__name__}; use one of {', '.join(allowed)}, "
                 f"or a file of its own in conf/{group}"
             )
-    given = " ".join(f"{group}.{key}={value}" for key, value in made.keywords.items())
-    if "nan" in given or "inf" in given:
-        raise ValueError(f"{given}: arguments must be finite; use e.g. optimizer.lr=0.1")
-    return given
+        kind, is_right = expected(known[key].default)
+        if not is_right(value):
+            example = known[key].default
+            remedy = f"use e.g. {group}.{key}={example}" if type(example) in (int, float, str) else f"use {kind}"
+            raise ValueError(f"{group}.{key} must be {kind}, got {value!r}; {remedy}")
+    return " ".join(f"{group}.{key}={value}" for key, value in made.keywords.items())
+
+
+def expected(default: object) -> tuple[str, Callable[[object], bool]]:
+    """What an argument with this default has to be: in words, and a function that says whether a value is that."""
+    if isinstance(default, bool):
+        return "true or false", lambda value: isinstance(value, bool)
+    if isinstance(default, str):
+        return "a name", lambda value: isinstance(value, str)
+    if isinstance(default, int | float):
+        return "a finite number", is_number
+    if isinstance(default, tuple):
+        return "a list of finite numbers", lambda value: isinstance(value, list | tuple) and is_number(value)
+    if default is None:
+        return (
+            "a number, true, false or null",
+            lambda value: value is None or type(value) is bool or is_number(value),
+        )
+    return "a finite number", is_number  # it has no default
+
+
+def is_number(value: object) -> bool:
+    """Whether a value is a finite number, or a list of them."""
+    if isinstance(value, list | tuple):
+        return all(is_number(one) for one in value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def step_function(optimizer: Optimizer) -> Callable[[], object]:

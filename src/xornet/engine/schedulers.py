@@ -52,10 +52,16 @@ def check_scheduler(scheduler: Any, optimizer: "partial[Any]") -> "partial[Any]"
             f"{getattr(kind, '__name__', kind)}; use e.g. scheduler=cosine"
         )
     given = check_arguments("scheduler", scheduler)
-    if scheduler.keywords.get("T_max", 1) < 1:
-        raise ValueError(f"{given}: T_max is the number of epochs, at least 1; use e.g. scheduler.T_max=20000")
+    for key, value in scheduler.keywords.items():
+        least = 1 if key == "T_max" else 0  # epochs
+        if key != "last_epoch" and type(value) in (int, float) and value < least:
+            raise ValueError(f"scheduler.{key} must be at least {least}, got {value}; use e.g. scheduler.{key}={least}")
     try:
-        scheduler(optimizer([torch.zeros(1, requires_grad=True)]))
+        steps = optimizer([torch.zeros(1, requires_grad=True)])
+        follower = Schedule(scheduler(steps))
+        for epoch in range(3):  # what is wrong may show in a step
+            steps.step()
+            follower.step(epoch, torch.zeros(1, 1, 1))
     except Exception as error:  # each class checks its arguments in its own way
         raise ValueError(f"{given}: {error}; use what torch.optim.lr_scheduler.{kind.__name__} takes") from error
     return scheduler
