@@ -127,7 +127,6 @@ def check_curves(run: CommandResult) -> None:
         assert [image.step for image in log.Images(f"plots/{tag}")] == [20000]
     groups = ("weights", "weights_gradients")
     assert {f"{group}/{layer}" for group in groups for layer in ("hidden", "output")} == set(log.Tags()["histograms"])
-    assert log.Tags()["graph"] is True
     text = log.Tensors("run/text_summary")[-1].tensor_proto.string_val[0].decode()
     assert text.startswith("### Can gradient descent teach a 2-4-1 sigmoid network XOR?\n\n- Solved at epoch ")
     assert "lr: 0.1" in text

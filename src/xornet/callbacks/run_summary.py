@@ -1,18 +1,14 @@
-"""What a run is, in TensorBoard: its question, configuration and verdict, its graph and its HParams row."""
+"""What a run is, in TensorBoard: its question, configuration and verdict, and its HParams row."""
 
 import math
-import warnings
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch.utils.tensorboard.summary import hparams
 
 from xornet.module import XORModule
-from xornet.network import XORNet
 from xornet.runs.continuity import is_continued
 from xornet.runs.events import writers
 from xornet.runs.hyperparameters import hparams_row, hyperparameters
@@ -21,7 +17,7 @@ from xornet.runs.verdict import describe
 
 
 class RunSummary(Callback):
-    """Writes into TensorBoard a summary in words, the graph of the network, and the HParams row of the run.
+    """Writes into TensorBoard a summary in words, and the HParams row of the run.
 
     Args:
         question: what the run asks.
@@ -35,19 +31,15 @@ class RunSummary(Callback):
         self.blocks = 0
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        """Write the graph and the summary so far: after a block, when the run's configuration is on disk."""
+        """Write the summary so far: after a block, when the run's configuration is on disk."""
         assert isinstance(pl_module, XORModule)
         self.blocks += 1
         if self.blocks == 2:
             self.begin(trainer, pl_module)
 
     def begin(self, trainer: Trainer, module: XORModule) -> None:
-        """Write the graph and a summary without its verdict, unless an earlier part of the run has."""
+        """Write a summary without its verdict, unless an earlier part of the run has."""
         for writer in () if is_continued(trainer) else writers(trainer):
-            network = traced(module.hparams["bits"], tuple(module.hparams["hidden"]), module.hparams["activation"])
-            with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", "The input to trace is already a ScriptModule")
-                writer.add_graph(network, torch.zeros_like(module.x, device="cpu"))
             writer.add_text("run", self.summary(trainer, module), 0)
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -81,11 +73,3 @@ class RunSummary(Callback):
             f"```yaml\n{configuration}```" if configuration else "",
         ]
         return "\n\n".join(part for part in parts if part)
-
-
-@lru_cache
-def traced(bits: int, hidden: tuple[int, ...], activation: str) -> torch.jit.ScriptModule:
-    """A network for the graph, once for the jobs of a sweep: PyTorch never frees what it makes to trace one."""
-    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of tracing, which is what TensorBoard does
-        return torch.jit.trace(XORNet(bits, hidden, activation), torch.zeros(2**bits, bits))
