@@ -123,6 +123,7 @@ def test_data_that_are_not_a_table_are_refused_in_one_line(tmp_path: Path, data:
     [
         (loader(batch_size=1), "data must be one batch, the whole table, got several; use DataLoader"),
         (loader(y=Y[:, 0]), r"a batch must be x \(P, I\) and y \(P, 1\), got \[\(4, 2\), \(4,\)\]; use DataLoader"),
+        (loader(x=X / 0), "a table must hold finite numbers, got nan or inf; use data without them"),
         (loader(y=torch.cat([Y, Y], 1)), r"y \(P, 1\), got \[\(4, 2\), \(4, 2\)\]; use DataLoader"),
         (
             loader(torch.ones(2, 3), torch.ones(2, 1)),

@@ -1,6 +1,7 @@
 """The truth table of n-bit parity (XOR for two bits) and the LightningDataModule that serves it."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from lightning.pytorch import LightningDataModule
@@ -41,6 +42,38 @@ def point_names(x: Tensor) -> list[str]:
     names = ["".join(f"{number:g}" for number in point) for point in x.tolist()]
     is_binary = bool(((x == 0) | (x == 1)).all()) and len(set(names)) == len(names)
     return names if is_binary else [str(row) for row in range(len(names))]
+
+
+def one_batch(loader: Any) -> tuple[Tensor, Tensor]:
+    """Return the table that a DataLoader serves as its one batch: x (P, I) and y (P, 1).
+
+    Raises:
+        ValueError: it serves none or several, or something else.
+
+    """
+    tables = [table_of_batch(batch, number) for number, batch in enumerate(loader, 1)]
+    if not tables:
+        raise ValueError("data must be one batch, the whole table, got none; use data with points")
+    return tables[0]
+
+
+def table_of_batch(batch: Any, number: int = 1) -> tuple[Tensor, Tensor]:
+    """Return a batch as the whole table, x (P, I) and y (P, 1).
+
+    Raises:
+        ValueError: it is none, or not the first batch.
+
+    """
+    remedy = "use DataLoader(TensorDataset(x, y), batch_size=len(x))"
+    if number > 1:
+        raise ValueError(f"data must be one batch, the whole table, got several; {remedy}")
+    is_pair = isinstance(batch, Sequence) and len(batch) == 2 and all(isinstance(part, Tensor) for part in batch)
+    if not is_pair or batch[0].dim() != 2 or batch[1].shape != (len(batch[0]), 1):
+        got = [tuple(part.shape) for part in batch] if is_pair else type(batch).__name__
+        raise ValueError(f"a batch must be x (P, I) and y (P, 1), got {got}; {remedy}")
+    if not all(part.isfinite().all() for part in batch):
+        raise ValueError("a table must hold finite numbers, got nan or inf; use data without them")
+    return batch[0], batch[1]
 
 
 class XORDataModule(LightningDataModule):

@@ -1,8 +1,6 @@
 """What Lightning calls around the steps of XORModule: the table, what computes the epochs, checkpoints."""
 
-from collections.abc import Sequence
 from functools import partial
-from itertools import islice
 from typing import Any
 
 import torch
@@ -11,8 +9,8 @@ from torch import Tensor
 from torch.optim import Optimizer, lr_scheduler
 
 from xornet import schema
-from xornet.checkpoint import check_networks, check_resumable, table_of
-from xornet.data import same_table, truth_table
+from xornet.checkpoint import table_of
+from xornet.data import one_batch, same_table, table_of_batch, truth_table
 from xornet.engine.blocks import PRECISIONS, has_step_hooks, run_length
 from xornet.engine.compiled import is_compiled
 from xornet.engine.history import History
@@ -24,10 +22,8 @@ from xornet.engine.step_hooks import call_step_hooks
 from xornet.engine.stopwatch import Stopwatch
 from xornet.engine.threads import set_threads
 from xornet.network import Ensemble
+from xornet.resumption import check_networks, check_resumable
 from xornet.schema import FORMAT
-
-ONE_BATCH = "data must be one batch, the whole table"
-REMEDY = "use DataLoader(TensorDataset(x, y), batch_size=len(x))"
 
 
 class RunHooks(LightningModule):
@@ -67,9 +63,7 @@ class RunHooks(LightningModule):
             ValueError: it is none, or not the only batch, for a median over networks cannot be put together of parts.
 
         """
-        if batch_idx > 0:
-            raise ValueError(f"{ONE_BATCH}, got several; {REMEDY}")
-        x, y = table_of_batch(batch)
+        x, y = table_of_batch(batch, number=batch_idx + 1)
         self.check_inputs(x)
         return x, y
 
@@ -169,30 +163,3 @@ class RunHooks(LightningModule):
                 self.scheduler = from_description(followed, lr_scheduler) if followed else None
         self.history.load_state_dict(checkpoint["history"])
         self.stopwatch.earlier = checkpoint["times"]
-
-
-def one_batch(loader: Any) -> tuple[Tensor, Tensor]:
-    """Return the table that a DataLoader serves as its one batch: x (P, I) and y (P, 1).
-
-    Raises:
-        ValueError: it serves several batches, or something else.
-
-    """
-    batches = list(islice(loader, 2))
-    if len(batches) != 1:
-        raise ValueError(f"{ONE_BATCH}, got {'none' if not batches else 'several'}; {REMEDY}")
-    return table_of_batch(batches[0])
-
-
-def table_of_batch(batch: Any) -> tuple[Tensor, Tensor]:
-    """Return a batch as a table, x (P, I) and y (P, 1).
-
-    Raises:
-        ValueError: it is none.
-
-    """
-    is_pair = isinstance(batch, Sequence) and len(batch) == 2 and all(isinstance(part, Tensor) for part in batch)
-    if not is_pair or batch[0].dim() != 2 or batch[1].shape != (len(batch[0]), 1):
-        got = [tuple(part.shape) for part in batch] if is_pair else type(batch).__name__
-        raise ValueError(f"a batch must be x (P, I) and y (P, 1), got {got}; {REMEDY}")
-    return batch[0], batch[1]

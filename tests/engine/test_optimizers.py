@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 from xornet.engine.optimizers import NOT_ELEMENTWISE, bare_step
+from xornet.module import XORModule
 
 CLASSES = [
     kind
@@ -22,6 +23,12 @@ CLASSES = [
 ]
 EPOCHS = 60
 Steps = list[tuple[str, int]]
+
+
+@pytest.mark.parametrize(("wrong", "got"), [("adam", "adam"), (len, "len"), (torch.nn.Linear, "Linear")])
+def test_what_is_no_optimizer_is_refused_in_one_line(wrong: Any, got: str) -> None:
+    with pytest.raises(ValueError, match=rf"must be an elementwise torch\.optim class, got {got}; use e\.g\."):
+        XORModule(wrong)
 
 
 @pytest.mark.parametrize("kind", CLASSES)

@@ -4,7 +4,9 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import redirect_stdout
 from functools import partial
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from conftest import NO_FIGURES, SRC, Command, CommandResult
 from signalled import Signalled, printed
 
 from xornet.runs.record import Run
+from xornet.sweeps import summary
 from xornet.sweeps.naming import LONGEST_NAME, identity, named
 from xornet.sweeps.summary import best
 
@@ -123,6 +126,9 @@ def test_a_signal_stops_the_sweep_which_then_goes_on_to_the_same_bits(
     assert [row["status"] for row in rows(folder)] == ["interrupted"]
     assert f"Summary: {folder}/sweep.csv" in run.output
     assert run.output.endswith(f"To go on, give the same command with hydra.sweep.dir={folder}\n")
+    with redirect_stdout(StringIO()) as said:  # a launcher's jobs go on without the command
+        summary.write(folder, ["optimizer.lr"], is_elsewhere=True)
+    assert "Jobs that the launcher has started may still run: cancel them, or wait" in said.getvalue()
     first, second = folder / "0_optimizer.lr=0.1", folder / "1_optimizer.lr=0.2"
     stopped = torch.load(first / "checkpoints" / "last.ckpt", weights_only=True)["global_step"]
     assert 2000 <= stopped < 6000

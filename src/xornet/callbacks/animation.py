@@ -11,7 +11,7 @@ from PIL.Image import Image
 from torch import Tensor
 
 from xornet import files, validation
-from xornet.callbacks.figures import boundary_pictures, log_image, publish, table
+from xornet.callbacks.figures import boundary_pictures, publish, table
 from xornet.engine.blocks import run_length
 from xornet.engine.history import Block
 from xornet.module import XORModule
@@ -19,6 +19,7 @@ from xornet.network import append_ones, predict
 from xornet.plots.decision_boundary import FrameRenderer, boundary_grid
 from xornet.plots.render import Array, gif
 from xornet.runs.continuity import is_continued
+from xornet.runs.trackers import log_image
 
 THRESHOLD = 0.06  # the change of a prediction against the others that makes a frame
 LEAST_FRAMES = 5  # of a run in which nothing moves

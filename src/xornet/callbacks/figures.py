@@ -4,9 +4,7 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.loggers import MLFlowLogger, TensorBoardLogger, WandbLogger
 from matplotlib.figure import Figure
 from PIL.Image import Image
 
@@ -21,6 +19,7 @@ from xornet.plots.no_hidden_units import no_hidden_units
 from xornet.plots.render import Array, drawn, png
 from xornet.runs.events import writers
 from xornet.runs.metrics import evaluate_networks
+from xornet.runs.trackers import log_image
 
 
 class LossCurve(Callback):
@@ -142,15 +141,3 @@ def publish(pictures: dict[str, Image], trainer: Trainer) -> None:
     save(pictures, trainer.default_root_dir)
     for name, picture in pictures.items():
         log_image(picture, trainer, name.removesuffix(".png"), trainer.current_epoch)
-
-
-def log_image(picture: Image, trainer: Trainer, name: str, epoch: int) -> None:
-    """Write a picture into TensorBoard, MLflow and W&B, those that are loggers of this run."""
-    key = f"plots/{name}"
-    for logger in trainer.loggers:
-        if isinstance(logger, TensorBoardLogger):
-            logger.experiment.add_image(key, np.asarray(picture), epoch, dataformats="HWC")
-        elif isinstance(logger, MLFlowLogger):
-            logger.experiment.log_image(logger.run_id, picture.convert("RGB"), key=key, step=epoch, synchronous=True)
-        elif isinstance(logger, WandbLogger):
-            logger.log_image(key, [picture.convert("RGB")], epoch)

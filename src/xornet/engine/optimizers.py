@@ -25,13 +25,13 @@ def check_optimizer(optimizer: Any) -> "partial[Any]":
         ValueError: it is no torch.optim optimizer, not elementwise, or has an argument that it does not take.
 
     """
-    optimizer = optimizer if isinstance(optimizer, partial) else partial(optimizer)
-    kind = optimizer.func
+    kind = getattr(optimizer, "func", optimizer)
     if not (inspect.isclass(kind) and issubclass(kind, Optimizer)) or kind.__name__ in NOT_ELEMENTWISE:
         raise ValueError(
             f"optimizer._target_ must be an elementwise torch.optim class, got {getattr(kind, '__name__', kind)}; "
             "use e.g. optimizer=rmsprop"
         )
+    optimizer = optimizer if isinstance(optimizer, partial) else partial(kind)
     if "lr" in optimizer.keywords:
         validation.number("optimizer.lr", optimizer.keywords["lr"], "use e.g. optimizer.lr=0.1")
     given = check_arguments("optimizer", optimizer)
@@ -66,7 +66,7 @@ def check_arguments(group: str, made: "partial[Any]") -> str:
             example = known[key].default
             remedy = f"use e.g. {group}.{key}={example}" if type(example) in (int, float, str) else f"use {kind}"
             raise ValueError(f"{group}.{key} must be {kind}, got {value!r}; {remedy}")
-    return " ".join(f"{group}.{key}={value}" for key, value in made.keywords.items())
+    return " ".join(f"{group}.{key}={value}" for key, value in made.keywords.items()) or made.func.__name__
 
 
 def expected(default: object) -> tuple[str, Callable[[object], bool]]:

@@ -42,9 +42,6 @@ class EpochRunner:
         stopwatch: is given the seconds that compiling takes.
         is_new: whether the optimizer has not made a step yet: the run is not resumed.
 
-    Attributes:
-        schedules: the learning rate schedulers that follow the optimizer.
-
     Raises:
         ValueError: PyTorch is to detect anomalies, which it does in autograd alone.
 
@@ -74,7 +71,7 @@ class EpochRunner:
         self.most_snapshots = max(1, LARGEST // sum(weight[..., 0].numel() for weight in self.weights))
         args = (self.weights, x, y, ensemble.activation, optimizer, history, stopwatch)
         self.compiled = CompiledEpochs(*args) if compiles else None
-        self.is_new, self.schedules = is_new, list[Schedule]()
+        self.is_new, self.schedules = is_new, list[Schedule]()  # of the learning rate, stepped every epoch
 
     def epochs(self, start: int, length: float, should_stop: Callable[[], bool]) -> Iterator[Tensor]:
         """Run a block of at most `length` epochs, which is then the attribute `block`.

@@ -44,13 +44,13 @@ def check_scheduler(scheduler: Any, optimizer: "partial[Any]") -> "partial[Any]"
         ValueError: it is none of torch.optim.lr_scheduler, or is made of functions, or does not take an argument.
 
     """
-    scheduler = scheduler if isinstance(scheduler, partial) else partial(scheduler)
-    kind = scheduler.func
+    kind = getattr(scheduler, "func", scheduler)
     if not (inspect.isclass(kind) and issubclass(kind, LRScheduler)) or kind.__name__ in NOT_PLAIN:
         raise ValueError(
             "scheduler._target_ must be a class of torch.optim.lr_scheduler whose arguments are numbers, got "
             f"{getattr(kind, '__name__', kind)}; use e.g. scheduler=cosine"
         )
+    scheduler = scheduler if isinstance(scheduler, partial) else partial(kind)
     given = check_arguments("scheduler", scheduler)
     for key, value in scheduler.keywords.items():
         least = 1 if key == "T_max" else 0  # epochs

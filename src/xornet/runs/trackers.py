@@ -1,9 +1,24 @@
-"""Runs in experiment trackers, which Lightning begins before a run of ours is accepted."""
+"""Experiment trackers: pictures for those loggers that take them, and runs begun before ours is accepted."""
 
 import shutil
 from pathlib import Path
 
-from lightning.pytorch.loggers import Logger, MLFlowLogger, WandbLogger
+import numpy as np
+from lightning.pytorch import Trainer
+from lightning.pytorch.loggers import Logger, MLFlowLogger, TensorBoardLogger, WandbLogger
+from PIL.Image import Image
+
+
+def log_image(picture: Image, trainer: Trainer, name: str, epoch: int) -> None:
+    """Write a picture into TensorBoard, MLflow and W&B, those that are loggers of this run."""
+    key = f"plots/{name}"
+    for logger in trainer.loggers:
+        if isinstance(logger, TensorBoardLogger):
+            logger.experiment.add_image(key, np.asarray(picture), epoch, dataformats="HWC")
+        elif isinstance(logger, MLFlowLogger):
+            logger.experiment.log_image(logger.run_id, picture.convert("RGB"), key=key, step=epoch, synchronous=True)
+        elif isinstance(logger, WandbLogger):
+            logger.log_image(key, [picture.convert("RGB")], epoch)
 
 
 def withdraw(logger: Logger) -> None:

@@ -74,7 +74,8 @@ class SweepCallback(DirectoryCallback):
         if "max_failure_rate" in config.hydra.sweeper:  # Optuna's
             config.hydra.sweeper.max_failure_rate = 1.0  # a failed job ends no sweep
             folder.mkdir(parents=True, exist_ok=True)  # where its storage may stand
-        summaries.append(partial(summary.write, folder, keys, time.time()))
+        is_elsewhere = "submitit" in str(hydra["launcher"].get("_target_"))
+        summaries.append(partial(summary.write, folder, keys, time.time(), is_elsewhere))
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
         """Forget the job's configuration, which Hydra would keep until the sweep ends: 0.2 MiB a job."""

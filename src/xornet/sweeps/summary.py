@@ -21,13 +21,14 @@ SUFFIX = ".sweep"  # of the event files of a sweep itself
 log = logging.getLogger(__name__)
 
 
-def write(folder: Path, keys: Sequence[str], start: float = 0) -> list[str]:
+def write(folder: Path, keys: Sequence[str], start: float = 0, is_elsewhere: bool = False) -> list[str]:
     """Sum up the sweep in `folder`, on disk and on the console.
 
     Args:
         folder: the sweep's directory.
         keys: what was swept.
         start: failures before this time (of time.time()) are those of an earlier command.
+        is_elsewhere: whether jobs run in processes that this command does not end, as a cluster's.
 
     Returns:
         a line for each job that failed.
@@ -47,6 +48,8 @@ def write(folder: Path, keys: Sequence[str], start: float = 0) -> list[str]:
         log.warning("no sweep.png: %s", " ".join(str(error).split()))
     print(f"Summary: {folder}/sweep.csv" + ", sweep.png" * (folder / "sweep.png").exists())
     if any(job.status == "interrupted" for job in jobs):
+        if is_elsewhere:
+            print("Jobs that the launcher has started may still run: cancel them, or wait until they have ended.")
         print(f"To go on, give the same command with {override('hydra.sweep.dir', folder)}")
     failed = [job for job in jobs if job.cause and (job.failed_at is None or job.failed_at >= start)]
     lines = [f"error: {job.folder.name} {job.status}: {job.cause}" for job in failed]

@@ -1,0 +1,115 @@
+"""What a checkpoint must agree with: the run that is resumed from it, or the networks that are evaluated."""
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+from lightning.pytorch import Trainer
+
+from xornet import schema
+from xornet.checkpoint import Table, table_of
+from xornet.data import same_table
+from xornet.engine.blocks import callbacks_of
+from xornet.engine.optimizers import describe, fresh_states
+from xornet.schema import check_like, need
+
+# Between a run and its resumption: what does not change what the networks become.
+MAY_CHANGE = ("model.gradient", "model.compile", "model.tolerance")
+KEYS = {"seed": "seed", "networks": "networks", "bits": "data.bits"}  # the other hyperparameters are below `model`
+
+
+def check_networks(checkpoint: dict[str, Any], hparams: dict[str, Any]) -> None:
+    """Refuse a checkpoint of other networks than those that are to be evaluated, which have these hyperparameters.
+
+    Raises:
+        ValueError: naming what differs.
+
+    """
+    for name in ("bits", "hidden", "activation", "networks"):
+        was, new = (listed(known[name]) for known in (checkpoint["hyper_parameters"], hparams))
+        if was != new:
+            remedy = "use XORModule.load_from_checkpoint"
+            raise ValueError(f"ckpt_path holds networks with {name}={was}, but the module has {name}={new}; {remedy}")
+
+
+def check_resumable(
+    checkpoint: dict[str, Any],
+    trainer: Trainer,
+    hparams: dict[str, Any],
+    optimizer: partial[Any],
+    scheduler: partial[Any] | None,
+    table: Table,
+) -> None:
+    """Refuse a checkpoint that a run cannot continue from.
+
+    Args:
+        checkpoint: as read from `trainer.ckpt_path`.
+        trainer: that of the run, before it trains.
+        hparams: the hyperparameters of the run.
+        optimizer: makes its optimizer.
+        scheduler: makes its learning rate scheduler.
+        table: x (P, I) and y (P, O) of the run.
+
+    Raises:
+        ValueError: the run is configured differently, or the checkpoint is not built as what this run would write.
+
+    """
+    weights, steps = list(checkpoint["state_dict"].values()), checkpoint["global_step"]
+    followed = describe(scheduler) if scheduler else {}
+    ours = configuration(hparams, describe(optimizer), followed, trainer.precision)
+    known, precision = checkpoint["hyper_parameters"], f"{8 * weights[0].itemsize}-true"
+    theirs = configuration(known, checkpoint["optimizer"], checkpoint.get("scheduler", {}), precision)
+    for name in dict.fromkeys([*ours, *theirs]):
+        was, new = theirs.get(name), ours.get(name)
+        if name not in MAY_CHANGE and was != new:
+            differs = f"a run with {name}={was}, but this run has {name}={new}"
+            raise ValueError(f"ckpt_path holds {differs}; resume with {name}={was}")
+    if not same_table(table, table_of(checkpoint)):
+        raise ValueError("ckpt_path holds a run on other data; resume with the data that it was started with")
+    with schema.refusing(trainer.ckpt_path, "resumed from"):
+        loop = checkpoint["loops"]["fit_loop"]
+        check_like(loop, trainer.fit_loop.state_dict(), "loops")
+        done = loop["epoch_loop.manual_optimization.optim_step_progress"]["total"]["completed"]
+        progress = {key: value for key, value in loop.items() if "optimization" not in key}
+        is_agreed = all(count <= 1 or abs(count - steps) <= 1 for count in counts(progress))  # saved within an epoch
+        need(is_agreed and done == steps, f"loops: count of {steps} epochs")
+        for tracker in loop["epoch_progress"].values():  # Lightning begins no epoch after it has resumed within one
+            tracker.update({key: max(tracker[key], steps) for key in ("ready", "started")})
+        for callback in callbacks_of(trainer):
+            if state := checkpoint["callbacks"].get(callback.state_key):
+                check_like(state, callback.state_dict(), f"callbacks: {callback.state_key}", loose=True)
+        state, followers = fresh_states(optimizer, scheduler, weights)
+        check_optimizer(checkpoint["optimizer_states"], state, steps)
+        check_like(checkpoint["lr_schedulers"], followers, "lr_schedulers", loose=True)
+        need(all(follower["last_epoch"] == steps for follower in checkpoint["lr_schedulers"]), "lr_schedulers")
+
+
+def configuration(
+    hparams: dict[str, Any], optimizer: dict[str, Any], scheduler: dict[str, Any], precision: str
+) -> dict[str, Any]:
+    """All that a run was configured with, by its place in the configuration: `model.hidden`, `optimizer.lr`."""
+    network = {KEYS.get(key, f"model.{key}"): value for key, value in hparams.items()}
+    groups = (("optimizer", optimizer), ("scheduler", scheduler))
+    made = {f"{group}.{key}": value for group, described in groups for key, value in described.items()}
+    return {key: listed(value) for key, value in {**network, **made, "trainer.precision": precision}.items()}
+
+
+def listed(value: Any) -> Any:
+    """A value as YAML has it, which knows no tuples."""
+    return list(value) if isinstance(value, tuple) else value
+
+
+def counts(progress: dict[str, Any]) -> Iterator[int]:
+    """Yield all that a loop has counted."""
+    for value in progress.values():
+        yield from counts(value) if isinstance(value, dict) else [value]
+
+
+def check_optimizer(states: Any, fresh: dict[str, Any], steps: int) -> None:
+    """Check the one optimizer's state after `steps` steps against that of a fresh one after its first."""
+    (group,) = fresh["param_groups"]
+    numbers = {key: float(value) for key, value in group.items() if type(value) is int}  # which a callback may change
+    template = {"state": fresh["state"] if steps else {}, "param_groups": [group | numbers]}
+    check_like(states, [template], "optimizer_states")
+    fixed = {key: value for key, value in group.items() if type(value) not in (int, float, tuple)}
+    need(fixed.items() <= states[0]["param_groups"][0].items(), "optimizer_states: param_groups")
