@@ -163,7 +163,7 @@ def test_a_run_that_logs_into_a_directory_of_its_own_choice_is_resumed_and_repla
     command: Command, tmp_path: Path, where: str
 ) -> None:
     folder = tmp_path / "run" / where.partition("=")[2]
-    run = [f"logger.{where}", f"hydra.run.dir={tmp_path}/run", *RUN[1:], *NO_FIGURES]
+    run = [f"logger.tensorboard.{where}", f"hydra.run.dir={tmp_path}/run", *RUN[1:], *NO_FIGURES]
     assert command(*run, "trainer.max_epochs=40").status == 0
     resumed = f"ckpt_path={tmp_path}/run/checkpoints/last.ckpt"
     assert command(*run, "trainer.max_epochs=60", resumed).status == 0

@@ -87,9 +87,9 @@ def test_tensorboard_sorts_and_filters_the_hyperparameters_and_results_of_any_ru
 
 
 def test_a_row_without_results_is_refused(command: Command) -> None:
-    run = command("logger.default_hp_metric=true", "trainer.max_epochs=3")
+    run = command("logger.tensorboard.default_hp_metric=true", "trainer.max_epochs=3")
     assert run.status == 1
-    assert "logger.default_hp_metric=true would log a result of -1; drop it" in run.last_line
+    assert "logger.tensorboard.default_hp_metric=true would log a result of -1; drop it" in run.last_line
     assert "Traceback" not in run.err
 
 

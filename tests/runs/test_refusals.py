@@ -160,7 +160,7 @@ def test_a_refused_command_leaves_no_event_file_elsewhere(command: Command, tmp_
     (tmp_path / "theirs" / "note").write_text("keep")
     before = contents(tmp_path)
     for folder in ("theirs", "new"):
-        run = command("trainer.detect_anomaly=true", f"logger.save_dir={tmp_path}/{folder}", *SHORT)
+        run = command("trainer.detect_anomaly=true", f"logger.tensorboard.save_dir={tmp_path}/{folder}", *SHORT)
         assert "trainer.detect_anomaly=true" in run.last_line
     assert {name: kind for name, kind in contents(tmp_path).items() if not name.startswith("logs")} == before
 

@@ -386,7 +386,7 @@ def test_jobs_that_would_write_the_same_path_are_refused_before_anything_runs(co
     shared = {
         f"trainer.default_root_dir={tmp_path}/x": f"is not the directory of each job; use hydra.sweep.dir={tmp_path}/x",
         f"callbacks.checkpoint.dirpath={tmp_path}/x": "would be written by jobs 0 and 1",
-        f"logger.save_dir={tmp_path}/x": "would be written by jobs 0 and 1",
+        f"logger.tensorboard.save_dir={tmp_path}/x": "would be written by jobs 0 and 1",
         f"hydra.job_logging.handlers.file.filename={tmp_path}/x.log": "would be written by jobs 0 and 1",
     }
     for override, cause in shared.items():

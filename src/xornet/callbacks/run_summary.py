@@ -1,4 +1,4 @@
-"""What a run is, in TensorBoard: its question, configuration and verdict, its graph and its HParams row."""
+"""What a run is, in TensorBoard: question, configuration, verdict, graph and HParams row; and what it ended with."""
 
 import math
 import warnings
@@ -21,7 +21,7 @@ from xornet.runs.verdict import describe
 
 
 class RunSummary(Callback):
-    """Writes into TensorBoard a summary in words, the graph of the network, and the HParams row of the run.
+    """Logs the final metrics; in TensorBoard also a summary in words, the graph of the network, and the HParams row.
 
     Args:
         question: what the run asks.
@@ -60,9 +60,10 @@ class RunSummary(Callback):
         metrics = {name: float(value) for name, value in ends.items() if value is not None}
         row = hparams_row(hyperparameters(pl_module, trainer))
         verdict = describe(results, len(pl_module.ensemble), trainer.current_epoch)
+        for logger in trainer.loggers:
+            logger.log_metrics(metrics, trainer.current_epoch)
         for logger in (logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)):
             logger.experiment.add_text("run", self.summary(trainer, pl_module, verdict), trainer.current_epoch)
-            logger.log_metrics(metrics, trainer.current_epoch)
             # Not by SummaryWriter.add_hparams, which begins an event file of its own, and writes a list of columns:
             # TensorBoard takes that of an arbitrary run for all, where it would itself list the columns of every run.
             for summary in hparams(row, metrics)[1:]:

@@ -12,7 +12,7 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from xornet.runs.directory import claim
+from xornet.runs.directory import claim, locate
 
 PACKAGES = ("xornet", "torch.optim", "lightning.pytorch", "lightning.fabric")
 PLUGINS = ("hydra", "hydra_plugins", "optuna.samplers")  # for hydra.launcher and hydra.sweeper
@@ -20,6 +20,7 @@ ALLOW = "XORNET_ALLOW"  # in the environment: packages of a user's own, with com
 VARIABLES = ("CUDA_VISIBLE_DEVICES", "MKL_NUM_THREADS", "OMP_NUM_THREADS")  # others name programs and libraries
 
 OmegaConf.register_new_resolver("claim", claim, use_cache=True, replace=True)  # which conf/ refers to
+OmegaConf.register_new_resolver("project", locate, replace=True)
 
 
 def check(cfg: DictConfig, is_complete: bool = True) -> None:
@@ -43,6 +44,10 @@ def check(cfg: DictConfig, is_complete: bool = True) -> None:
     callbacks = container.get("callbacks", {})
     callbacks = callbacks.items() if isinstance(callbacks, dict) else [("<name>", callbacks)]
     named |= {f"callbacks.{name}": node for name, node in callbacks if node or name == "<name>"}
+    loggers = container.get("logger") or {}
+    if not isinstance(loggers, dict) or "_target_" in loggers:
+        raise ValueError(f"logger={loggers} must have a name for each logger; use logger.<name>._target_=<class>")
+    named |= {f"logger.{name}": node for name, node in loggers.items() if node}
     for key, node in named.items():
         if not (isinstance(node, dict) and "_target_" in node) and (is_complete or "${" not in str(node)):
             raise ValueError(f"{key}={node} names no class; use {key}._target_=<class>")

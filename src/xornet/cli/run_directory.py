@@ -23,6 +23,7 @@ from xornet.runs.events import EVENTS
 from xornet.runs.hyperparameters import log_hyperparameters
 from xornet.runs.metrics import discard
 from xornet.runs.record import error_files, read_metrics
+from xornet.runs.trackers import begin_trackers
 
 CONF = Path(__file__).resolve().parents[3] / "conf"
 
@@ -84,6 +85,7 @@ class RunDirectory(Callback):
         """Take away the results of an earlier run, this one has not finished yet; write the configuration."""
         if self.is_begun:
             return
+        begin_trackers(trainer)  # first: one that cannot be reached refuses the run
         put_last(trainer)
         discard(self.folder, before=None if is_own(trainer) else self.start)
         (self.folder / "metrics.json").unlink(missing_ok=True)

@@ -32,7 +32,7 @@ class CSVLogger(LightningCSVLogger):
     def __init__(
         self, save_dir: str, name: str = "csv", version: str = "", flush_logs_every_n_steps: int = 100
     ) -> None:
-        key = "logger.flush_logs_every_n_steps"
+        key = "logger.csv.flush_logs_every_n_steps"
         validation.integer(key, flush_logs_every_n_steps, 1, 10**9, f"use e.g. {key}=100")
         super().__init__(save_dir, name, version, flush_logs_every_n_steps=flush_logs_every_n_steps)
         self.table = Table(Path(self.log_dir, "metrics.csv"))

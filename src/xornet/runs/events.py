@@ -38,7 +38,7 @@ class EventLogger(TensorBoardLogger):
         self, save_dir: str, name: str = "", version: str = "", default_hp_metric: bool = False, **kwargs: Any
     ) -> None:
         if default_hp_metric:  # a second HParams row, whose columns can be of any type
-            cause = "logger.default_hp_metric=true would log a result of -1"
+            cause = "logger.tensorboard.default_hp_metric=true would log a result of -1"
             raise ValueError(f"{cause}; drop it: callbacks.run_summary logs real ones")
         super().__init__(save_dir, name, version, default_hp_metric=False, **kwargs)
         self.options = kwargs

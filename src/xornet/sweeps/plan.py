@@ -136,8 +136,6 @@ def check_keys(cfg: DictConfig) -> None:
     hydra: Any = OmegaConf.to_container(cfg.hydra, resolve=False)
     if not (subdir := str(hydra["sweep"]["subdir"])).startswith("${job_name:"):
         raise ValueError(f"hydra.sweep.subdir={subdir} is not allowed: jobs are named after what is swept; drop it")
-    if "data" in cfg.hydra.runtime.choices and "logger" not in cfg.hydra.runtime.choices:  # a list was chosen
-        raise ValueError("a list of logger files would be merged into one logger; use logger=many or trainer.logger=[]")
     if "experiment" in cfg:
         raise ValueError(f"experiment={choice} sets nothing; use # @package _global_ as the first line of its file")
     given = {key_of(override).partition(".")[0] for override in hydra["overrides"]["task"]}
