@@ -127,7 +127,7 @@ def command(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pyte
     monkeypatch.setattr(directory, "PROJECT", tmp_path)
 
     def run(*overrides: str, script: str = "train.py") -> CommandResult:
-        before, handlers = set(tmp_path.glob("logs/*/*/*")), set(logging.getLogger().handlers)
+        before, handlers = set(tmp_path.glob("logs/*/*runs/*")), set(logging.getLogger().handlers)
         monkeypatch.setattr(sys, "argv", [script, *overrides])
         monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
         capfd.readouterr()
@@ -141,7 +141,7 @@ def command(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pyte
             for handler in set(logging.getLogger().handlers) - handlers:  # which writes into the log of this run
                 logging.getLogger().removeHandler(handler)
                 handler.close()
-        (folder,) = set(tmp_path.glob("logs/*/*/*")) - before or {tmp_path / "none"}
+        (folder,) = set(tmp_path.glob("logs/*/*runs/*")) - before or {tmp_path / "none"}
         return CommandResult(status, *capfd.readouterr(), folder)
 
     return run

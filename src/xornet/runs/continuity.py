@@ -37,7 +37,8 @@ class Continuity(Callback):
         for logger in trainer.loggers:
             if isinstance(logger, CSVLogger) and is_own(trainer):
                 logger.resume(checkpoint["global_step"])
-            if isinstance(logger, WaitingLogger) and is_own(trainer):
+            is_finished = Path(trainer.default_root_dir, "metrics.json").exists()  # and has logged how it ended
+            if isinstance(logger, WaitingLogger) and is_own(trainer) and not is_finished:
                 logger.resume(checkpoint)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
