@@ -309,9 +309,10 @@ def test_loggers_can_be_exchanged_and_switched_off(command: Command) -> None:
     rows = (csv.folder / "csv" / "metrics.csv").read_text().splitlines()
     assert "train/loss" in rows[0]
     assert not list(csv.folder.glob("events*"))
-    none = command("trainer.max_epochs=500", "trainer.logger=false")
-    assert none.metrics["loss"] == csv.metrics["loss"]
-    assert not list(none.folder.glob("events*"))
+    for off in ("trainer.logger=false", "~logger", "logger.tensorboard=null"):
+        none = command("trainer.max_epochs=500", off)
+        assert none.metrics["loss"] == csv.metrics["loss"]
+        assert not list(none.folder.glob("events*"))
     assert (none.folder / "loss_curve.png").exists()
 
 

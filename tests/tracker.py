@@ -1,8 +1,10 @@
 """An experiment tracker and its logger, as W&B's are: one run is open for the process, and whoever comes uses it."""
 
+import os
 from dataclasses import dataclass, field
 from typing import Any
 
+from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import Logger
 
 
@@ -52,3 +54,15 @@ class TrackerLogger(Logger):
     def log_metrics(self, metrics: Any, step: int | None = None) -> None:
         """Note that something was logged."""
         self.experiment.steps.append(step or 0)
+
+
+class Signal(Callback):
+    """Sends its process a signal at the end of an epoch."""
+
+    def __init__(self, epoch: int, number: int) -> None:
+        self.every_n_epochs, self.number = epoch, number
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Send it."""
+        if trainer.current_epoch + 1 == self.every_n_epochs:
+            os.kill(os.getpid(), self.number)

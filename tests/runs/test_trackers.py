@@ -1,148 +1,244 @@
-"""MLflow and W&B, for real: the extras of pyproject.toml that `make test-all` installs."""
+"""Loggers that keep runs of their own: MLflow and W&B for real where they are installed, else a tracker as W&B is."""
 
+import csv
+import json
+import os
+import signal
 import struct
-from collections import Counter
-from importlib import import_module
+import subprocess
+import sys
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import NO_FIGURES, Command
-from PIL import Image
+import tracker
+from conftest import NO_FIGURES, SRC, Command
+from lightning.pytorch.loggers import Logger
 
-RUN = ["trainer.max_epochs=300", "callbacks.animation.max_frames=3"]
-SWEEP = ["-m", "model.init=null,1e30,0.5", "model.activation=relu", "optimizer.lr=0.5", "trainer.max_epochs=30"]
-FINAL = {"final/loss", "final/accuracy", "final/solved"}
+from xornet.runs.trackers import WaitingLogger
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.filterwarnings("ignore"),  # of packages that are not ours
-]
+NAMED = "+logger.tracker._target_=tracker.TrackerLogger"
+SWEPT = ["model.init=null,1e30,0.5", "model.activation=relu", "optimizer.lr=0.5", "trainer.max_epochs=30"]
+THEIRS = pytest.mark.filterwarnings("ignore")  # what their packages warn of
 
 
-def mlflow_runs(project: Path) -> list[Any]:
-    """The runs in the database of a project, the oldest first, deleted ones too."""
-    client = import_module("mlflow").MlflowClient(f"sqlite:///{project}/logs/mlflow.db")
-    ids = [experiment.experiment_id for experiment in client.search_experiments()]
-    return list(client.search_runs(ids, run_view_type=3, order_by=["attributes.start_time ASC"]))
+@pytest.fixture(autouse=True)
+def tracking(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tracker that a configuration may name; servers that are not there are not asked twice."""
+    monkeypatch.setenv("XORNET_ALLOW", "tracker")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    monkeypatch.setattr(tracker, "run", None)
+    monkeypatch.setattr(tracker, "runs", [])
 
 
-def wandb_records(folder: Path) -> list[Any]:
-    """The records of the one offline run below a directory: LevelDB's log format after a header of seven bytes."""
-    (path,) = folder.rglob("run-*.wandb")
-    content, at, whole, records = path.read_bytes(), 7, b"", []
-    while at + 7 <= len(content):
-        if 32768 - at % 32768 < 7:  # no header fits into the rest of a block
-            at += 32768 - at % 32768
-            continue
-        _, length, part = struct.unpack_from("<IHB", content, at)
-        whole += content[at + 7 : at + 7 + length]
-        at += 7 + length
-        if part in (1, 4):  # whole, or the last part
-            record = import_module("wandb.proto.wandb_internal_pb2").Record()
-            record.ParseFromString(whole)
-            records.append(record)
-            whole = b""
-    return records
+@pytest.fixture
+def mlflow() -> Any:
+    """MLflow."""
+    return pytest.importorskip("mlflow", reason="MLflow is not installed: pip install '.[mlflow]'")
 
 
-def history(records: list[Any], key: str) -> dict[int, str]:
-    """What was logged under a key, as JSON, by its epoch."""
-    rows = [
-        {item.key or "/".join(item.nested_key): item.value_json for item in record.history.item}
-        for record in records
-        if record.WhichOneof("record_type") == "history"
-    ]
-    found = [(int(row["trainer/global_step"]), row[key]) for row in rows if key in row]
-    assert len(dict(found)) == len(found)  # each epoch once
-    return dict(found)
+@pytest.fixture
+def wandb() -> Any:
+    """W&B."""
+    return pytest.importorskip("wandb", reason="W&B is not installed: pip install '.[wandb]'")
 
 
-def exit_codes(records: list[Any]) -> list[int]:
-    return [record.exit.exit_code for record in records if record.WhichOneof("record_type") == "exit"]
+def files(folder: Path) -> dict[Path, int]:
+    """The files in a directory, and when each was written."""
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
 
 
-def test_mlflow_has_the_metrics_hyperparameters_and_pictures_of_a_run_once(command: Command, tmp_path: Path) -> None:
-    mlflow = pytest.importorskip("mlflow", reason="needs the extra mlflow")
-    run = command("logger=[csv,mlflow]", *RUN)
-    assert run.status == 0, run.err
-    (tracked,) = mlflow_runs(tmp_path)
-    assert tracked.info.status == "FINISHED"
-    assert tracked.data.params["optimizer.lr"] == "0.1"
-    assert tracked.data.metrics.keys() >= FINAL
-    assert tracked.data.metrics["final/loss"] == pytest.approx(run.metrics["loss"])
-    client = mlflow.MlflowClient(f"sqlite:///{tmp_path}/logs/mlflow.db")
-    curve = client.get_metric_history(tracked.info.run_id, "train/loss")
-    assert [metric.step for metric in curve] == list(range(300))
-    assert curve[-1].value == pytest.approx(run.metrics["loss"], abs=1e-4)
-    norms = client.get_metric_history(tracked.info.run_id, "update/gradient_norm/hidden")
-    assert [metric.step for metric in norms] == [0, 200]
-    pictures = [path for path in (tmp_path / "logs" / "mlflow").rglob("*.png") if "loss_curve+" in path.name]
-    ours = Image.open(run.folder / "loss_curve.png")
-    assert any(Image.open(path).size == ours.size for path in pictures)
+def table(folder: Path) -> dict[str, list[tuple[int, float]]]:
+    """What a run has logged, by name, as its table has it."""
+    curves = defaultdict(list)
+    with (folder / "csv" / "metrics.csv").open(newline="") as file:
+        for row in csv.DictReader(file):
+            for name in (name for name, cell in row.items() if cell and name != "step"):
+                curves[name].append((int(row["step"]), float(row[name])))
+    return {name: sorted(curve) for name, curve in curves.items()}
 
 
-def test_each_job_of_a_sweep_is_a_run_of_mlflow(command: Command, tmp_path: Path) -> None:
-    pytest.importorskip("mlflow", reason="needs the extra mlflow")
-    assert command(*SWEEP, "logger=mlflow", *NO_FIGURES).status == 1  # the second becomes nan
-    runs = mlflow_runs(tmp_path)
+def test_a_run_that_is_refused_begins_no_run_in_a_tracker(command: Command, tmp_path: Path) -> None:
+    run = command("~logger", "trainer.max_epochs=3", *NO_FIGURES)
+    before = files(tmp_path)
+    last = f"ckpt_path={run.folder}/checkpoints/last.ckpt"
+    assert command(NAMED, last, f"hydra.run.dir={run.folder}", "trainer.max_epochs=2").status == 1
+    assert command(NAMED, last, "trainer.max_epochs=4", "trainer.precision=64-true").status == 1
+    assert tracker.runs == []
+    assert files(tmp_path) == before
+    assert command(NAMED, last, "trainer.max_epochs=5", *NO_FIGURES).status == 0
+    assert sorted(set(tracker.runs[0].steps)) == list(range(6))  # with what the checkpoint has of the curve
+
+
+def test_a_tracker_that_cannot_be_reached_refuses_the_run(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+
+    def unreachable() -> None:
+        raise ConnectionError("no route\nto host")
+
+    monkeypatch.setattr(tracker, "init", unreachable)
+    run = command(NAMED, "trainer.max_epochs=3")
+    assert run.status == 1
+    assert run.last_line.endswith(
+        "logger.tracker cannot begin a run (no route to host); "
+        "see that it can be reached and its arguments are right, or use logger.tracker=null"
+    )
+    assert not list(tmp_path.rglob("*.*"))
+    assert command(NAMED, "logger.tracker=null", "trainer.max_epochs=3").status == 0
+
+
+@pytest.mark.parametrize("kind", ["MLFlowLogger", "WandbLogger"])
+def test_a_tracker_whose_package_is_missing_is_named_with_a_remedy(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    name = {"MLFlowLogger": "mlflow", "WandbLogger": "wandb"}[kind]
+    monkeypatch.setattr(f"lightning.pytorch.loggers.{name}._{name.upper()}_AVAILABLE", "")
+    line = command(f"logger={name}", "trainer.max_epochs=3").last_line
+    assert f"logger.{name} cannot begin a run" in line
+    assert line.endswith(f"install it, or use logger.{name}=null")
+    assert not list(tmp_path.rglob("metrics.json"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "known", "arguments"),
+    [
+        ("MLFlowLogger", {}, {"run_id": "a"}),
+        ("MLFlowLogger", {"run_id": "b"}, {}),
+        ("WandbLogger", {"offline": False, "id": None}, {"id": "a"}),
+        ("WandbLogger", {"offline": True}, {}),
+        ("TrackerLogger", {}, {}),
+    ],
+)
+def test_a_tracker_continues_its_own_run_where_it_can(
+    kind: str, known: dict[str, Any], arguments: dict[str, str]
+) -> None:
+    made = []
+
+    def make(**given: str) -> Logger:
+        made.append(given)
+        return tracker.TrackerLogger()
+
+    waiting = WaitingLogger("logger.x", make, kind, known)
+    waiting.log_metrics({"train/loss": 1.0}, 9)
+    waiting.resume({"trackers": {kind: "a"}, "global_step": 7})
+    logger: Any = waiting.begin()
+    assert made == [arguments]
+    assert logger.first_step == (7 if arguments else 0)
+    assert tracker.runs[0].steps == [9]
+
+
+@THEIRS
+@pytest.mark.slow
+def test_mlflow_has_a_run_for_each_job_with_all_that_was_logged(command: Command, tmp_path: Path, mlflow: Any) -> None:
+    assert command("-m", "logger=[csv,mlflow]", *SWEPT).status == 1  # the second becomes nan
+    client = mlflow.MlflowClient(f"sqlite:///{tmp_path}/logs/mlflow/mlflow.db")
+    experiment = client.get_experiment_by_name("xornet").experiment_id
+    runs = client.search_runs([experiment], order_by=["attributes.start_time"])
     assert [run.info.status for run in runs] == ["FINISHED", "FAILED", "FINISHED"]
     assert [run.data.params["model.init"] for run in runs] == ["None", "1e+30", "0.5"]
+    for run in (runs[0], runs[2]):
+        folder = Path(run.data.tags["directory"])
+        curves = table(folder)
+        assert {"train/loss", "final/loss", "update/gradient_norm/hidden"} <= curves.keys() == run.data.metrics.keys()
+        for name, curve in curves.items():
+            history = client.get_metric_history(run.info.run_id, name)
+            assert [(m.step, m.value) for m in sorted(history, key=lambda m: m.step)] == curve, name
+        pictures = [file.path for file in client.list_artifacts(run.info.run_id, "images")]
+        for name in ("loss_curve", "loss_curve_log", "hidden_units", "decision_boundary"):
+            assert any(f"plots~{name}+step+30+" in path and path.endswith(".png") for path in pictures), name
+        assert any("plots~decision_boundary+step+0+" in path for path in pictures)
+    assert run.data.params["optimizer.lr"] == "0.5"
 
 
-def test_wandb_has_the_metrics_hyperparameters_and_pictures_of_a_run_once(command: Command) -> None:
-    pytest.importorskip("wandb", reason="needs the extra wandb")
-    run = command("logger=[tensorboard,wandb]", *RUN)
-    assert run.status == 0, run.err
-    import_module("wandb").finish()
-    records = wandb_records(run.folder)
-    losses = history(records, "train/loss")
-    assert list(losses) == list(range(300))
-    assert float(losses[299]) == pytest.approx(run.metrics["loss"], abs=1e-4)
-    assert list(history(records, "update/gradient_norm/hidden")) == [0, 200]
-    for name in FINAL:
-        assert list(history(records, name)) == [300]
-    assert float(history(records, "final/loss")[300]) == pytest.approx(run.metrics["loss"])
-    assert list(history(records, "plots/loss_curve/count")) == [300]
-    assert list(run.folder.glob("wandb/*/files/media/images/plots/loss_curve_*.png"))
-    configured = Counter(item.key for record in records for item in record.run.config.update)
-    configured += Counter(item.key for record in records for item in record.config.update)
-    assert {"optimizer.lr", "model.hidden", "seed"} <= {key.strip('"') for key in configured}
-
-
-def test_each_job_of_a_sweep_is_a_run_of_wandb_that_is_closed_before_the_next(command: Command) -> None:
-    pytest.importorskip("wandb", reason="needs the extra wandb")
-    run = command(*SWEEP, "logger=wandb", *NO_FIGURES)
-    assert run.status == 1  # the second becomes nan
-    assert import_module("wandb").run is None
-    jobs = [wandb_records(job) for job in sorted(run.folder.glob("[0-2]_*"))]
-    assert [exit_codes(records) for records in jobs] == [[0], [1], [0]]
-    assert list(history(jobs[0], "train/loss")) == list(history(jobs[2], "train/loss")) == list(range(30))
-
-
-@pytest.mark.parametrize("name", ["mlflow", "wandb"])
-def test_a_refused_run_leaves_none_in_a_tracker(command: Command, tmp_path: Path, name: str) -> None:
-    pytest.importorskip(name, reason=f"needs the extra {name}")
-    run = command("trainer.max_epochs=9", *NO_FIGURES)
-    before = {path: path.read_bytes() for path in run.folder.rglob("*") if path.is_file()}
-    other = [f"ckpt_path={run.folder}/checkpoints/last.ckpt", "optimizer.lr=5", f"hydra.run.dir={run.folder}"]
-    refused = command(*other, f"logger={name}", "trainer.max_epochs=19", *NO_FIGURES)
-    assert "optimizer.lr=0.1, but this run has optimizer.lr=5" in refused.err
-    assert {path: path.read_bytes() for path in run.folder.rglob("*") if path.is_file()} == before
-    if name == "mlflow":
-        assert [run.info.lifecycle_stage for run in mlflow_runs(tmp_path)] == ["deleted"]
-    else:
-        assert not (run.folder / "wandb").exists()
-
-
-@pytest.mark.parametrize("name", ["mlflow", "wandb"])
-def test_a_package_that_is_missing_is_named_with_a_remedy(
-    command: Command, monkeypatch: pytest.MonkeyPatch, name: str
+@THEIRS
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_an_mlflow_run_that_is_interrupted_goes_on_and_one_that_is_extended_has_a_new_one(
+    tmp_path: Path, mlflow: Any, number: signal.Signals
 ) -> None:
-    module = import_module(f"lightning.pytorch.loggers.{name}")
-    flag = f"_{name.upper()}_AVAILABLE"
-    missing = type(getattr(module, flag))(f"{name}>=999")
-    monkeypatch.setattr(module, flag, missing)
-    run = command(f"logger={name}", "trainer.max_epochs=3")
-    assert run.last_line == f"error: logger={name}: the package {name} is not installed; use pip install -e '.[{name}]'"
-    assert not run.folder.exists()
+    store = f"sqlite:///{tmp_path}/mlflow.db"
+    where = [f"logger.mlflow.tracking_uri={store}", f"logger.mlflow.artifact_location={tmp_path}/pictures"]
+    cut = f"+callbacks.cut={{_target_: tracker.Signal, epoch: 50, number: {int(number)}}}"
+    often = ["callbacks.checkpoint.every_n_epochs=20", "callbacks.gradient_monitor.every_n_epochs=5"]
+    last = f"ckpt_path={tmp_path}/run/checkpoints/last.ckpt"
+
+    def run(*overrides: str) -> list[Any]:
+        path = os.pathsep.join([str(SRC), str(SRC.parent / "tests")])
+        line = [sys.executable, str(SRC / "train.py"), "logger=[csv,mlflow]", *where, *often, *overrides]
+        done = subprocess.run(
+            [*line, f"hydra.run.dir={tmp_path}/run"], env={**os.environ, "PYTHONPATH": path}, check=False
+        )
+        assert done.returncode in ((-9, 130) if cut in overrides else (0,))
+        client = mlflow.MlflowClient(store)
+        experiment = client.get_experiment_by_name("xornet").experiment_id
+        return list(client.search_runs([experiment], order_by=["attributes.start_time"]))
+
+    (first,) = run("trainer.max_epochs=100", cut)
+    assert first.info.status == ("FAILED" if number == signal.SIGINT else "RUNNING")
+    (whole,) = run("trainer.max_epochs=80", last)
+    assert whole.info.run_id == first.info.run_id
+    assert whole.info.status == "FINISHED"
+    client = mlflow.MlflowClient(store)
+    for name, curve in table(tmp_path / "run").items():
+        history = client.get_metric_history(whole.info.run_id, name)
+        assert sorted((m.step, m.value) for m in history) == curve, name
+    whole, extended = run("trainer.max_epochs=90", last)
+    assert extended.info.status == "FINISHED"
+    history = client.get_metric_history(extended.info.run_id, "train/loss")
+    assert [m.step for m in history] == list(range(90))
+
+
+@THEIRS
+@pytest.mark.slow
+def test_an_mlflow_server_that_is_not_there_refuses_the_run(command: Command, tmp_path: Path, mlflow: Any) -> None:
+    run = command("logger=mlflow", "logger.mlflow.tracking_uri=http://127.0.0.1:9", "trainer.max_epochs=3")
+    assert run.status == 1
+    assert "logger.mlflow cannot begin a run" in run.last_line
+    assert "see that it can be reached" in run.last_line
+    assert not list(tmp_path.rglob("*.json"))
+
+
+@THEIRS
+@pytest.mark.slow
+def test_wandb_has_a_run_for_each_job_with_all_that_was_logged(command: Command, wandb: Any) -> None:
+    swept = command("-m", "logger=[csv,wandb]", *SWEPT)
+    assert swept.status == 1  # the second becomes nan
+    assert wandb.run is None
+    jobs = sorted(path for path in swept.folder.iterdir() if path.is_dir())
+    runs = [records(next(job.glob("wandb/offline-run-*/*.wandb"))) for job in jobs]
+    assert all(len(list(job.glob("wandb/offline-run-*"))) == 1 for job in jobs)
+    assert [[r.exit.exit_code for r in run if r.WhichOneof("record_type") == "exit"] for run in runs] == [[0], [1], [0]]
+    for job, run in ((jobs[0], runs[0]), (jobs[2], runs[2])):
+        curves, pictures = defaultdict(list), set()
+        for record in run:
+            row = {".".join(i.nested_key) or i.key: json.loads(i.value_json) for i in record.history.item}
+            for name, value in row.items():
+                if name.startswith("plots/"):  # and what is known of it
+                    pictures.add((name.partition(".")[0], row["trainer/global_step"]))
+                elif name.startswith(("train/", "update/", "final/")):
+                    curves[name].append((row["trainer/global_step"], value))
+        assert {name: sorted(curve) for name, curve in curves.items()} == table(job)
+        names = ("loss_curve", "loss_curve_log", "hidden_units", "decision_boundary")
+        assert pictures >= {*((f"plots/{name}", 30) for name in names), ("plots/decision_boundary", 0)}
+        config = {item.key: item.value_json for record in run for item in record.config.update}
+        assert config["optimizer.lr"] == "0.5"
+
+
+def records(path: Path) -> list[Any]:
+    """What W&B has kept of a run, in the file that `wandb sync` uploads: LevelDB's log format after seven bytes."""
+    from wandb.proto.wandb_internal_pb2 import Record  # noqa: PLC0415 - an extra
+
+    data, place, found, parts = path.read_bytes(), 7, [], b""
+    while place + 7 <= len(data):
+        if (left := 32768 - place % 32768) < 7:  # the end of a block holds no header
+            place += left
+            continue
+        length, kind = struct.unpack("<HB", data[place + 4 : place + 7])
+        parts += data[place + 7 : place + 7 + length]
+        place += 7 + length
+        if kind in (1, 4):  # whole, or the last part
+            found.append(Record.FromString(parts))
+            parts = b""
+    return found

@@ -60,11 +60,7 @@ def test_each_job_of_a_sweep_has_a_run_of_its_own_in_an_experiment_tracker(comma
     assert [run.config["model.init"] for run in tracker.runs] == [None, 1e30, 0.5]
     assert [run.config["optimizer.lr"] for run in tracker.runs] == [0.5] * 3
     assert [run.exit_code for run in tracker.runs] == [0, 1, 0]
-    assert [sorted(set(run.steps)) for run in tracker.runs] == [
-        list(range(31)),
-        [],
-        list(range(31)),
-    ]  # the last is what it ends with
+    assert [sorted(set(run.steps)) for run in tracker.runs] == [list(range(31)), [], list(range(31))]
 
 
 @pytest.mark.usefixtures("tracking")
@@ -97,12 +93,13 @@ def test_several_loggers_get_the_same_at_once(command: Command, listed: bool) ->
     table: dict[str, Any] = {"name": "csv", "save_dir": "${hydra:runtime.output_dir}", "version": "''"}
     node = ", ".join(f"{key}: {value}" for key, value in table.items())
     one = f"{{_target_: lightning.pytorch.loggers.CSVLogger, {node}}}"
-    several = f"trainer.logger=[{one}, '${{logger.tensorboard}}']" if listed else "logger=many"
+    several = f"trainer.logger=[{one}, '${{logger}}']" if listed else "logger=many"
     run = command(several, "trainer.max_epochs=20", *NO_FIGURES)
     assert run.status == 0, run.err
     curve = events.scalar(run.folder, "train/loss")
     with (run.folder / "csv" / "metrics.csv").open(newline="") as file:
         rows = {int(row["step"]): float(row["train/loss"]) for row in csv.DictReader(file) if row["train/loss"]}
     assert list(rows) == list(curve) == list(range(20))
+    assert run.metrics["loss"] == events.scalar(run.folder, "final/loss")[20]
     assert rows == pytest.approx(curve)
     assert (run.folder / "hparams.yaml").read_bytes() == (run.folder / "csv" / "hparams.yaml").read_bytes()

@@ -1,4 +1,4 @@
-"""The decision boundary along training: frames where it moves, in TensorBoard and as an animation."""
+"""The decision boundary along training: frames where it moves, to the loggers and as an animation."""
 
 import math
 from functools import partial
@@ -11,15 +11,13 @@ from PIL.Image import Image
 from torch import Tensor
 
 from xornet import files, validation
-from xornet.callbacks.figures import boundary_pictures, publish, table
+from xornet.callbacks.figures import boundary_pictures, log_image, publish, table
 from xornet.engine.blocks import run_length
 from xornet.engine.history import Block
 from xornet.module import XORModule
 from xornet.network import append_ones, predict
 from xornet.plots.decision_boundary import FrameRenderer, boundary_grid
 from xornet.plots.render import Array, gif
-from xornet.runs.continuity import is_continued
-from xornet.runs.trackers import log_image
 
 THRESHOLD = 0.06  # the change of a prediction against the others that makes a frame
 LEAST_FRAMES = 5  # of a run in which nothing moves
@@ -60,7 +58,7 @@ class BoundaryAnimation(Callback):
         self.frames: list[Image] = []
         earlier, self.snapshots = self.snapshots, []
         for epoch, weights in earlier:
-            self.add(trainer, pl_module, epoch, weights, is_logged=not is_continued(trainer))
+            self.add(trainer, pl_module, epoch, weights, held=math.inf)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw the initial networks."""
@@ -99,16 +97,13 @@ class BoundaryAnimation(Callback):
             path = Path(trainer.default_root_dir, "decision_boundary.gif")
             files.write(path, partial(Path.write_bytes, data=gif(self.frames)))
 
-    def add(
-        self, trainer: Trainer, module: XORModule, epoch: int, weights: list[Tensor], is_logged: bool = True
-    ) -> None:
-        """Add a snapshot and its frame; write it into TensorBoard too, unless an earlier part of the run has."""
+    def add(self, trainer: Trainer, module: XORModule, epoch: int, weights: list[Tensor], held: float = 0) -> None:
+        """Add a snapshot and its frame; log it too, unless an earlier part of the run has (see `log_image`)."""
         if not self.renderer:
             return
         self.snapshots.append((epoch, weights))
         self.draw(module, epoch, weights)
-        if is_logged:
-            log_image(self.frames[-1], trainer, "decision_boundary", epoch)
+        log_image(self.frames[-1], trainer, "decision_boundary", epoch, held)
 
     def draw(self, module: XORModule, epoch: int, weights: list[Tensor]) -> None:
         """Add a frame: the boundary that these weights make, with epoch and loss in its title."""

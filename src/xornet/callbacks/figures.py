@@ -1,4 +1,4 @@
-"""The pictures of a run, into its directory and into TensorBoard."""
+"""The pictures of a run, into its directory and to the loggers that take pictures."""
 
 from collections.abc import Iterable, Iterator
 from functools import partial
@@ -17,13 +17,13 @@ from xornet.plots.hidden_units import Units, hidden_units
 from xornet.plots.loss_curves import loss_curve, solved_share
 from xornet.plots.no_hidden_units import no_hidden_units
 from xornet.plots.render import Array, drawn, png
-from xornet.runs.events import writers
+from xornet.runs.continuity import first_step
 from xornet.runs.metrics import evaluate_networks
-from xornet.runs.trackers import log_image
+from xornet.runs.trackers import PICTURED, log_picture
 
 
 class LossCurve(Callback):
-    """Draws the loss curve when a run ends: `loss_curve.png`, for TensorBoard on a logarithmic axis too.
+    """Draws the loss curve when a run ends: `loss_curve.png`, for loggers on a logarithmic axis too.
 
     For N > 1 also the share of networks that solve the table: `solved.png`.
     """
@@ -33,7 +33,7 @@ class LossCurve(Callback):
         assert isinstance(pl_module, XORModule)
         figures = curve_figures(pl_module)
         publish({name: drawn(figure) for name, figure in figures.items()}, trainer)
-        if figures and any(writers(trainer)):
+        if figures and any(isinstance(logger, PICTURED) for logger in trainer.loggers):
             axes = figures["loss_curve.png"].axes[0]
             axes.set_yscale("log")  # where late progress shows
             axes.yaxis.set_major_formatter("{x:g}")  # powers would take as long again as all the rest
@@ -137,7 +137,14 @@ def save(pictures: dict[str, Image], folder: str | Path) -> None:
 
 
 def publish(pictures: dict[str, Image], trainer: Trainer) -> None:
-    """Write pictures into the run directory and into every logger that takes them."""
+    """Write pictures into the run directory, and give them to the loggers."""
     save(pictures, trainer.default_root_dir)
     for name, picture in pictures.items():
         log_image(picture, trainer, name.removesuffix(".png"), trainer.current_epoch)
+
+
+def log_image(picture: Image, trainer: Trainer, name: str, epoch: int, held: float = 0) -> None:
+    """Give a picture to every logger, but to one that continues an earlier part of the run none from before `held`."""
+    for logger in trainer.loggers:
+        if epoch >= first_step(logger, trainer, held):
+            log_picture(logger, picture, f"plots/{name}", epoch)

@@ -23,7 +23,7 @@ VARIABLES = ("CUDA_VISIBLE_DEVICES", "MKL_NUM_THREADS", "OMP_NUM_THREADS")  # ot
 
 # Which conf/ refers to: a directory of a run's own, and a place in the project.
 OmegaConf.register_new_resolver("claim", directory.claim, use_cache=True, replace=True)
-OmegaConf.register_new_resolver("project", lambda path: str(directory.PROJECT / path), replace=True)
+OmegaConf.register_new_resolver("project", directory.locate, replace=True)
 
 
 def check(cfg: DictConfig, is_complete: bool = True) -> None:
@@ -44,12 +44,16 @@ def check(cfg: DictConfig, is_complete: bool = True) -> None:
     container: Any = OmegaConf.to_container(cfg, resolve=is_complete)
     check_targets("", container, PACKAGES, is_complete)
     for key, value in flatten(cfg).items():
-        if key.partition(".")[0] in NODES and str(value).lower() in ("yes", "no", "on", "off"):
+        if key.partition(".")[0] in set(NODES) - {"logger"} and str(value).lower() in ("yes", "no", "on", "off"):
             raise ValueError(f"{key}={value} is a text, which would count as true; use true or false")
     named = {key: container[key] for key in ("data", "model", "optimizer", "scheduler", "trainer") if key in container}
     callbacks = container.get("callbacks", {})
     callbacks = callbacks.items() if isinstance(callbacks, dict) else [("<name>", callbacks)]
     named |= {f"callbacks.{name}": node for name, node in callbacks if node or name == "<name>"}
+    loggers = container.get("logger") or {}
+    if not isinstance(loggers, dict) or "_target_" in loggers:
+        raise ValueError(f"logger={loggers} must have a name for each logger; use logger.<name>._target_=<class>")
+    named |= {f"logger.{name}": node for name, node in loggers.items() if node}
     for key, node in named.items():
         if not (isinstance(node, dict) and "_target_" in node) and (is_complete or "${" not in str(node)):
             raise ValueError(f"{key}={node} names no class; use {key}._target_=<class>")

@@ -29,7 +29,8 @@ REMEDIES = {
     " Config search path:": "; use one of these",
     "mismatched input '=' expecting <EOF>": "a value that contains = needs quotes of its own: \"key='value'\"",
     r"You restored a checkpoint with current_epoch=(\d+)": r"ckpt_path is at epoch \1; use a larger trainer.max_epochs",
-    "Config group override must be a string or a list": "that is no option of a group; use the name of a file of it",
+    "Config group override must be a string or a list": "that is no option of a group; use the "
+    "name of a file of it, or ~<group> for none",
     r"LexerNoViableAltException: (\S+)": r"\1 cannot be read; use quotes of its own around the value",
     "Failed to import DB access module|Can't load plugin: sqlalchemy": "hydra.sweeper.storage needs a package that is "
     "not installed; use sqlite:///<a file that can be written>",

@@ -12,7 +12,7 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.loggers import Logger, TensorBoardLogger
+from lightning.pytorch.loggers import TensorBoardLogger
 from omegaconf import DictConfig, OmegaConf
 
 from xornet import files
@@ -23,7 +23,7 @@ from xornet.runs.events import EVENTS
 from xornet.runs.hyperparameters import log_hyperparameters
 from xornet.runs.metrics import discard
 from xornet.runs.record import error_files, read_metrics
-from xornet.runs.trackers import withdraw
+from xornet.runs.trackers import begin_trackers
 
 CONF = Path(__file__).resolve().parents[3] / "conf"
 
@@ -46,7 +46,7 @@ class RunDirectory(Callback):
         self.is_begun = self.has_trained = False
         self.folder = Path(OmegaConf.select(cfg, "trainer.default_root_dir") or output_dir())
         self.start = time.time()
-        self.loggers: list[Logger] = []
+        self.logged: list[Path] = []  # the directories of event files
 
     def check(self) -> None:
         """Refuse a directory that holds something else.
@@ -61,11 +61,11 @@ class RunDirectory(Callback):
             raise ValueError(f"{self.folder}/metrics.json was not written by this project; use another directory")
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Note what logs, and have tables wait."""
+        """Note where event files are written, and have tables wait."""
         for logger in trainer.loggers:
             if isinstance(logger, CSVLogger):
                 logger.is_waiting = True
-        self.loggers = trainer.loggers
+        self.logged = [Path(logger.log_dir) for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin, with everything checked and restored."""
@@ -85,6 +85,7 @@ class RunDirectory(Callback):
         """Take away the results of an earlier run, this one has not finished yet; write the configuration."""
         if self.is_begun:
             return
+        begin_trackers(trainer)  # first: one that cannot be reached refuses the run
         put_last(trainer)
         discard(self.folder, before=None if is_own(trainer) else self.start)
         (self.folder / "metrics.json").unlink(missing_ok=True)
@@ -99,13 +100,9 @@ class RunDirectory(Callback):
         self.is_begun = True
 
     def undo(self) -> None:
-        """Remove what loggers have begun for a run that was refused after all."""
-        if self.is_begun:
-            return
-        for logger in self.loggers:
-            withdraw(logger)
-            folders = [Path(logger.log_dir)] if isinstance(logger, TensorBoardLogger) else []
-            for path in (path for folder in folders for path in folder.glob(f"{EVENTS}*.{os.getpid()}.*")):
+        """Remove the event files of a run that was refused after all."""
+        if not self.is_begun:
+            for path in (path for folder in self.logged for path in folder.glob(f"{EVENTS}*.{os.getpid()}.*")):
                 if path.stat().st_mtime >= self.start:  # ours, not that of an earlier job of this process
                     path.unlink()
 

@@ -1,16 +1,20 @@
 """Lightning's Trainer as conf/trainer/ configures it; where it refuses an argument, the error names it."""
 
+from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import InstantiationException
-from hydra.utils import instantiate
+from hydra.utils import get_object, instantiate
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import Checkpoint
-from omegaconf import DictConfig, OmegaConf, open_dict
+from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 
 from xornet.engine.requirements import check_trainer
 from xornet.runs.settings import key_of
+from xornet.runs.trackers import WaitingLogger
 
 
 def make_trainer(settings: DictConfig, callbacks: list[Callback]) -> Trainer:
@@ -28,11 +32,11 @@ def make_trainer(settings: DictConfig, callbacks: list[Callback]) -> Trainer:
     given: dict[str, Any] = {"callbacks": callbacks}
     if settings.get("enable_checkpointing") is None:  # Lightning would add a callback of its own
         given["enable_checkpointing"] = any(isinstance(callback, Checkpoint) for callback in callbacks)
-    logger = settings.get("logger")
-    if isinstance(logger, DictConfig) and "_target_" not in logger:  # the files of conf/logger, each under its name
-        settings.logger = [one for one in logger.values() if one]
-    if logger is None:  # of which Lightning would make a logger of its own
-        settings.logger = False
+    place = "logger" if OmegaConf.is_interpolation(settings, "logger") else "trainer.logger"
+    found = dict(logger_nodes(place, settings.get("logger")))
+    if all(isinstance(node, DictConfig) for node in found.values()):
+        given["logger"] = [make_logger(name, node) for name, node in found.items()]
+        settings.logger = None  # which Hydra would merge with those
     try:
         trainer: Trainer = instantiate(settings, _convert_="all", **given)
     except InstantiationException as error:
@@ -43,6 +47,27 @@ def make_trainer(settings: DictConfig, callbacks: list[Callback]) -> Trainer:
         raise
     check_trainer(trainer)
     return trainer
+
+
+def logger_nodes(key: str, logger: Any) -> Iterator[tuple[str, Any]]:
+    """Yield what the configuration has of each logger by its key, of names in any depth, and of lists."""
+    if isinstance(logger, DictConfig) and "_target_" not in logger:
+        for name in map(str, logger):
+            yield from logger_nodes(f"{key}.{name}", logger[name])
+    elif isinstance(logger, ListConfig):
+        for number, one in enumerate(logger):
+            yield from logger_nodes(f"{key}[{number}]", one)
+    elif logger is not None:
+        yield key, logger
+
+
+def make_logger(key: str, node: DictConfig) -> Logger:
+    """Return a logger that writes files of the run, or the place of one that begins a run elsewhere."""
+    made, make = get_object(node._target_), partial(instantiate, node, _convert_="all")
+    if isinstance(made, type) and issubclass(made, TensorBoardLogger | CSVLogger):
+        logger: Logger = make()
+        return logger
+    return WaitingLogger(key, make, made.__name__, node)
 
 
 def wrong_argument(settings: DictConfig, given: dict[str, Any]) -> str | None:

@@ -10,6 +10,7 @@ from lightning.pytorch.loggers import Logger, TensorBoardLogger
 
 from xornet.runs.csv_logger import CSVLogger
 from xornet.runs.events import EVENTS, EventLogger, writers
+from xornet.runs.trackers import WaitingLogger, run_ids
 
 
 class Continuity(Callback):
@@ -36,11 +37,15 @@ class Continuity(Callback):
         for logger in trainer.loggers:
             if isinstance(logger, CSVLogger) and is_own(trainer):
                 logger.resume(checkpoint["global_step"])
+            is_finished = Path(trainer.default_root_dir, "metrics.json").exists()  # and has logged how it ended
+            if isinstance(logger, WaitingLogger) and is_own(trainer) and not is_finished:
+                logger.resume(checkpoint)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Let nothing be in the checkpoint that is not on disk; note how much of the run TensorBoard holds."""
         for logger in trainer.loggers:
             logger.save()
+        checkpoint["trackers"] = run_ids(trainer)
         checkpoint["tensorboard"] = checkpoint["global_step"] if any(writers(trainer)) else self.held
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
@@ -87,8 +92,9 @@ def is_continued(trainer: Trainer) -> bool:
     return is_own(trainer) and any(len(list(Path(folder).glob(f"{EVENTS}*"))) > 1 for folder in folders)
 
 
-def first_step(logger: Logger, trainer: Trainer, step: int) -> int:
+def first_step(logger: Logger, trainer: Trainer, step: float) -> float:
     """Return the first step that `logger` lacks in a run that is resumed at `step`: 0 if it lacks them all."""
-    if isinstance(logger, CSVLogger):
-        return logger.first_step
+    first: float | None = getattr(logger, "first_step", None)  # of a table, and of a tracker
+    if first is not None:
+        return first
     return step if isinstance(logger, TensorBoardLogger) and is_continued(trainer) else 0

@@ -31,6 +31,11 @@ def remove_empty() -> None:
     made.clear()
 
 
+def locate(path: str) -> str:
+    """Return the path of something in the project, from whichever directory the command was given."""
+    return str(PROJECT / path)
+
+
 def claim(parent: str) -> str:
     """Create `<project>/<parent>/<date>_<time>` and return its path; never one that exists.
 

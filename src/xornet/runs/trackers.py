@@ -1,38 +1,95 @@
-"""Experiment trackers: pictures for those loggers that take them, and runs begun before ours is accepted."""
+"""Loggers that keep runs of their own, as MLflow's and W&B's do: begun once this run is accepted; and pictures."""
 
-import shutil
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import Logger, MLFlowLogger, TensorBoardLogger, WandbLogger
 from PIL.Image import Image
 
-
-def log_image(picture: Image, trainer: Trainer, name: str, epoch: int) -> None:
-    """Write a picture into TensorBoard, MLflow and W&B, those that are loggers of this run."""
-    key = f"plots/{name}"
-    for logger in trainer.loggers:
-        if isinstance(logger, TensorBoardLogger):
-            logger.experiment.add_image(key, np.asarray(picture), epoch, dataformats="HWC")
-        elif isinstance(logger, MLFlowLogger):
-            logger.experiment.log_image(logger.run_id, picture.convert("RGB"), key=key, step=epoch, synchronous=True)
-        elif isinstance(logger, WandbLogger):
-            logger.log_image(key, [picture.convert("RGB")], epoch)
+PICTURED = (TensorBoardLogger, MLFlowLogger, WandbLogger)  # which log_picture knows how to give a picture
+RUN_IDS = {"MLFlowLogger": "run_id", "WandbLogger": "id"}  # the argument that has a logger continue a run
 
 
-def withdraw(logger: Logger) -> None:
-    """Remove the run that a logger has begun in MLflow, or offline in W&B, because ours was refused after all."""
-    if isinstance(logger, MLFlowLogger):
-        logger.experiment.delete_run(logger.run_id)
+class WaitingLogger(Logger):
+    """Holds the place of a logger until the run is accepted, for Lightning has a logger begin its run before all else.
+
+    Args:
+        key: of the configuration: `logger.mlflow`.
+        make: makes the logger, from arguments besides those of the configuration.
+        kind: the name of its class.
+        known: its arguments in the configuration.
+
+    """
+
+    name = version = ""  # where Lightning would name a directory after them
+
+    def __init__(self, key: str, make: Callable[..., Logger], kind: str, known: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.key, self.make, self.kind, self.known = key, make, kind, known
+        self.arguments: dict[str, str] = {}
+        self.first_step = 0  # the first that the run of the logger lacks
+        self.calls: list[Callable[[Logger], object]] = []  # what the logger is to be told
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Keep numbers until the logger is there."""
+        row = dict(metrics)
+        self.calls.append(lambda logger: logger.log_metrics(row, step))
+
+    def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
+        """Keep hyperparameters until the logger is there."""
+        self.calls.append(lambda logger: logger.log_hyperparams(params, *args, **kwargs))
+
+    def resume(self, checkpoint: Mapping[str, Any]) -> None:
+        """Continue the logger's run that a checkpoint names; W&B continues none that it has not uploaded."""
+        argument, run_id = RUN_IDS.get(self.kind), checkpoint.get("trackers", {}).get(self.kind)
+        is_known = isinstance(run_id, str) and not self.known.get("offline")
+        if argument and is_known and self.known.get(argument) in (None, run_id):
+            self.arguments, self.first_step = {argument: run_id}, checkpoint["global_step"]
+
+    def begin(self) -> Logger:
+        """Make the logger, have it begin its run, and tell it what it has missed.
+
+        Raises:
+            ValueError: its package is not installed, its service cannot be reached, or an argument is wrong.
+
+        """
+        try:
+            logger = self.make(**self.arguments)
+            getattr(logger, "experiment", None)  # which begins the run
+        except Exception as error:  # of whatever kind the package has
+            cause = error.__cause__ or error
+            is_missing = isinstance(cause, ImportError)
+            remedy = "install it" if is_missing else "see that it can be reached and its arguments are right"
+            said = " ".join(str(cause).split())
+            raise ValueError(f"{self.key} cannot begin a run ({said}); {remedy}, or use {self.key}=null") from error
+        vars(logger)["first_step"] = self.first_step
+        for call in self.calls:
+            call(logger)
+        return logger
+
+
+def begin_trackers(trainer: Trainer) -> None:
+    """Have every logger that waits begin its run; one that has begun is the Trainer's even if the next cannot."""
+    for k, logger in enumerate(trainer.loggers):
+        if isinstance(logger, WaitingLogger):
+            trainer.loggers = [*trainer.loggers[:k], logger.begin(), *trainer.loggers[k + 1 :]]
+
+
+def run_ids(trainer: Trainer) -> dict[str, str]:
+    """The runs that the loggers have begun, by the names of their classes, for `WaitingLogger.resume`."""
+    kinds = {type(logger).__name__: logger for logger in reversed(trainer.loggers)}
+    return {kind: str(logger.version) for kind, logger in kinds.items() if kind in RUN_IDS}
+
+
+def log_picture(logger: Logger, picture: Image, name: str, epoch: int) -> None:
+    """Give a picture to a logger, if it takes pictures."""
+    if isinstance(logger, WaitingLogger):
+        logger.calls.append(lambda begun: log_picture(begun, picture, name, epoch))
+    elif isinstance(logger, TensorBoardLogger):
+        logger.experiment.add_image(name, np.asarray(picture), epoch, dataformats="HWC")
     elif isinstance(logger, WandbLogger):
-        run = logger.experiment
-        run.finish(exit_code=1)
-        folder = Path(run.dir).parent  # `wandb/offline-run-...` in save_dir
-        if folder.name.startswith("offline-run-"):
-            shutil.rmtree(folder)
-            for link in folder.parent.iterdir():
-                if link.is_symlink() and not link.exists():  # to it
-                    link.unlink()
-            if not any(folder.parent.iterdir()):
-                folder.parent.rmdir()
+        logger.log_image(name, [picture], epoch)
+    elif isinstance(logger, MLFlowLogger):
+        logger.experiment.log_image(logger.run_id, picture, key=name, step=epoch)

@@ -16,7 +16,7 @@ from xornet.runs.directory import CONFIG, checkpoints, is_begun
 from xornet.runs.metrics import objective
 from xornet.runs.record import error_files, read_metrics
 from xornet.runs.settings import flatten, read_config
-from xornet.sweeps.isolation import process_left_as_found
+from xornet.sweeps.isolation import process_left_as_found, runs_ended
 
 REMEDY = "use another hydra.sweep.dir"
 Train = Callable[[DictConfig, RunDirectory], float]
@@ -32,7 +32,10 @@ def run(train: Train, cfg: DictConfig) -> float | None:
     directory = RunDirectory(cfg)
     try:
         directory.check()
-        return run_job(train, cfg, directory) if is_job() else train(cfg, directory)
+        if is_job():
+            return run_job(train, cfg, directory)
+        with runs_ended():
+            return train(cfg, directory)
     except BaseException as error:
         directory.undo()
         if not (is_job() and isinstance(error, Exception)):
