@@ -154,6 +154,25 @@ def test_mlflow_has_a_run_for_each_job_with_all_that_was_logged(command: Command
 
 @THEIRS
 @pytest.mark.slow
+def test_jobs_that_begin_at_once_share_a_new_database_of_mlflow(tmp_path: Path, mlflow: Any) -> None:
+    store = f"logger.mlflow.tracking_uri=sqlite:///{tmp_path}/mlflow.db"
+    sweep = [
+        "-m",
+        "hydra/launcher=joblib",
+        "hydra.launcher.n_jobs=4",
+        "seed=1,2,3,4",
+        f"hydra.sweep.dir={tmp_path}/sweep",
+    ]
+    line = [sys.executable, str(SRC / "train.py"), *sweep, "logger=mlflow", store, "trainer.max_epochs=30", *NO_FIGURES]
+    done = subprocess.run(line, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    client = mlflow.MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
+    runs = client.search_runs([client.get_experiment_by_name("xornet").experiment_id])
+    assert sorted(run.data.params["seed"] for run in runs) == ["1", "2", "3", "4"]
+
+
+@THEIRS
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_an_mlflow_run_that_is_interrupted_goes_on_and_one_that_is_extended_has_a_new_one(
     tmp_path: Path, mlflow: Any, number: signal.Signals

@@ -1,13 +1,16 @@
 """MLflow: what a run logs, written with each checkpoint and at the end."""
 
+import os
 import time
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
 from lightning.pytorch.loggers import MLFlowLogger as LightningMLFlowLogger
 
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # before it is imported: no command uses the network
 BATCH = 1000  # metrics, which is what MLflow takes at once
 SQLITE = "sqlite:///"
 
@@ -36,22 +39,29 @@ class MLFlowLogger(LightningMLFlowLogger):
         run_id: str | None = None,
         tags: dict[str, Any] | None = None,
     ) -> None:
-        if tracking_uri.startswith(SQLITE):
-            Path(tracking_uri.removeprefix(SQLITE)).parent.mkdir(parents=True, exist_ok=True)
-        super().__init__(
-            experiment_name, run_name, tracking_uri, tags, artifact_location=artifact_location, run_id=run_id
-        )
+        self.database = Path(tracking_uri.removeprefix(SQLITE)) if tracking_uri.startswith(SQLITE) else None
+        if self.database:
+            self.database.parent.mkdir(parents=True, exist_ok=True)
+        with self.alone():
+            super().__init__(
+                experiment_name, run_name, tracking_uri, tags, artifact_location=artifact_location, run_id=run_id
+            )
+        self.is_begun = False
         self.rows: list[dict[str, Any]] = []  # not written yet
 
     @property
     def experiment(self) -> Any:
-        """MLflow's client; jobs that begin at once make the experiment once."""
-        try:
+        """MLflow's client."""
+        if self.is_begun:
             return super().experiment
-        except Exception as error:
-            if getattr(error, "error_code", "") != "RESOURCE_ALREADY_EXISTS":
-                raise
-            return super().experiment
+        with self.alone():
+            client = super().experiment
+        self.is_begun = True
+        return client
+
+    def alone(self) -> AbstractContextManager[object]:
+        """Keep other processes out of the database: in a new one, two at once fail."""
+        return FileLock(f"{self.database}.lock") if self.database else nullcontext()
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """Keep numbers until they are written."""
