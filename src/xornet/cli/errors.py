@@ -17,7 +17,7 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBase
 from yaml import YAMLError
 
 from xornet.cli import signals
-from xornet.cli.blame import GROUPS, blamed
+from xornet.cli.blame import GLOBAL, blamed
 from xornet.runs.directory import remove_empty
 
 # What upstream says: what a person here can do about it.
@@ -117,7 +117,7 @@ def explain(error: BaseException, overrides: Sequence[str], disk: str = DISK) ->
         remedy = f"; use one of {allowed}" if allowed else ": what holds it is null or empty; drop one of the two"
         other = f", or +{key} for another argument of {node['_target_']}" if "_target_" in node else ""
         message = f"{key} is no key of the configuration{remedy}{other}"
-        if key in GROUPS:
+        if key in ("scheduler", *GLOBAL):  # of which a command need not choose a file
             said = " ".join(override for override in overrides if override.startswith(f"{key}."))
             message = f"{said}: no file of {key} is chosen; use {key}=<name of a file of conf/{key}> with it"
     if isinstance(cause, AssertionError | TypeError) and "configure_log" in str(

@@ -94,7 +94,7 @@ def is_continued(trainer: Trainer) -> bool:
 
 def first_step(logger: Logger, trainer: Trainer, step: float) -> float:
     """Return the first step that `logger` lacks in a run that is resumed at `step`: 0 if it lacks them all."""
-    first: float | None = getattr(logger, "first_step", None)  # of a table, and of a tracker
+    first: float | None = vars(logger).get("first_step")  # of a table, and of a tracker; a DummyLogger has everything
     if first is not None:
         return first
     return step if isinstance(logger, TensorBoardLogger) and is_continued(trainer) else 0
