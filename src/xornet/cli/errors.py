@@ -36,6 +36,8 @@ REMEDIES = {
     "not installed; use sqlite:///<a file that can be written>",
     r"\([\w.]+\.\w*Error\) ([^\[(]*\w)": r"hydra.sweeper.storage: \1; use sqlite:///<a file that can be written>",
     r"Requirement '(mlflow|wandb)\b.* not met": r"the package \1 is not installed; use pip install -e '.[\1]'",
+    r"(Job \S+).* has not produced any output \(state: (\w+)\)": r"\1 of the launcher ended without a result (\2); "
+    "use the same command to resume",
     r"Missing mandatory value: (\w+)": r"\1 is missing; use \1=<value>",
 }
 DISK = "use hydra.run.dir=<a writable directory with free space>"
@@ -95,7 +97,7 @@ def is_ours(error: BaseException) -> bool:
     """Whether an error may be a bug of ours: neither Hydra nor a stock callback of Lightning refused to go on."""
     frames = traceback.extract_tb(error.__traceback__)
     parts = Path(frames[-1].filename).parts if frames else ()
-    return "hydra" not in parts and not ("lightning" in parts and isinstance(error, RuntimeError))
+    return not {"hydra", "submitit"} & {*parts} and not ("lightning" in parts and isinstance(error, RuntimeError))
 
 
 def root_cause(error: BaseException) -> BaseException:
