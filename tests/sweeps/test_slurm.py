@@ -102,13 +102,16 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
                 running.append(subprocess.Popen(line, stdout=out, stderr=out))
             if line[0] == "munged":
                 wait_for((folder / "munge.socket").exists, "munged")
+            assert running[-1].poll() is None, (folder / f"{line[0]}.out").read_text()
         wait_for(lambda: "idle" in said("sinfo", "--noheader", "-o", "%T"), "a node that is idle")
         yield
     finally:
-        subprocess.run(["scancel", "--user=root"], check=False)
+        said("scancel", "--user=root")
+        if running[1:] and running[1].poll() is None:
+            wait_for(lambda: not said("squeue", "--noheader"), "an empty queue")
         for daemon in reversed(running):
             daemon.terminate()
-            daemon.wait()
+            daemon.wait(timeout=60)
 
 
 def said(*line: str) -> str:
@@ -144,9 +147,12 @@ def test_a_sweep_on_slurm_survives_a_failing_and_a_cancelled_job_and_is_resumed(
     for part in range(2):  # the same command again resumes
         running = sweep(folder)
         begun = time.time()
-        wait_for(lambda: finished.exists() and kept.exists() and kept.stat().st_mtime > begun, "two jobs")  # noqa: B023
-        cancel("2")
-        out, _ = running.communicate(timeout=600)
+        try:
+            wait_for(lambda: finished.exists() and kept.exists() and kept.stat().st_mtime > begun, "two jobs")  # noqa: B023
+            cancel("2")
+            out, _ = running.communicate(timeout=600)
+        finally:
+            running.kill()
         assert running.returncode == 1, out
         assert "Traceback" not in out
         assert "error: 1 of 3 jobs failed" in out
