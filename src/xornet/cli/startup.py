@@ -13,6 +13,6 @@ signals.exit_at_once()
 os.environ["MPLBACKEND"] = "agg"  # what a notebook's kernel exports may not be installed here
 gc.disable()
 
-# Here and not deep in a chain of imports, where calls can come to lie on the edge of a page of CPython's stack, which is
-# then mapped and unmapped at every call: 50,000 times in scipy, which torchmetrics imports, or 0.3 s.
+# Here and not deep in a chain of imports, where calls can come to lie on the edge of a page of CPython's stack, which
+# is then mapped and unmapped at every call: 50,000 times in scipy, which torchmetrics imports, or 0.3 s.
 import lightning.pytorch  # noqa: F401
