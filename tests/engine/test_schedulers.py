@@ -13,6 +13,7 @@ from oracle import SheetNet, X, Y
 from torch.optim import lr_scheduler
 
 from xornet.callbacks.checkpoint import LastCheckpoint
+from xornet.engine import compiled
 from xornet.engine.schedulers import NOT_PLAIN
 from xornet.module import XORModule
 
@@ -180,12 +181,16 @@ def test_a_scheduler_that_cannot_work_is_refused_in_one_line(wrong: Any, line: s
         XORModule(scheduler=wrong)
 
 
-def test_a_momentum_that_changes_every_epoch_is_not_compiled(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("compiler")
+def test_a_momentum_that_changes_every_epoch_is_not_compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cycle = scheduler("OneCycleLR")
     with pytest.raises(ValueError, match=r"model\.compile=true cannot take scheduler\.cycle_momentum=true"):
         XORModule(scheduler=cycle, compile=True)
-    _, module = fit(tmp_path, 20, scheduler=cycle, networks=100_000)  # which auto would compile
+    monkeypatch.setattr(compiled, "COMPILE_TIME", 0)  # auto compiles whatever it may
+    _, module = fit(tmp_path, 20, scheduler=cycle)
     assert module.stopwatch.compile_seconds == 0
+    _, module = fit(tmp_path, 20, scheduler=scheduler("CosineAnnealingLR"))
+    assert module.stopwatch.compile_seconds > 0
 
 
 def test_a_scheduler_of_the_command_line_is_logged_saved_and_resumed(command: Command, tmp_path: Path) -> None:

@@ -15,4 +15,4 @@ gc.disable()
 
 # Here and not deep in a chain of imports, where calls can come to lie on the edge of a page of CPython's stack, which
 # is then mapped and unmapped at every call: 50,000 times in scipy, which torchmetrics imports, or 0.3 s.
-import lightning.pytorch  # noqa: F401
+import lightning.pytorch  # noqa: F401 - for what it brings into memory
