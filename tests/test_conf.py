@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import SRC, Command
+from conftest import NO_FIGURES, SRC, Command
 from test_readme import LINES
 
 from xornet.cli.blame import GLOBAL
@@ -27,7 +27,8 @@ def is_shown(option: Path) -> bool:
 def test_every_other_option_of_every_group_makes_a_run(command: Command, option: Path) -> None:
     if option.stem in EXTRAS:
         pytest.importorskip(option.stem, reason=f"{option.stem} is not installed: pip install '.[{option.stem}]'")
-    run = command(f"{option.parent}={option.stem}", "trainer.max_epochs=3")
+    pictures = [] if option.parent.name == "callbacks" else NO_FIGURES
+    run = command(f"{option.parent}={option.stem}", "trainer.max_epochs=3", *pictures)
     if str(option) in NO_DEVICE:
         assert run.status == 1
         assert run.last_line.endswith("use trainer.accelerator=cpu")
@@ -62,7 +63,7 @@ def test_an_experiment_that_would_be_ignored_is_refused(command: Command, tmp_pa
         "-m experiment=glob(zz*)": "experiment=glob(zz*) names no value; use a list of values",
         "experiment=lr_sweep hydra.mode=RUN": "hydra.sweeper.params (optimizer.lr) is a sweep, but this is one run",
     }
-    search = [f"hydra.searchpath=[{tmp_path}/conf]", "trainer.max_epochs=3"]
+    search = [f"hydra.searchpath=[{tmp_path}/conf]", "trainer.max_epochs=3", *NO_FIGURES]
     for line, cause in refused.items():
         run = command(*line.split(), *search)
         assert run.status == 1
@@ -105,7 +106,7 @@ def test_a_run_again_from_its_own_configuration_writes_where_every_run_writes(
 ) -> None:
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
-    first = command("trainer.max_epochs=3", "seed=7", f"hydra.run.dir={tmp_path}/mine")
+    first = command("trainer.max_epochs=3", "seed=7", f"hydra.run.dir={tmp_path}/mine", *NO_FIGURES)
     again = command(option, f"{tmp_path}/mine/.hydra", "--config-name", "config")
     assert (first.status, again.status) == (0, 0), again.err
     assert again.folder.parent == tmp_path / "logs" / "train" / "runs"
@@ -121,11 +122,11 @@ def test_editing_a_default_changes_the_run(command: Command, tmp_path: Path) -> 
     shutil.copytree(CONF, tmp_path / "conf")
     default = tmp_path / "conf" / "trainer" / "default.yaml"
     default.write_text(default.read_text().replace("max_epochs: 20000", "max_epochs: 4"))
-    assert command("--config-path", f"{tmp_path}/conf").metrics["epochs"] == 4
+    assert command("--config-path", f"{tmp_path}/conf", *NO_FIGURES).metrics["epochs"] == 4
 
 
 def test_the_experiment_of_the_lab_is_the_default_run(command: Command) -> None:
-    run, lab = (command("trainer.max_epochs=3", *more) for more in ([], ["experiment=lab"]))
+    run, lab = (command("trainer.max_epochs=3", *NO_FIGURES, *more) for more in ([], ["experiment=lab"]))
     ours, theirs = ((one.folder / ".hydra" / "config.yaml").read_text() for one in (run, lab))
     assert ours == theirs
 

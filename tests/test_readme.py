@@ -22,17 +22,25 @@ def blocks(language: str, *pages: Path) -> list[str]:
 
 
 # Each command once, without its comment
+SLOW, MANY_JOBS = pytest.mark.slow, "submitit|lr_by_width"
 LINES = list(dict.fromkeys(re.sub(r" +# .*", "", line) for block in blocks("console") for line in block.splitlines()))
 
 
-@pytest.mark.parametrize("line", [line for line in LINES if line.startswith("python ")])
+@pytest.mark.parametrize(
+    "line",
+    [
+        pytest.param(line, marks=SLOW if re.search(MANY_JOBS, line) else [])
+        for line in LINES
+        if line.startswith("python ")
+    ],
+)
 def test_every_python_command_runs(command: Command, tmp_path: Path, line: str) -> None:
     """Shortened: 10 epochs, no pictures. RUN stands for the directory of a run, SWEEP for that of a sweep."""
     _, script, *overrides = shlex.split(line)
     trained = tmp_path
     for number, text in enumerate(overrides):
         if re.match("(ckpt_path=)?RUN", text):
-            trained = command("trainer.max_epochs=5").folder
+            trained = command("trainer.max_epochs=5", *NO_FIGURES).folder
         sweep = tmp_path / "logs" / "train" / "multiruns" / "sweep"
         overrides[number] = text.replace("RUN", str(trained)).replace("SWEEP", str(sweep))
     short = ["trainer.max_epochs=10", *NO_FIGURES] if script == "src/train.py" else []

@@ -139,11 +139,12 @@ def check_curves(run: CommandResult) -> None:
 
 
 def test_a_run_is_the_same_from_any_directory_and_in_a_fresh_process(command: Command, tmp_path: Path) -> None:
-    overrides = ["trainer.max_epochs=1200", "seed=5", f"hydra.run.dir={tmp_path / 'fresh'}"]
+    overrides = ["trainer.max_epochs=1200", "seed=5", *NO_FIGURES]
+    fresh = f"hydra.run.dir={tmp_path / 'fresh'}"
     done = subprocess.run(
-        [sys.executable, SRC / "train.py", *overrides], cwd=tmp_path, capture_output=True, text=True, check=True
+        [sys.executable, SRC / "train.py", *overrides, fresh], cwd=tmp_path, capture_output=True, text=True, check=True
     )
-    here = command("trainer.max_epochs=1200", "seed=5")
+    here = command(*overrides)
     assert done.stdout == here.out
     ours, theirs = (torch.load(folder / "xornet.pt", weights_only=True) for folder in (here.folder, tmp_path / "fresh"))
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
@@ -177,8 +178,8 @@ def test_a_signal_while_pictures_are_drawn_exits_as_one_in_training(tmp_path: Pa
 
 
 def test_a_finished_run_resumed_leaves_a_complete_directory(command: Command) -> None:
-    first = command("trainer.max_epochs=300")
-    again = command(f"ckpt_path={first.folder}/checkpoints/last.ckpt", "trainer.max_epochs=300")
+    first = command("trainer.max_epochs=300", *NO_FIGURES)
+    again = command(f"ckpt_path={first.folder}/checkpoints/last.ckpt", "trainer.max_epochs=300", *NO_FIGURES)
     assert again.metrics | {"seconds": 0} == first.metrics | {"seconds": 0}
     assert events.scalar(again.folder, "train/loss") == events.scalar(first.folder, "train/loss")
     ours, theirs = (torch.load(r.folder / "checkpoints" / "last.ckpt", weights_only=True) for r in (again, first))
@@ -196,18 +197,18 @@ def test_a_run_resumed_without_pictures_keeps_none_of_its_earlier_part(command: 
 
 def test_a_run_resumed_at_its_end_elsewhere_leaves_no_checkpoint_of_another(command: Command, tmp_path: Path) -> None:
     reused = f"hydra.run.dir={tmp_path}/reused"
-    assert command("trainer.max_epochs=20", "seed=1", reused).status == 0
-    first = command("trainer.max_epochs=30", "seed=2")
+    assert command("trainer.max_epochs=20", "seed=1", reused, *NO_FIGURES).status == 0
+    first = command("trainer.max_epochs=30", "seed=2", *NO_FIGURES)
     last = f"ckpt_path={first.folder}/checkpoints/last.ckpt"
-    assert command("trainer.max_epochs=30", "seed=2", last, reused).status == 0
+    assert command("trainer.max_epochs=30", "seed=2", last, reused, *NO_FIGURES).status == 0
     kept = torch.load(tmp_path / "reused" / "checkpoints" / "last.ckpt", weights_only=True)
     assert (kept["global_step"], kept["hyper_parameters"]["seed"]) == (30, 2)
 
 
 def test_a_run_resumed_in_its_own_directory_logs_each_epoch_once(command: Command, tmp_path: Path) -> None:
-    here = f"hydra.run.dir={tmp_path}/here"
-    command(here, "trainer.max_epochs=300")
-    command(here, f"ckpt_path={tmp_path}/here/checkpoints/last.ckpt", "trainer.max_epochs=500")
+    here = (f"hydra.run.dir={tmp_path}/here", *NO_FIGURES)
+    command(*here, "trainer.max_epochs=300")
+    command(*here, f"ckpt_path={tmp_path}/here/checkpoints/last.ckpt", "trainer.max_epochs=500")
     log = events.read(tmp_path / "here")
     assert [event.step for event in log.Scalars("train/loss")] == list(range(500))
     cards = [event.step for event in log.Tensors("run/text_summary")]
@@ -215,13 +216,13 @@ def test_a_run_resumed_in_its_own_directory_logs_each_epoch_once(command: Comman
 
 
 def test_histograms_come_every_thousand_epochs(command: Command) -> None:
-    run = command("trainer.max_epochs=2500", "callbacks.gradient_monitor.every_n_epochs=100")
+    run = command("trainer.max_epochs=2500", "callbacks.gradient_monitor.every_n_epochs=100", *NO_FIGURES)
     steps = [event.step for event in events.read(run.folder).Histograms("weights/hidden")]
     assert steps == [0, 1000, 2000]
 
 
 def test_what_a_user_asks_lightning_to_print_is_printed(command: Command) -> None:
-    run = command("trainer.max_epochs=3", "trainer.enable_model_summary=true", "trainer.profiler=simple")
+    run = command("trainer.max_epochs=3", "trainer.enable_model_summary=true", "trainer.profiler=simple", *NO_FIGURES)
     assert re.search(
         r"17\s+Total params|Total params\D+17\b", run.err + run.out
     )  # Lightning's, or rich's if it is there
@@ -273,7 +274,7 @@ def test_every_knob_of_the_network_reaches_the_run(command: Command) -> None:
 
 
 def test_experiment_linear_shows_that_no_line_separates_xor(command: Command) -> None:
-    run = command("experiment=linear")
+    run = command("experiment=linear", *NO_FIGURES)
     assert run.metrics["loss"] == pytest.approx(0.25, abs=1e-4)
     assert run.metrics["predictions"] == pytest.approx([0.5] * 4, abs=1e-2)
     assert (run.metrics["solved"], run.metrics["solved_epoch"]) == (False, None)
@@ -305,12 +306,12 @@ def test_experiment_width_asks_a_thousand_networks_of_each_size(command: Command
 
 
 def test_loggers_can_be_exchanged_and_switched_off(command: Command) -> None:
-    csv = command("trainer.max_epochs=500", "logger=csv")
+    csv = command("trainer.max_epochs=500", "logger=csv", *NO_FIGURES)
     rows = (csv.folder / "csv" / "metrics.csv").read_text().splitlines()
     assert "train/loss" in rows[0]
     assert not list(csv.folder.glob("events*"))
     for off in ("trainer.logger=false", "~logger", "logger.tensorboard=null"):
-        none = command("trainer.max_epochs=500", off)
+        none = command("trainer.max_epochs=500", off, "callbacks.animation=null")
         assert none.metrics["loss"] == csv.metrics["loss"]
         assert not list(none.folder.glob("events*"))
     assert (none.folder / "loss_curve.png").exists()
@@ -318,10 +319,12 @@ def test_loggers_can_be_exchanged_and_switched_off(command: Command) -> None:
 
 def test_trainer_options_work_as_lightning_spells_them(command: Command) -> None:
     assert command("trainer.fast_dev_run=true").metrics["epochs"] == 1
-    timed = command("trainer.max_epochs=-1", "trainer.max_time=00:00:00:01", "callbacks.gradient_monitor=null")
+    timed = command(
+        "trainer.max_epochs=-1", "trainer.max_time=00:00:00:01", "callbacks.gradient_monitor=null", *NO_FIGURES
+    )
     assert timed.metrics["epochs"] > 0
     assert timed.metrics["seconds"] >= 1  # and not for ever; how soon after is the machine's affair
-    stopped = command("callbacks=early_stopping", "callbacks.early_stopping.stopping_threshold=0.2")
+    stopped = command("callbacks=early_stopping", "callbacks.early_stopping.stopping_threshold=0.2", *NO_FIGURES)
     assert 5000 < stopped.metrics["epochs"] < 7000
     assert stopped.metrics["epochs"] % 100 == 0
 
@@ -329,6 +332,6 @@ def test_trainer_options_work_as_lightning_spells_them(command: Command) -> None
 def test_on_a_terminal_one_bar_counts_epochs(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     monkeypatch.setattr("xornet.callbacks.console.BAR_DELAY", 0)
-    run = command("trainer.max_epochs=3000", "model.gradient=autograd")
+    run = command("trainer.max_epochs=3000", "model.gradient=autograd", *NO_FIGURES)
     assert re.search(r"\d+/3000 \[\d\d:\d\d<\d\d:\d\d, .*epoch/s, loss=0\.\d{4}", run.err)
     assert len(re.findall(r"^Epoch \d+, Loss: \d\.\d{4}$", run.out, re.M)) == 3

@@ -36,12 +36,17 @@ def test_a_closed_pipe_fails_no_job_of_a_sweep(tmp_path: Path) -> None:
     assert (run.returncode, run.stderr) == (141, "")
     assert not list(tmp_path.rglob("error.txt"))
     assert "interrupted" in (tmp_path / "sweep" / "sweep.csv").read_text()
+
+
+@pytest.mark.slow
+def test_a_closed_pipe_fails_no_job_of_another_process(tmp_path: Path) -> None:
+    sweep = ["-m", *SHORT, "seed=1,2", f"hydra.sweep.dir={tmp_path}/sweep"]
     joblib = shell('"$@" | head -1', "train.py", *sweep, "hydra/launcher=joblib", "hydra/job_logging=disabled")
     assert not list(tmp_path.rglob("error.txt")), joblib.stderr
     assert len(list(tmp_path.rglob("metrics.json"))) == 2
 
 
-@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("closed", [">&-", pytest.param("2>&-", marks=pytest.mark.slow), "<&- >&- 2>&-"])
 def test_what_is_closed_is_not_printed_to(tmp_path: Path, closed: str) -> None:
     run = shell(f'"$@" {closed}', "train.py", *SHORT, f"hydra.run.dir={tmp_path}/run")
     assert run.returncode == 0, run.stderr
@@ -62,7 +67,9 @@ def test_a_full_disk_under_stdout_is_not_taken_for_the_run_s(tmp_path: Path) -> 
 @pytest.mark.parametrize("script", ["train.py", "check_gradients.py"])
 def test_letters_that_the_terminal_lacks_are_spelled_out(tmp_path: Path, script: str) -> None:
     variables = " ".join(f"{name}={value}" for name, value in ASCII.items())
-    given = [] if script == "check_gradients.py" else ["trainer.max_epochs=3", f"hydra.run.dir={tmp_path}/run"]
+    given = (
+        [] if script == "check_gradients.py" else ["trainer.max_epochs=3", *NO_FIGURES, f"hydra.run.dir={tmp_path}/run"]
+    )
     run = shell(f'{variables} "$@"', script, *given)
     assert run.returncode == 0, run.stderr
     assert ("\\u2202L" in run.stdout) == (script == "check_gradients.py")

@@ -22,7 +22,8 @@ from xornet.sweeps.naming import LONGEST_NAME, identity, named
 from xornet.sweeps.summary import best
 
 SLOW = pytest.mark.slow
-SHORT = ("trainer.max_epochs=600", *NO_FIGURES)
+SHORT = ("trainer.max_epochs=20", *NO_FIGURES)
+LONG = ("trainer.max_epochs=600", *NO_FIGURES)  # a learning rate of 1 solves the table
 
 
 def rows(folder: Path) -> list[dict[str, str]]:
@@ -49,7 +50,7 @@ def untouched(folder: Path) -> dict[Path, int]:
 
 
 def test_a_sweep_ends_in_one_table_one_picture_and_one_answer_though_jobs_fail(command: Command) -> None:
-    run = command("-m", "optimizer.lr=0.01,-1,1.0,nan", *SHORT)
+    run = command("-m", "optimizer.lr=0.01,-1,1.0,nan", *LONG)
     names = [f"{number}_optimizer.lr={lr}" for number, lr in enumerate(("0.01", "-1", "1.0", "nan"))]
     assert sorted(path.name for path in run.folder.iterdir() if path.is_dir()) == names
     table = rows(run.folder)
@@ -88,31 +89,23 @@ def test_a_sweep_ends_in_one_table_one_picture_and_one_answer_though_jobs_fail(c
     assert text.count("\n") == 5
     assert len(log.Images("sweep")) == 1
 
-    alone = command("optimizer.lr=1.0", *SHORT)
+    alone = command("optimizer.lr=1.0", *LONG)
     assert same(alone.folder, run.folder / names[2])
 
 
 def test_the_same_sweep_again_skips_what_finished_and_overwrites_nothing(command: Command) -> None:
-    first = command("-m", "seed=1,2,3", *SHORT)
+    first = command("-m", "seed=1,2", *SHORT)
     jobs = sorted(path for path in first.folder.iterdir() if path.is_dir())
-    for path in (jobs[2] / "metrics.json", *(jobs[2] / "checkpoints").iterdir()):
+    for path in (jobs[1] / "metrics.json", *(jobs[1] / "checkpoints").iterdir()):
         path.unlink()  # as if it had never started
-    before = untouched(jobs[0]) | untouched(jobs[1])
+    before = untouched(jobs[0])
+    # a further value is a further job
     again = command("-m", "seed=1,2,3", *SHORT, f"hydra.sweep.dir={first.folder}")
     assert again.status == 0
-    assert untouched(jobs[0]) | untouched(jobs[1]) == before
-    assert [line.split()[-1] for line in again.err.splitlines() if "finished before" in line] == [
-        "0_seed=1",
-        "1_seed=2",
-    ]
-    assert [row["status"] for row in rows(first.folder)] == ["finished"] * 3
-    assert (jobs[2] / "metrics.json").exists()
-
-    # a further value is a further job
-    more = command("-m", "seed=1,2,3,4", *SHORT, f"hydra.sweep.dir={first.folder}")
-    assert more.status == 0
-    assert untouched(jobs[0]) | untouched(jobs[1]) == before
-    assert [row["seed"] for row in rows(first.folder)] == ["1", "2", "3", "4"]
+    assert untouched(jobs[0]) == before
+    assert [line.split()[-1] for line in again.err.splitlines() if "finished before" in line] == ["0_seed=1"]
+    assert [(row["seed"], row["status"]) for row in rows(first.folder)] == [(seed, "finished") for seed in "123"]
+    assert (jobs[1] / "metrics.json").exists()
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=SLOW)])
@@ -145,7 +138,7 @@ def test_a_signal_stops_the_sweep_which_then_goes_on_to_the_same_bits(
 
 
 def test_an_ensemble_is_compared_by_its_share_solved(command: Command) -> None:
-    run = command("-m", "optimizer.lr=0.1,2", "model.hidden=[2],[4]", "networks=20", *SHORT)
+    run = command("-m", "optimizer.lr=0.1,2", "model.hidden=[2],[4]", "networks=20", *LONG)
     table = rows(run.folder)
     assert [(row["optimizer.lr"], row["model.hidden"]) for row in table] == [
         (lr, hidden) for lr in ("0.1", "2") for hidden in ("[2]", "[4]")
@@ -206,7 +199,7 @@ def test_values_are_the_same_job_where_they_are_the_same_value() -> None:
 
 
 def test_hparams_of_a_sweep_carry_the_keys_of_the_configuration(command: Command) -> None:
-    run = command("-m", "callbacks.gradient_monitor.every_n_epochs=100,200", "trainer.max_epochs=3")
+    run = command("-m", "callbacks.gradient_monitor.every_n_epochs=100,200", "trainer.max_epochs=3", *NO_FIGURES)
     for every, job in (
         (b"100", "0_callbacks.gradient_monitor.every_n_epochs=100"),
         (b"200", "1_callbacks.gradient_monitor.every_n_epochs=200"),
@@ -218,9 +211,10 @@ def test_hparams_of_a_sweep_carry_the_keys_of_the_configuration(command: Command
 
 def test_order_and_neighbours_do_not_change_a_job(command: Command) -> None:
     forth = command("-m", "trainer.deterministic=true,false", "trainer.precision=64-true,32-true", "seed=7", *SHORT)
-    back = command("-m", "trainer.deterministic=false,true", "trainer.precision=32-true,64-true", "seed=7", *SHORT)
-    for name in ("False_trainer.precision=32-true", "True_trainer.precision=64-true"):
-        (ours,), (theirs,) = (list(run.folder.glob(f"*_trainer.deterministic={name}")) for run in (forth, back))
+    back = command("-m", "trainer.precision=32-true,64-true", "seed=7", *SHORT)
+    for precision in ("32-true", "64-true"):
+        (ours,) = forth.folder.glob(f"*_trainer.deterministic=False_trainer.precision={precision}")
+        (theirs,) = back.folder.glob(f"*_trainer.precision={precision}")
         assert same(ours, theirs)
     alone = command("seed=7", *SHORT)
     assert same(alone.folder, next(forth.folder.glob("*_trainer.deterministic=False_trainer.precision=32-true")))
@@ -259,7 +253,7 @@ def test_other_launchers_keep_the_same_rules(command: Command, launcher: str) ->
 
 def test_optuna_minimises_the_loss_or_the_share_unsolved(command: Command) -> None:
     sweep = ["-m", "hydra/sweeper=optuna", "hydra.sweeper.n_trials=3", "hydra.sweeper.n_jobs=1"]
-    run = command(*sweep, "optimizer.lr=interval(0.5,3)", "networks=5", *SHORT)
+    run = command(*sweep, "optimizer.lr=interval(0.5,3)", "networks=5", *LONG)
     assert run.status == 0, run.err
     solved = [float(row["solved"]) for row in rows(run.folder)]
     assert len(solved) == 3
@@ -383,8 +377,6 @@ def test_a_job_is_recognised_by_what_it_is(command: Command, tmp_path: Path) -> 
     assert one.status == 0
     assert [row["directory"] for row in rows(sweep)][-1] == "4_optimizer.lr=2.0"
     assert command("-m", "optimizer.lr=1.0", *here).err.count("skipped, finished before: 1_optimizer.lr=1.0") == 1
-    assert command("-m", "hydra/launcher=joblib", "optimizer.lr=2.0,0.1", *here).status == 0
-    assert len(rows(sweep)) == 5
     assert untouched(sweep / "0_optimizer.lr=0.1") | untouched(sweep / "1_optimizer.lr=1.0") == before
 
 
@@ -452,8 +444,8 @@ def test_without_hydras_own_output_subdir_a_sweep_is_the_same(command: Command, 
 
 def test_a_shuffled_sweep_can_be_extended(command: Command, tmp_path: Path) -> None:
     here = ("trainer.max_epochs=3", *NO_FIGURES, f"hydra.sweep.dir={tmp_path}/sweep")
-    assert command("-m", "seed=shuffle(1,2,3)", *here).status == 0
-    assert command("-m", "seed=shuffle(1,2,3,4,5,6,7)", *here).status == 0
+    assert command("-m", "seed=shuffle(1,2)", *here).status == 0
+    assert command("-m", "seed=shuffle(1,2,3,4)", *here).status == 0
     table = rows(tmp_path / "sweep")
-    assert sorted(row["seed"] for row in table) == list("1234567")
-    assert len({row["job"] for row in table}) == 7
+    assert sorted(row["seed"] for row in table) == list("1234")
+    assert len({row["job"] for row in table}) == 4
