@@ -64,7 +64,7 @@ def test_a_full_disk_under_stdout_is_not_taken_for_the_run_s(tmp_path: Path) -> 
     )
 
 
-@pytest.mark.parametrize("script", ["train.py", "check_gradients.py"])
+@pytest.mark.parametrize("script", [pytest.param("train.py", marks=pytest.mark.slow), "check_gradients.py"])
 def test_letters_that_the_terminal_lacks_are_spelled_out(tmp_path: Path, script: str) -> None:
     variables = " ".join(f"{name}={value}" for name, value in ASCII.items())
     given = (

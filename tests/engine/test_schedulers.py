@@ -101,6 +101,13 @@ def test_every_compiled_scheduler_with_every_optimizer(tmp_path: Path, name: str
     assert_is_plain_loop(tmp_path, 5000, optimizer, name, compile=True)
 
 
+def test_a_constant_scheduler_is_none_to_the_bit(command: Command) -> None:
+    sweep = command("-m", "scheduler=constant,cosine", "trainer.max_epochs=300", *NO_FIGURES)
+    constant, cosine = (path.read_bytes() for path in sorted(sweep.folder.glob("*/networks.csv")))
+    alone = command("trainer.max_epochs=300", *NO_FIGURES)
+    assert constant == (alone.folder / "networks.csv").read_bytes() != cosine
+
+
 def test_a_scheduler_of_the_median_loss_lowers_the_rate_of_an_ensemble_where_that_stands_still(tmp_path: Path) -> None:
     plateau = partial(lr_scheduler.ReduceLROnPlateau, patience=20, factor=0.5, threshold=1e-3)
     trainer, module = fit(tmp_path, 1000, scheduler=plateau, networks=5, trainer=DOUBLE)
