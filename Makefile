@@ -1,6 +1,7 @@
 # `make` alone lists the targets. Needs Python 3.11 or newer and make, nothing else.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
+INSTALL := PIP_CONSTRAINT=requirements.lock $(BIN)/pip install --quiet --editable
 ARGS ?=
 
 .DEFAULT_GOAL := help
@@ -9,32 +10,42 @@ ARGS ?=
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: .venv/installed ## Create .venv and install the locked dependencies (once)
+setup: .venv/core ## Create .venv and install what a run needs, locked (once)
 
-.venv/installed: pyproject.toml requirements.lock
+.venv/core: pyproject.toml requirements.lock
 	$(PYTHON) -m venv .venv
-	PIP_CONSTRAINT=requirements.lock $(BIN)/pip install --quiet --editable '.[dev]'
+	$(INSTALL) .
+	touch $@
+
+.venv/dev: .venv/core
+	$(INSTALL) '.[dev]'
+	touch $@
+
+.venv/all: .venv/dev
+	$(INSTALL) '.[dev,mlflow,wandb]'
+	touch $@
+
+.venv/bench: .venv/core
+	$(INSTALL) '.[bench]'
 	touch $@
 
 train: setup ## Train the lab sheet's network, or another with ARGS="key=value ..."
 	$(BIN)/python src/train.py $(ARGS)
 
-test: setup ## Run the tests, one process per core
+test: .venv/dev ## Run the tests, one process per core
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --dist worksteal $(ARGS)
 
-test-all: setup ## Run all tests, the slow ones and those of the extras too
-	PIP_CONSTRAINT=requirements.lock $(BIN)/pip install --quiet --editable '.[dev,mlflow,wandb]'
+test-all: .venv/all ## Run all tests, the slow ones and those of the extras too
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --dist worksteal -m '' $(ARGS)
 
-lint: setup ## Check style and format
+lint: .venv/dev ## Check style and format
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: setup ## Check types
+types: .venv/dev ## Check types
 	$(BIN)/mypy
 
-bench: setup ## Measure the figures of docs/benchmarks.md and docs/reliability.md (an hour)
-	PIP_CONSTRAINT=requirements.lock $(BIN)/pip install --quiet --editable '.[bench,dev]'
+bench: .venv/bench ## Measure the figures of docs/benchmarks.md and docs/reliability.md (an hour)
 	$(BIN)/python tests/bench/against_sheet.py $(ARGS)
 	$(BIN)/python tests/bench/ensembles.py $(ARGS)
 	$(BIN)/python tests/bench/sweeps.py $(ARGS)
