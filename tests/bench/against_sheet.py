@@ -1,7 +1,7 @@
 """The speed claims of one run, against the lab sheet: python tests/bench/against_sheet.py [rounds].
 
 Every figure is the median over the rounds; the commands of a round run one after the other, so that a machine that
-drifts drifts for all of them. Ratios travel between machines, seconds do not.
+drifts drifts for all of them. A ratio whose rounds lie too far apart is no result (machine.py).
 """
 
 import json
@@ -13,6 +13,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+
+from machine import described, figure
 
 HERE = Path(__file__).parent
 TRAIN = HERE.parents[1] / "src" / "train.py"
@@ -64,13 +66,13 @@ def main() -> None:
         ("whole process, pictures and all ÷ the whole sheet", "default", "sheet", "whole"),
         ("its peak memory ÷ the whole sheet's", "default", "sheet", "memory"),
     ]
-    print(f"medians of {len(rounds)} interleaved rounds, {os.cpu_count()} cores")
-    print(f"{'what':50} {'ratio':>6} {'this':>8} {'other':>8}")
-    for what, name, against, figure in rows:
-        ours, theirs = ([getattr(r[which], figure) for r in rounds] for which in (name, against))
-        ratio = median(a / b for a, b in zip(ours, theirs, strict=True))
-        unit = "MiB" if figure == "memory" else "s"
-        print(f"{what:50} {ratio:6.2f} {median(ours):6.1f} {unit:3} {median(theirs):6.1f} {unit}")
+    print(f"{described()}\nmedians of {len(rounds)} interleaved rounds")
+    print(f"{'what':50} {'this':>8}     {'other':>8}       ratio")
+    for what, name, against, measured in rows:
+        ours, theirs = ([getattr(r[which], measured) for r in rounds] for which in (name, against))
+        unit = "MiB" if measured == "memory" else "s"
+        ratio = figure([a / b for a, b in zip(ours, theirs, strict=True)])
+        print(f"{what:50} {median(ours):8.2f} {unit:3} {median(theirs):8.2f} {unit:5} {ratio}")
     for epochs in LENGTHS:
         each = median(r[str(epochs)].training / epochs * 1e6 for r in rounds)
         print(f"time per epoch of a run of {epochs:,} epochs".ljust(50), f"{each:6.0f} µs")

@@ -1,7 +1,7 @@
 """The speed claims of ensembles: python tests/bench/ensembles.py [rounds] [picture.png]; needs the extra `bench`.
 
 Every figure is the median over the rounds, every ratio the median of the rounds' ratios; what is compared runs one
-after the other. Ratios travel between machines, seconds do not.
+after the other. A ratio whose rounds lie too far apart is no result (machine.py). The floor is floor.c, on one core.
 """
 
 import os
@@ -12,6 +12,7 @@ from pathlib import Path
 from statistics import median
 
 from against_sheet import HERE, NO_FIGURES, TRAIN, Measured, measure
+from machine import described, figure
 from matplotlib.figure import Figure
 
 SIZES = (1, 10, 100, 1_000, 10_000, 100_000)
@@ -38,8 +39,8 @@ def epoch(way: Way) -> float:
 
 def draw(cost: dict[Way, float], path: str) -> None:
     """Draw the cost of a network-epoch against N."""
-    figure = Figure(figsize=(6.4, 4.8), layout="constrained")
-    axes = figure.subplots()
+    picture = Figure(figsize=(6.4, 4.8), layout="constrained")
+    axes = picture.subplots()
     for name, style in (("eager", "o-"), ("compiled", "s-")):
         for threads, face in ((1, "white"), (CORES, None)):
             label = f"{name}, {threads} thread{'s' if threads > 1 else ''}"
@@ -48,41 +49,44 @@ def draw(cost: dict[Way, float], path: str) -> None:
             axes.loglog(SIZES, costs, style, color=colour, markerfacecolor=face or colour, label=label)
     axes.set(xlabel="Networks, N", ylabel="Time per network and epoch (ns)", title="Cost of an Ensemble")
     axes.legend()
-    figure.savefig(path)
+    picture.savefig(path)
 
 
 def main() -> None:
     """Print the tables."""
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 5
     table: list[Way] = [(w, n, t) for n in SIZES for w in ("eager", "compiled") for t in dict.fromkeys((1, CORES))]
-    others: list[Way] = [(w, n, None) for n in (1_000, 10_000) for w in ("compiled", "jax", "vmap")]
+    others: list[Way] = [(w, n, None) for n in (1_000, 10_000) for w in ("compiled", "floor", "jax", "vmap")]
     runs, epochs = [], []
     for _ in range(rounds):
         with tempfile.TemporaryDirectory() as folder:
             runs.append(whole_runs(Path(folder)))
         epochs.append({way: epoch(way) for way in table + others})
 
-    print(f"medians of {rounds} interleaved rounds, {CORES} cores")
+    print(f"{described()}\nmedians of {rounds} interleaved rounds")
     print("training 10,000 networks for 20,000 epochs ÷ the sheet's loop on one")
     for name in ("everything on", "figures off"):
         print(f"  {name:14}", end="")
         for what, spared in (("compile time included", 0), ("excluded", 1)):
             seconds = [r[name].training - spared * r[name].compiling for r in runs]
-            ratio = median(s / r["sheet"].training for s, r in zip(seconds, runs, strict=True))
-            print(f"  {what} {ratio:.2f} ({median(seconds):.1f} s)", end="")
+            ratio = figure([s / r["sheet"].training for s, r in zip(seconds, runs, strict=True)])
+            print(f"  {what} {ratio}, {median(seconds):.1f} s", end="")
         print()
     cost = {way: median(e[way] for e in epochs) for way in table}
     print(f"cost of a network-epoch, ns{'':12}" + "".join(f"{size:>10,}" for size in SIZES))
     for name, threads in dict.fromkeys((way, threads) for way, _, threads in table):
         values = "".join(f"{cost[name, size, threads] / size * 1e9:>10,.1f}" for size in SIZES)
         print(f"  {name}, threads: {threads}".ljust(38) + values)
-    ratio = median(e["eager", 100, 1] / e["eager", 1, 1] for e in epochs)
-    print(f"N = 100 ÷ N = 1, eager: {ratio:.2f}")
-    for other in ("jax", "vmap"):
+    print("N = 100 ÷ N = 1, eager:", figure([e["eager", 100, 1] / e["eager", 1, 1] for e in epochs]))
+    for other, threads in (("floor", 1), ("jax", None), ("vmap", None)):
         for size in (1_000, 10_000):
-            ratio = median(e["compiled", size, None] / e[other, size, None] for e in epochs)
+            ratio = figure([e["compiled", size, threads] / e[other, size, None] for e in epochs])
             theirs = median(e[other, size, None] for e in epochs) / size * 1e9
-            print(f"÷ {other} at N = {size:,}: {ratio:.3f} (theirs {theirs:.0f} ns)")
+            print(f"compiled ÷ {other} at N = {size:,}: {ratio} (theirs {theirs:.1f} ns)")
+    print(
+        "2 threads ÷ 1, compiled, N = 10,000:",
+        figure([e["compiled", 10_000, CORES] / e["compiled", 10_000, 1] for e in epochs]),
+    )
     if len(sys.argv) > 2:
         draw(cost, sys.argv[2])
 

@@ -4,11 +4,15 @@ Prints the seconds of an epoch (the median of ROUNDS timings) and the seconds be
 process of its own: the number of threads and the compilers' states are a process's.
 """
 
+import ctypes
 import os
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from statistics import median
 
 ROUNDS, SECONDS = 3, 0.3  # timings, and how long each takes at least
@@ -114,9 +118,24 @@ def jax(networks: int) -> Callable[[int], object]:
     return run
 
 
+def floor(networks: int) -> Callable[[int], object]:
+    """The loop of floor.c, compiled for this processor, on one core: what the arithmetic alone takes."""
+    import numpy as np
+
+    source, built = Path(__file__).with_name("floor.c"), Path(tempfile.mkdtemp()) / "floor.so"
+    flags = ["-O3", "-march=native", "-ffast-math", "-fopenmp-simd", "-shared", "-fPIC"]
+    subprocess.run(["cc", *flags, "-o", built, source], check=True)
+    train = ctypes.CDLL(str(built)).train
+    train.argtypes = [ctypes.c_void_p, ctypes.c_long, ctypes.c_long, ctypes.c_float]
+    tiles = -(-networks // 16)
+    weights = np.random.default_rng(0).uniform(-0.5, 0.5, (tiles, 17, 16)).astype(np.float32)
+    return lambda epochs: train(weights.ctypes.data, tiles, epochs, LR)
+
+
 WAYS: dict[str, Callable[[int], Callable[[int], object]]] = {
     "eager": partial(ours, compiles=False),
     "compiled": partial(ours, compiles=True),
+    "floor": floor,
     "vmap": vmap,
     "jax": jax,
 }

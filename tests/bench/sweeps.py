@@ -15,6 +15,7 @@ from pathlib import Path
 from statistics import mean, median
 
 from against_sheet import NO_FIGURES, TRAIN
+from machine import described, figure
 
 JOBS = 30
 
@@ -51,8 +52,8 @@ def main() -> None:
         per_job.append(drawn.whole / JOBS)
         drawing.append((sum(drawn.jobs) - JOBS * training) / drawn.whole)
         hydra.append((drawn.whole - sum(drawn.jobs)) / drawn.whole)
-    print(f"medians of {rounds} interleaved rounds, {JOBS} jobs of 20,000 epochs")
-    print(f"whole sweep ÷ {JOBS} times the training of one job, figures off: {median(ratios):.2f}")
+    print(f"{described()}\nmedians of {rounds} interleaved rounds, {JOBS} jobs of 20,000 epochs")
+    print(f"whole sweep ÷ {JOBS} times the training of one job, figures off: {figure(ratios)}")
     print(f"  of a sweep ({median(per_job):.1f} s a job): drawing {median(drawing):.0%}", end="")
     print(f", imports, Hydra and the summary {median(hydra):.0%}")
     print(f"skipping {JOBS} finished jobs: {median(skipping):.1f} s")
