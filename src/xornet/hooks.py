@@ -10,7 +10,7 @@ from torch.optim import Optimizer, lr_scheduler
 
 from xornet import schema
 from xornet.checkpoint import table_of
-from xornet.data import one_batch, same_table, table_of_batch, truth_table
+from xornet.data import one_batch, same_table, truth_table
 from xornet.engine.blocks import PRECISIONS, has_step_hooks, run_length
 from xornet.engine.compiled import is_compiled
 from xornet.engine.history import History
@@ -55,17 +55,6 @@ class RunHooks(LightningModule):
         if (bits := x.shape[1]) != self.hparams["bits"]:
             remedy = f"use data.bits alone, or in Python XORModule(bits={bits})"
             raise ValueError(f"model.bits={self.hparams['bits']}, but the table has {bits} inputs; {remedy}")
-
-    def check_table(self, batch: Any, batch_idx: int) -> tuple[Tensor, Tensor]:
-        """Return a batch to evaluate as a table, x (P, I) and y (P, 1).
-
-        Raises:
-            ValueError: it is none, or not the only batch, for a median over networks cannot be put together of parts.
-
-        """
-        x, y = table_of_batch(batch, number=batch_idx + 1)
-        self.check_inputs(x)
-        return x, y
 
     def configure_callbacks(self) -> list[Callback]:
         """Refuse a Trainer that cannot work, in the first hook that Lightning calls: before its own messages."""

@@ -45,6 +45,7 @@ class EventLogger(TensorBoardLogger):
         self.writer: SummaryWriter | None = None
         self.path: Path | None = None  # of its event file
         self.earlier = self.event_files()
+        self.first_step = 0  # the one after those that earlier files hold of this run
         expect(Path(self.log_dir).absolute())
 
     @property
