@@ -10,7 +10,7 @@ from urllib.parse import quote
 from lightning.pytorch import Trainer
 
 from xornet.runs.csv_logger import CSVLogger
-from xornet.runs.settings import read_overrides
+from xornet.runs.directory import read_overrides
 
 # The columns of numbers; every other holds text.
 NUMBERS = {
@@ -56,8 +56,7 @@ def hparams_row(known: dict[str, Any]) -> dict[str, float | str]:
     A run cannot see the others, so the type of a column depends on its key alone. A column of numbers leaves out what
     is no number, which TensorBoard lists last.
     """
-    numbers = {key: number(known[key]) for key in known.keys() & NUMBERS}
-    row = {key: numbers[key] if key in numbers else text(value) for key, value in known.items()}
+    row = {key: number(value) if key in NUMBERS else text(value) for key, value in known.items()}
     return {key: value for key, value in row.items() if value is not None}
 
 
