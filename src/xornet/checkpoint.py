@@ -3,7 +3,6 @@
 import io
 import pickle
 import warnings
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -43,17 +42,15 @@ class CheckpointFile(TorchCheckpointIO):
 
     def __init__(self) -> None:
         super().__init__()
-        self.known: set[Path] = set()  # the directories that were there when something was saved
+        self.known: set[Path] = set()  # the directories into which something was saved
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
         """Write `checkpoint`; a file under the name `path` is always whole."""
-        folders = [*Path(path).parents]
-        missing = [folder for folder in folders if not folder.exists()]
-        with suppress(OSError):  # which `write` reports
-            if self.known.isdisjoint(missing):  # else the run was moved away, and a new one would be half
-                folders[0].mkdir(parents=True, exist_ok=True)
+        folder = Path(path).parent
+        if folder not in self.known:  # else the run was moved away, and a new directory would hold half of it
+            folder.mkdir(parents=True, exist_ok=True)
         save(checkpoint, path)
-        self.known.update(folders)
+        self.known.add(folder)
 
     def load_checkpoint(
         self, path: str | Path, map_location: Any = "cpu", weights_only: bool | None = True

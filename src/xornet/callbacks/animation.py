@@ -11,11 +11,11 @@ from PIL.Image import Image
 from torch import Tensor
 
 from xornet import files, validation
+from xornet.backprop import append_ones, predict
 from xornet.callbacks.figures import boundary_pictures, log_image, publish, table
 from xornet.engine.blocks import run_length
 from xornet.engine.history import Block
 from xornet.module import XORModule
-from xornet.network import append_ones, predict
 from xornet.plots.decision_boundary import FrameRenderer, boundary_grid
 from xornet.plots.render import Array, gif
 

@@ -9,9 +9,8 @@ from matplotlib.figure import Figure
 from PIL.Image import Image
 
 from xornet import files
-from xornet.backprop import ACTIVATIONS
+from xornet.backprop import ACTIVATIONS, append_ones, preactivation
 from xornet.module import XORModule
-from xornet.network import append_ones, preactivation
 from xornet.plots.decision_boundary import BOUNDARY_TITLE, FrameRenderer, boundary_grid, decision_boundaries
 from xornet.plots.hidden_units import Units, hidden_units
 from xornet.plots.loss_curves import loss_curve, solved_share

@@ -94,26 +94,29 @@ def discard(folder: Path, before: float | None = None) -> None:
     config, metrics = folder / CONFIG, folder / "metrics.json"
     is_configured = config.is_file() and "_target_: xornet." in config.read_text("utf-8", errors="replace")
     is_finished = metrics.is_file() and '"solved_epoch": ' in metrics.read_text("utf-8", errors="replace")
-    if is_configured or is_finished:
-        logged = [] if before is None else log_folders(folder)
-        events = [path for place in logged for path in place.glob("events.out.tfevents.*")]
-        left = [folder / name for name in (RESULTS if before is None else LEFT)]
-        left += [place / name for place in logged[1:] for name in ("hparams.yaml", "metrics.csv")]
-        for path in [*left, *(path for path in events if path.stat().st_mtime < (before or 0))]:
-            path.unlink(missing_ok=True)
+    if not (is_configured or is_finished):
+        return
+    left = [folder / name for name in (RESULTS if before is None else LEFT)]
+    if before is not None:
+        logged = log_folders(folder)
+        left += [place / name for place in logged for name in ("hparams.yaml", "metrics.csv")]
+        events = [path for place in (folder, *logged) for path in place.glob("events.out.tfevents.*")]
+        left += [path for path in events if path.stat().st_mtime < before]
+    for path in left:
+        path.unlink(missing_ok=True)
 
 
-def log_folders(folder: Path) -> list[Path]:
-    """A run's directory, and those in it that its loggers were configured to write into (`logger.csv.version=v1`)."""
+def log_folders(folder: Path) -> set[Path]:
+    """The directories in a run's that its loggers were configured to write into (`logger.csv.version=v1`)."""
     settings = read_config(folder) if (folder / CONFIG).is_file() else {}
-    folders = [folder]
+    folders: set[Path] = set()
     for key, value in settings.items():
         if key.startswith("logger.") and value == "${trainer.default_root_dir}":
             logger = key.rpartition(".")[0]
             name, version = settings.get(f"{logger}.name"), settings.get(f"{logger}.version")
             if isinstance(name, str) and version is not None:
-                folders.append(folder / name / (f"version_{version}" if isinstance(version, int) else str(version)))
-    return list(dict.fromkeys(folders))
+                folders.add(folder / name / (f"version_{version}" if isinstance(version, int) else str(version)))
+    return folders - {folder}
 
 
 def write_networks(module: XORModule, path: Path) -> None:
