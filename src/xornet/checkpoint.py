@@ -14,7 +14,6 @@ from xornet import files, schema
 from xornet.data import truth_table
 
 REMEDY = "use the checkpoints/last.ckpt of a run, or delete this one to train from the start"
-Table = tuple[Tensor, Tensor]  # x (P, I) and y (P, O)
 
 
 def find(ckpt_path: str | None) -> str | None:
@@ -75,7 +74,7 @@ class CheckpointFile(TorchCheckpointIO):
         return checkpoint
 
 
-def table_of(checkpoint: dict[str, Any]) -> Table:
+def table_of(checkpoint: dict[str, Any]) -> tuple[Tensor, Tensor]:
     """The table that the networks of a checkpoint were trained on: x (P, I) and y (P, O)."""
     x, y = checkpoint.get("table") or truth_table(checkpoint["hyper_parameters"]["bits"])
     return x, y

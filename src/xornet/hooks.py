@@ -23,7 +23,6 @@ from xornet.engine.stopwatch import Stopwatch
 from xornet.engine.threads import set_threads
 from xornet.network import Ensemble
 from xornet.resumption import check_networks, check_resumable
-from xornet.schema import FORMAT
 
 
 class RunHooks(LightningModule):
@@ -117,7 +116,7 @@ class RunHooks(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the history of the run, the seconds that it has taken, its table, its optimizer and its scheduler."""
-        checkpoint["xornet"] = FORMAT
+        checkpoint["xornet"] = schema.FORMAT
         checkpoint["history"] = self.history.state_dict()
         checkpoint["times"] = self.stopwatch.times()
         if not same_table((self.x, self.y), truth_table(self.hparams["bits"])):
@@ -138,9 +137,7 @@ class RunHooks(LightningModule):
             checkpoint["hyper_parameters"].pop(given, None)
         schema.check(checkpoint, self.trainer.ckpt_path if self.stage else "(as given)")
         if self.stage == "fit":
-            assert self.optimizer is not None
-            table = self.x, self.y
-            check_resumable(checkpoint, self.trainer, dict(self.hparams), self.optimizer, self.scheduler, table)
+            check_resumable(checkpoint, self)
         elif self.stage:
             check_networks(checkpoint, dict(self.hparams))
         else:  # load_from_checkpoint
