@@ -45,12 +45,7 @@ def point_names(x: Tensor) -> list[str]:
 
 
 def one_batch(loader: Any) -> tuple[Tensor, Tensor]:
-    """Return the table that a DataLoader serves as its one batch: x (P, I) and y (P, 1).
-
-    Raises:
-        ValueError: it serves none or several, or something else.
-
-    """
+    """Return the table that a DataLoader serves as its one batch, x (P, I) and y (P, 1); refuse any other."""
     tables = [table_of_batch(batch, number) for number, batch in enumerate(loader)]
     if not tables:
         raise ValueError("data must be one batch, the whole table, got none; use data with points")
@@ -58,11 +53,9 @@ def one_batch(loader: Any) -> tuple[Tensor, Tensor]:
 
 
 def table_of_batch(batch: Any, batch_idx: int) -> tuple[Tensor, Tensor]:
-    """Return a batch as the whole table, x (P, I) and y (P, 1).
+    """Return a batch as the whole table, x (P, I) and y (P, 1); refuse any other.
 
-    Raises:
-        ValueError: it is no table, or not the only batch: a median over networks cannot be put together of parts.
-
+    It must be the only one, for a median over networks cannot be put together of parts.
     """
     remedy = "use DataLoader(TensorDataset(x, y), batch_size=len(x))"
     if batch_idx > 0:

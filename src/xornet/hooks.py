@@ -127,12 +127,7 @@ class RunHooks(LightningModule):
             checkpoint["scheduler"] = describe(self.scheduler)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Continue from what a run has recorded, or show its networks.
-
-        Raises:
-            ValueError: the checkpoint is damaged, or of a run that was configured differently.
-
-        """
+        """Continue from what a run has recorded, or show its networks; refuse what is damaged or differs."""
         for given in ("optimizer", "scheduler"):  # which load_from_checkpoint adds
             checkpoint["hyper_parameters"].pop(given, None)
         schema.check(checkpoint, self.trainer.ckpt_path if self.stage else "(as given)")
@@ -145,7 +140,7 @@ class RunHooks(LightningModule):
             self.set_table(*table_of(checkpoint))
             if not self.is_configured:
                 self.optimizer = from_description(checkpoint["optimizer"], torch.optim)
-                followed = checkpoint.get("scheduler")
-                self.scheduler = from_description(followed, lr_scheduler) if followed else None
+                if "scheduler" in checkpoint:
+                    self.scheduler = from_description(checkpoint["scheduler"], lr_scheduler)
         self.history.load_state_dict(checkpoint["history"])
         self.stopwatch.earlier = checkpoint["times"]

@@ -18,12 +18,7 @@ KEYS = {"seed": "seed", "networks": "networks", "bits": "data.bits"}  # the othe
 
 
 def check_networks(checkpoint: dict[str, Any], hparams: dict[str, Any]) -> None:
-    """Refuse a checkpoint of other networks than those that are to be evaluated, which have these hyperparameters.
-
-    Raises:
-        ValueError: naming what differs.
-
-    """
+    """Refuse a checkpoint of other networks than those that are to be evaluated, which have these hyperparameters."""
     for name in ("bits", "hidden", "activation", "networks"):
         was, new = (listed(known[name]) for known in (checkpoint["hyper_parameters"], hparams))
         if was != new:
@@ -32,16 +27,7 @@ def check_networks(checkpoint: dict[str, Any], hparams: dict[str, Any]) -> None:
 
 
 def check_resumable(checkpoint: dict[str, Any], module: Any) -> None:
-    """Refuse a checkpoint that a run cannot continue from.
-
-    Args:
-        checkpoint: as read from the `ckpt_path` of the Trainer.
-        module: the XORModule of the run, before it trains.
-
-    Raises:
-        ValueError: the run is configured differently, or the checkpoint is not built as what this run would write.
-
-    """
+    """Refuse a checkpoint that an XORModule cannot continue from: configured differently, or not as it would write."""
     trainer: Trainer = module.trainer
     weights, steps = list(checkpoint["state_dict"].values()), checkpoint["global_step"]
     followed = describe(module.scheduler) if module.scheduler else {}

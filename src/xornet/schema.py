@@ -43,12 +43,7 @@ def need(is_right: bool, part: str) -> None:
 
 
 def check(checkpoint: Any, path: str | Path | None) -> None:
-    """Refuse a checkpoint that cannot be evaluated.
-
-    Raises:
-        ValueError: naming the file and what is wrong.
-
-    """
+    """Refuse a checkpoint that cannot be evaluated, with its path and what is wrong."""
     version = checkpoint.get("xornet") if isinstance(checkpoint, dict) else None
     if type(version) is not int or version != FORMAT:
         cause = "was written by another version of this project, or by another program"
@@ -107,12 +102,7 @@ def expected(checkpoint: dict[str, Any]) -> dict[str, Any]:
 def check_like(value: Any, template: Any, part: str, loose: bool = False) -> None:
     """Check that `value` is built as `template`: the same types, keys, lengths and shapes; numbers finite and >= 0.
 
-    Args:
-        value: of a checkpoint.
-        template: what a run that has only just begun has in its place.
-        part: what it is.
-        loose: whether numbers may be any, and what is empty or None at the beginning anything.
-
+    Where it is `loose`, numbers may be any, and what is empty or None in the template may be anything.
     """
     if loose and template in (None, {}, []):
         return

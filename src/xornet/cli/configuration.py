@@ -22,7 +22,7 @@ VARIABLES = ("CUDA_VISIBLE_DEVICES", "MKL_NUM_THREADS", "OMP_NUM_THREADS")  # ot
 
 # Which conf/ refers to: a directory of a run's own, and a place in the project.
 OmegaConf.register_new_resolver("claim", directory.claim, use_cache=True, replace=True)
-OmegaConf.register_new_resolver("project", directory.locate, replace=True)
+OmegaConf.register_new_resolver("project", lambda path: str(directory.PROJECT / path), replace=True)
 
 
 def check(cfg: DictConfig, is_complete: bool = True) -> None:

@@ -23,9 +23,7 @@ class CSVLogger(LightningCSVLogger):
     first rows, and one that is refused leaves it alone.
 
     Args:
-        save_dir: the directory of the run.
-        name: the directory in it.
-        version: the directory in that.
+        save_dir, name, version: the directory of the run, the one in it, and the one in that.
         flush_logs_every_n_steps: steps after which rows are written, besides those before each checkpoint.
 
     """
@@ -89,12 +87,7 @@ class CSVLogger(LightningCSVLogger):
 
 
 def read_rows(path: Path) -> list[Row]:
-    """Return the rows of a table, without empty cells, and without the torn last one of a killed process.
-
-    Raises:
-        ValueError: there is a row without a step.
-
-    """
+    """Return the rows of a table, without empty cells, and without the torn last one of a killed process."""
     if not path.exists():
         return []
     with path.open(newline="") as file:

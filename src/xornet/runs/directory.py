@@ -32,11 +32,6 @@ def remove_empty() -> None:
     made.clear()
 
 
-def locate(path: str) -> str:
-    """Return the path of something in the project, from whichever directory the command was given."""
-    return str(PROJECT / path)
-
-
 def claim(parent: str) -> str:
     """Create `<project>/<parent>/<date>_<time>` and return its path; never one that exists.
 
@@ -72,13 +67,7 @@ def checkpoints(*folders: Path) -> list[Path]:
 def check_holder(folder: Path, may_hold: str) -> None:
     """Refuse a directory that holds the results of something else, which would be mixed with those of this command.
 
-    Args:
-        folder: a directory, which need not exist.
-        may_hold: what it may hold: "a run", "an evaluation", "a sweep" or "a sweep of evaluations".
-
-    Raises:
-        ValueError: naming the directory and what it holds.
-
+    It may hold `a run`, `an evaluation`, `a sweep` or `a sweep of evaluations`, or nothing.
     """
     config, sweep, table = folder / CONFIG, folder / "multirun.yaml", folder / "sweep.csv"
     holds = None

@@ -85,11 +85,8 @@ def write_results(module: XORModule, epochs: int, folder: str | Path, **more: An
 def discard(folder: Path, before: float | None = None) -> None:
     """Delete what an earlier run has left in `folder`, if the files of one show that it is a run's directory.
 
-    Args:
-        folder: the directory.
-        before: event files that were written to since (in seconds of time.time()) are those of the present run; None
-            where that resumes the earlier one: its results alone are deleted.
-
+    Where the present run resumes the earlier one, `before` is None, and its results alone go. Else it is when the
+    present run began, in seconds of time.time(): event files that were written to since are its own.
     """
     config, metrics = folder / CONFIG, folder / "metrics.json"
     is_configured = config.is_file() and "_target_: xornet." in config.read_text("utf-8", errors="replace")

@@ -32,18 +32,13 @@ class MLFlowLogger(LightningMLFlowLogger):
             self.database.parent.mkdir(parents=True, exist_ok=True)
         with self.alone():
             super().__init__(tracking_uri=tracking_uri, **kwargs)
-        self.is_begun = False
         self.rows: list[dict[str, Any]] = []  # not written yet
 
     @property
     def experiment(self) -> Any:
         """MLflow's client."""
-        if self.is_begun:
-            return super().experiment
         with self.alone():
-            client = super().experiment
-        self.is_begun = True
-        return client
+            return super().experiment
 
     def alone(self) -> AbstractContextManager[object]:
         """Keep other processes out of the database: in a new one, two at once fail."""

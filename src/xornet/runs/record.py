@@ -17,20 +17,12 @@ from xornet.runs.directory import CONFIG, read_overrides
 
 @dataclass
 class Run:
-    """One job of a sweep.
+    """One job of a sweep."""
 
-    Args:
-        folder: its directory, `<number>_<overrides>`.
-        overrides: what it was started with, value by key.
-        metrics: its metrics.json; None if it has not finished.
-        cause: why it failed; None if it did not.
-
-    """
-
-    folder: Path
-    overrides: dict[str, str]
-    metrics: dict[str, Any] | None
-    cause: str | None
+    folder: Path  # `<number>_<overrides>`
+    overrides: dict[str, str]  # what it was started with, value by key
+    metrics: dict[str, Any] | None  # its metrics.json; None if it has not finished
+    cause: str | None  # why it failed; None if it did not
 
     @property
     def number(self) -> int:
