@@ -1,6 +1,6 @@
 """What a checkpoint must agree with: the run that is resumed from it, or the networks that are evaluated."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lightning.pytorch import Trainer
@@ -62,11 +62,15 @@ def check_resumable(checkpoint: dict[str, Any], module: Any) -> None:
 def configuration(
     hparams: dict[str, Any], optimizer: dict[str, Any], scheduler: dict[str, Any], precision: str
 ) -> dict[str, Any]:
-    """All that a run was configured with, by its place in the configuration: `model.hidden`, `optimizer.lr`."""
-    network = {KEYS.get(key, f"model.{key}"): value for key, value in hparams.items()}
-    groups = (("optimizer", optimizer), ("scheduler", scheduler))
-    made = {f"{group}.{key}": value for group, described in groups for key, value in described.items()}
-    return {key: listed(value) for key, value in {**network, **made, "trainer.precision": precision}.items()}
+    """All that a run was configured with, by its key in the configuration: `model.hidden`, `optimizer.lr`."""
+    known = by_config_key(hparams) | {f"optimizer.{key}": value for key, value in optimizer.items()}
+    known |= {f"scheduler.{key}": value for key, value in scheduler.items()} | {"trainer.precision": precision}
+    return {key: listed(value) for key, value in known.items()}
+
+
+def by_config_key(hparams: Mapping[str, Any]) -> dict[str, Any]:
+    """The hyperparameters of an XORModule by their keys in the configuration."""
+    return {KEYS.get(key, f"model.{key}"): value for key, value in hparams.items()}
 
 
 def listed(value: Any) -> Any:

@@ -17,13 +17,13 @@ import torch
 from torch import Tensor
 
 from xornet.engine.history import QUANTILES, SINGLES
+from xornet.engine.stopwatch import Stopwatch
 from xornet.network import layer_shapes
 
 FORMAT = 1  # one more whenever what a checkpoint holds changes
 LARGEST = 2**31  # of a count of epochs
 OPTIONAL = ("table", "tensorboard", "decision_boundary", "loss_surface")  # of other data, and of callbacks
 CONFIGURED = ("optimizer", "scheduler", "early_stopping")
-TIMES = ("seconds", "compile_seconds")  # what a run has taken
 
 
 @contextmanager
@@ -92,7 +92,7 @@ def expected(checkpoint: dict[str, Any]) -> dict[str, Any]:
         "tensorboard": 0,
         "state_dict": {f"ensemble.weights.{i}": blank(*weight.shape) for i, weight in enumerate(weights)},
         "history": {"solved_epoch": milestone, "diverged_epoch": milestone, "curve": curve},
-        "times": dict.fromkeys(TIMES, 0.0),
+        "times": Stopwatch().times(),
         "table": [blank(points, bits), blank(points, 1)],
         "decision_boundary": [(0, first)] * len(checkpoint.get("decision_boundary", [])),
         "loss_surface": dict.fromkeys(trajectory, blank(sum(weight.numel() for weight in first))),

@@ -53,7 +53,8 @@ class CSVLogger(LightningCSVLogger):
         self.first_step = max((row["step"] for row in self.kept), default=-1) + 1
 
     def log_hyperparams(self, params: Any = None) -> None:
-        """Write `hparams.yaml`."""
+        """Write `hparams.yaml`, and rows from now on: a run that logs its hyperparameters has been accepted."""
+        self.is_waiting = False
         self.hparams.update(vars(params) if isinstance(params, Namespace) else params or {})
         self.path.parent.mkdir(parents=True, exist_ok=True)
         files.write(self.path.with_name("hparams.yaml"), lambda path: save_hparams_to_yaml(path, self.hparams))
