@@ -1,4 +1,4 @@
-"""The gradient of N stacked networks by hand: the equations of backpropagation as plain expressions.
+"""The predictions of N stacked networks and their gradient by hand, as plain expressions: backpropagation.
 
 With [a; 1] for an activation and its constant 1, and σ' written in terms of the activation itself:
 
@@ -37,6 +37,30 @@ ACTIVATIONS = {
     "tanh": Activation(torch.tanh, lambda a: 1 - a * a),
     "relu": Activation(torch.relu, lambda a: a > 0),
 }
+
+
+def append_ones(a: Tensor) -> Tensor:
+    """[a; 1] along axis 1: (P, I, ...) to (P, I + 1, ...)."""
+    return torch.cat([a, a.new_ones(a.shape[0], 1, *a.shape[2:])], 1)
+
+
+def predict(weights: Sequence[Tensor], x: Tensor, activation: str) -> Tensor:
+    """Predictions (P, O, N) of the stacked `weights` at [x; 1] (P, I + 1)."""
+    return torch.sigmoid(preactivation(weights, x, activation))
+
+
+def preactivation(weights: Sequence[Tensor], x: Tensor, activation: str) -> Tensor:
+    """Z (P, H, N) of the last of the stacked `weights` at [x; 1] (P, I + 1)."""
+    first, *rest = weights
+    # The first layer's inputs are the same for all networks: one plain matrix product.
+    z = (x @ first.flatten(1)).view(len(x), *first.shape[1:])
+    for weight in rest:
+        a = append_ones(ACTIVATIONS[activation].sigma(z))
+        if weight.shape[-1] == 1:  # one network: a plain matrix product
+            z = (a.squeeze(-1) @ weight.squeeze(-1)).unsqueeze(-1)
+        else:
+            z = (a[:, :, None] * weight).sum(1)
+    return z
 
 
 def backpropagate(

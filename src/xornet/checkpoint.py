@@ -3,7 +3,6 @@
 import io
 import pickle
 import warnings
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ from xornet import files, schema
 from xornet.data import truth_table
 
 REMEDY = "use the checkpoints/last.ckpt of a run, or delete this one to train from the start"
-Table = tuple[Tensor, Tensor]  # x (P, I) and y (P, O)
 
 
 def find(ckpt_path: str | None) -> str | None:
@@ -43,17 +41,15 @@ class CheckpointFile(TorchCheckpointIO):
 
     def __init__(self) -> None:
         super().__init__()
-        self.known: set[Path] = set()  # the directories that were there when something was saved
+        self.known: set[Path] = set()  # the directories into which something was saved
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
         """Write `checkpoint`; a file under the name `path` is always whole."""
-        folders = [*Path(path).parents]
-        missing = [folder for folder in folders if not folder.exists()]
-        with suppress(OSError):  # which `write` reports
-            if self.known.isdisjoint(missing):  # else the run was moved away, and a new one would be half
-                folders[0].mkdir(parents=True, exist_ok=True)
+        folder = Path(path).parent
+        if folder not in self.known:  # else the run was moved away, and a new directory would hold half of it
+            folder.mkdir(parents=True, exist_ok=True)
         save(checkpoint, path)
-        self.known.update(folders)
+        self.known.add(folder)
 
     def load_checkpoint(
         self, path: str | Path, map_location: Any = "cpu", weights_only: bool | None = True
@@ -78,7 +74,7 @@ class CheckpointFile(TorchCheckpointIO):
         return checkpoint
 
 
-def table_of(checkpoint: dict[str, Any]) -> Table:
+def table_of(checkpoint: dict[str, Any]) -> tuple[Tensor, Tensor]:
     """The table that the networks of a checkpoint were trained on: x (P, I) and y (P, O)."""
     x, y = checkpoint.get("table") or truth_table(checkpoint["hyper_parameters"]["bits"])
     return x, y

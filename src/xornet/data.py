@@ -45,27 +45,20 @@ def point_names(x: Tensor) -> list[str]:
 
 
 def one_batch(loader: Any) -> tuple[Tensor, Tensor]:
-    """Return the table that a DataLoader serves as its one batch: x (P, I) and y (P, 1).
-
-    Raises:
-        ValueError: it serves none or several, or something else.
-
-    """
-    tables = [table_of_batch(batch, number) for number, batch in enumerate(loader, 1)]
+    """Return the table that a DataLoader serves as its one batch, x (P, I) and y (P, 1); refuse any other."""
+    tables = [table_of_batch(batch, number) for number, batch in enumerate(loader)]
     if not tables:
         raise ValueError("data must be one batch, the whole table, got none; use data with points")
     return tables[0]
 
 
-def table_of_batch(batch: Any, number: int = 1) -> tuple[Tensor, Tensor]:
-    """Return a batch as the whole table, x (P, I) and y (P, 1).
+def table_of_batch(batch: Any, batch_idx: int) -> tuple[Tensor, Tensor]:
+    """Return a batch as the whole table, x (P, I) and y (P, 1); refuse any other.
 
-    Raises:
-        ValueError: it is none, or not the first batch.
-
+    It must be the only one, for a median over networks cannot be put together of parts.
     """
     remedy = "use DataLoader(TensorDataset(x, y), batch_size=len(x))"
-    if number > 1:
+    if batch_idx > 0:
         raise ValueError(f"data must be one batch, the whole table, got several; {remedy}")
     is_pair = isinstance(batch, Sequence) and len(batch) == 2 and all(isinstance(part, Tensor) for part in batch)
     if not is_pair or batch[0].dim() != 2 or batch[1].shape != (len(batch[0]), 1):
@@ -100,10 +93,4 @@ class XORDataModule(LightningDataModule):
         is_fitting = self.trainer is not None and self.trainer.state.fn == TrainerFn.FITTING
         return [] if is_fitting else self.train_dataloader()
 
-    def test_dataloader(self) -> TableLoader:
-        """The same table."""
-        return self.train_dataloader()
-
-    def predict_dataloader(self) -> TableLoader:
-        """The same table."""
-        return self.train_dataloader()
+    test_dataloader = predict_dataloader = train_dataloader

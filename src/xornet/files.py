@@ -11,19 +11,15 @@ from pathlib import Path
 def write(path: str | Path, save: Callable[[Path], object]) -> None:
     """Let `save` write a neighbour of `path`, then rename it to `path`: readers see the old file or the new one, whole.
 
-    Neighbours that killed processes have left go. The directory must exist: where somebody has removed a run's, a new
-    one would hold a part of it.
-
-    Raises:
-        OSError: naming `path`; nothing of this attempt is left.
-
+    Neighbours that killed processes have left go, so of two processes that write one file at once the first fails. The
+    directory must exist: where somebody has removed a run's, a new one would hold a part of it. An OSError names
+    `path`, and nothing of the attempt is left.
     """
     path = Path(path)
     neighbour = path.with_name(f".{os.getpid()}.{path.name}")
     try:
-        for left in path.parent.glob(f".*.{glob.escape(path.name)}"):
-            if not is_running(left.name.split(".")[1]):
-                left.unlink(missing_ok=True)
+        for left in path.parent.glob(f".[0-9]*.{glob.escape(path.name)}"):
+            left.unlink(missing_ok=True)
         save(neighbour)
         with neighbour.open("r+b") as file:  # Windows flushes no file that is open for reading alone
             os.fsync(file.fileno())
@@ -35,25 +31,10 @@ def write(path: str | Path, save: Callable[[Path], object]) -> None:
             neighbour.unlink()
 
 
-def is_running(pid: str) -> bool:
-    """Whether a process of this number may run, on this machine; on Windows, where asking would end it, always."""
-    if os.name == "nt":
-        return True
-    try:
-        os.kill(int(pid), 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except (ValueError, PermissionError):  # no number, so no neighbour of ours; or another user's process
-        return True
-    return True
-
-
 def check_archive(path: str) -> None:
     """Refuse a file in which a bit has changed: `torch.load` ignores the check sums that `torch.save` writes.
 
-    Raises:
-        ValueError: a sum does not fit, or the archive is not one of `torch.save`, which compresses nothing.
-
+    `torch.save` compresses nothing, so a compressed archive is not one of its own.
     """
     # Opened here: a signal that comes while zipfile opens a file would have it print a traceback of its own.
     with Path(path).open("rb") as file, zipfile.ZipFile(file) as archive:

@@ -10,7 +10,7 @@ from torch.optim import Optimizer, lr_scheduler
 
 from xornet import schema
 from xornet.checkpoint import table_of
-from xornet.data import one_batch, same_table, table_of_batch, truth_table
+from xornet.data import one_batch, same_table, truth_table
 from xornet.engine.blocks import PRECISIONS, has_step_hooks, run_length
 from xornet.engine.compiled import is_compiled
 from xornet.engine.history import History
@@ -23,7 +23,6 @@ from xornet.engine.stopwatch import Stopwatch
 from xornet.engine.threads import set_threads
 from xornet.network import Ensemble
 from xornet.resumption import check_networks, check_resumable
-from xornet.schema import FORMAT
 
 
 class RunHooks(LightningModule):
@@ -55,17 +54,6 @@ class RunHooks(LightningModule):
         if (bits := x.shape[1]) != self.hparams["bits"]:
             remedy = f"use data.bits alone, or in Python XORModule(bits={bits})"
             raise ValueError(f"model.bits={self.hparams['bits']}, but the table has {bits} inputs; {remedy}")
-
-    def check_table(self, batch: Any, batch_idx: int) -> tuple[Tensor, Tensor]:
-        """Return a batch to evaluate as a table, x (P, I) and y (P, 1).
-
-        Raises:
-            ValueError: it is none, or not the only batch, for a median over networks cannot be put together of parts.
-
-        """
-        x, y = table_of_batch(batch, number=batch_idx + 1)
-        self.check_inputs(x)
-        return x, y
 
     def configure_callbacks(self) -> list[Callback]:
         """Refuse a Trainer that cannot work, in the first hook that Lightning calls: before its own messages."""
@@ -128,7 +116,7 @@ class RunHooks(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the history of the run, the seconds that it has taken, its table, its optimizer and its scheduler."""
-        checkpoint["xornet"] = FORMAT
+        checkpoint["xornet"] = schema.FORMAT
         checkpoint["history"] = self.history.state_dict()
         checkpoint["times"] = self.stopwatch.times()
         if not same_table((self.x, self.y), truth_table(self.hparams["bits"])):
@@ -139,19 +127,12 @@ class RunHooks(LightningModule):
             checkpoint["scheduler"] = describe(self.scheduler)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Continue from what a run has recorded, or show its networks.
-
-        Raises:
-            ValueError: the checkpoint is damaged, or of a run that was configured differently.
-
-        """
+        """Continue from what a run has recorded, or show its networks; refuse what is damaged or differs."""
         for given in ("optimizer", "scheduler"):  # which load_from_checkpoint adds
             checkpoint["hyper_parameters"].pop(given, None)
         schema.check(checkpoint, self.trainer.ckpt_path if self.stage else "(as given)")
         if self.stage == "fit":
-            assert self.optimizer is not None
-            table = self.x, self.y
-            check_resumable(checkpoint, self.trainer, dict(self.hparams), self.optimizer, self.scheduler, table)
+            check_resumable(checkpoint, self)
         elif self.stage:
             check_networks(checkpoint, dict(self.hparams))
         else:  # load_from_checkpoint
@@ -159,7 +140,7 @@ class RunHooks(LightningModule):
             self.set_table(*table_of(checkpoint))
             if not self.is_configured:
                 self.optimizer = from_description(checkpoint["optimizer"], torch.optim)
-                followed = checkpoint.get("scheduler")
-                self.scheduler = from_description(followed, lr_scheduler) if followed else None
+                if "scheduler" in checkpoint:
+                    self.scheduler = from_description(checkpoint["scheduler"], lr_scheduler)
         self.history.load_state_dict(checkpoint["history"])
         self.stopwatch.earlier = checkpoint["times"]

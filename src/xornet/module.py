@@ -11,7 +11,7 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from xornet import validation
 from xornet.backprop import backpropagate
-from xornet.data import point_names, truth_table
+from xornet.data import point_names, table_of_batch, truth_table
 from xornet.engine import scores
 from xornet.engine.blocks import block_length, stop_request
 from xornet.engine.compiled import check_compile
@@ -123,19 +123,21 @@ class XORModule(RunHooks):
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Log how good the networks are on a table: `val/loss`, `val/accuracy`, `val/solved` (engine/scores.py)."""
-        self.evaluate("val", *self.check_table(batch, batch_idx))
+        self.evaluate("val", batch, batch_idx)
 
     def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Log the same as `test/`."""
-        self.evaluate("test", *self.check_table(batch, batch_idx))
+        self.evaluate("test", batch, batch_idx)
 
     def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
         """Return the predictions (P, O, N) for x (P, I), or for the x of a batch x, y."""
         x: Tensor = batch if isinstance(batch, Tensor) else batch[0]
         return self(x.to(self.ensemble.weights[0].dtype))
 
-    def evaluate(self, stage: str, x: Tensor, y: Tensor) -> None:
-        """Log how good the networks are on x (P, I) and y (P, O), under the name of the stage."""
+    def evaluate(self, stage: str, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
+        """Log how good the networks are on a table, x (P, I) and y (P, O), under the name of the stage."""
+        x, y = table_of_batch(batch, batch_idx)
+        self.check_inputs(x)
         errors = self.predict_step(x, 0) - y[:, :, None]
         numbers = scores.summary(errors, self.history.tolerance)
         self.log_dict({f"{stage}/{name}": number for name, number in numbers.items()}, batch_size=len(errors))

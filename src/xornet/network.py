@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from xornet import validation
-from xornet.backprop import ACTIVATIONS
+from xornet.backprop import ACTIVATIONS, append_ones, predict
 
 LARGEST_PRODUCT = 2**31  # numbers in one tensor: points x weights of a layer x networks
 
@@ -53,9 +53,7 @@ class Ensemble(nn.Module):
     """N XORNets stacked into one tensor per layer; network i starts as `torch.manual_seed(seed + i); XORNet()` would.
 
     Args:
-        inputs: number of input bits.
-        hidden: units of each hidden layer; empty for a single layer.
-        activation: of the hidden layers, one of ACTIVATIONS.
+        inputs, hidden, activation: as of XORNet.
         networks: N.
         seed: seed of network 0.
         init: None draws as nn.Linear does; a number r draws every weight and bias uniformly from ±r.
@@ -119,35 +117,7 @@ def layer_names(hidden: Sequence[int]) -> list[str]:
 
 def layer_shapes(inputs: int, hidden: Sequence[int]) -> Iterator[tuple[int, int]]:
     """Yield (fan in, units) of every layer."""
-    sizes = [inputs, *hidden, 1]
-    return pairwise(sizes)
-
-
-def append_ones(a: Tensor) -> Tensor:
-    """[a; 1] along axis 1: (P, I, ...) to (P, I + 1, ...)."""
-    return torch.cat([a, a.new_ones(a.shape[0], 1, *a.shape[2:])], 1)
-
-
-def predict(weights: Sequence[Tensor], x: Tensor, activation: str) -> Tensor:
-    """Predictions (P, O, N) of the stacked `weights` at [x; 1] (P, I + 1)."""
-    return torch.sigmoid(preactivation(weights, x, activation))
-
-
-def preactivation(weights: Sequence[Tensor], x: Tensor, activation: str) -> Tensor:
-    """Z (P, H, N) of the last of the stacked `weights` at [x; 1] (P, I + 1)."""
-    first, *rest = weights
-    # The first layer's inputs are the same for all networks: one plain matrix product.
-    z = (x @ first.flatten(1)).view(len(x), *first.shape[1:])
-    for weight in rest:
-        z = multiply(append_ones(ACTIVATIONS[activation].sigma(z)), weight)
-    return z
-
-
-def multiply(a: Tensor, b: Tensor) -> Tensor:
-    """Multiply matrices network by network: (A, B, N) x (B, C, N) to (A, C, N)."""
-    if a.shape[-1] == 1:  # one network: a plain matrix product
-        return (a.squeeze(-1) @ b.squeeze(-1)).unsqueeze(-1)
-    return (a[:, :, None] * b).sum(1)
+    return pairwise([inputs, *hidden, 1])
 
 
 def draw_weights(

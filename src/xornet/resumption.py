@@ -1,13 +1,12 @@
 """What a checkpoint must agree with: the run that is resumed from it, or the networks that are evaluated."""
 
-from collections.abc import Iterator
-from functools import partial
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lightning.pytorch import Trainer
 
 from xornet import schema
-from xornet.checkpoint import Table, table_of
+from xornet.checkpoint import table_of
 from xornet.data import same_table
 from xornet.engine.blocks import callbacks_of
 from xornet.engine.optimizers import describe, fresh_states
@@ -19,12 +18,7 @@ KEYS = {"seed": "seed", "networks": "networks", "bits": "data.bits"}  # the othe
 
 
 def check_networks(checkpoint: dict[str, Any], hparams: dict[str, Any]) -> None:
-    """Refuse a checkpoint of other networks than those that are to be evaluated, which have these hyperparameters.
-
-    Raises:
-        ValueError: naming what differs.
-
-    """
+    """Refuse a checkpoint of other networks than those that are to be evaluated, which have these hyperparameters."""
     for name in ("bits", "hidden", "activation", "networks"):
         was, new = (listed(known[name]) for known in (checkpoint["hyper_parameters"], hparams))
         if was != new:
@@ -32,31 +26,12 @@ def check_networks(checkpoint: dict[str, Any], hparams: dict[str, Any]) -> None:
             raise ValueError(f"ckpt_path holds networks with {name}={was}, but the module has {name}={new}; {remedy}")
 
 
-def check_resumable(
-    checkpoint: dict[str, Any],
-    trainer: Trainer,
-    hparams: dict[str, Any],
-    optimizer: partial[Any],
-    scheduler: partial[Any] | None,
-    table: Table,
-) -> None:
-    """Refuse a checkpoint that a run cannot continue from.
-
-    Args:
-        checkpoint: as read from `trainer.ckpt_path`.
-        trainer: that of the run, before it trains.
-        hparams: the hyperparameters of the run.
-        optimizer: makes its optimizer.
-        scheduler: makes its learning rate scheduler.
-        table: x (P, I) and y (P, O) of the run.
-
-    Raises:
-        ValueError: the run is configured differently, or the checkpoint is not built as what this run would write.
-
-    """
+def check_resumable(checkpoint: dict[str, Any], module: Any) -> None:
+    """Refuse a checkpoint that an XORModule cannot continue from: configured differently, or not as it would write."""
+    trainer: Trainer = module.trainer
     weights, steps = list(checkpoint["state_dict"].values()), checkpoint["global_step"]
-    followed = describe(scheduler) if scheduler else {}
-    ours = configuration(hparams, describe(optimizer), followed, trainer.precision)
+    followed = describe(module.scheduler) if module.scheduler else {}
+    ours = configuration(module.hparams, describe(module.optimizer), followed, trainer.precision)
     known, precision = checkpoint["hyper_parameters"], f"{8 * weights[0].itemsize}-true"
     theirs = configuration(known, checkpoint["optimizer"], checkpoint.get("scheduler", {}), precision)
     for name in dict.fromkeys([*ours, *theirs]):
@@ -64,7 +39,7 @@ def check_resumable(
         if name not in MAY_CHANGE and was != new:
             differs = f"a run with {name}={was}, but this run has {name}={new}"
             raise ValueError(f"ckpt_path holds {differs}; resume with {name}={was}")
-    if not same_table(table, table_of(checkpoint)):
+    if not same_table((module.x, module.y), table_of(checkpoint)):
         raise ValueError("ckpt_path holds a run on other data; resume with the data that it was started with")
     with schema.refusing(trainer.ckpt_path, "resumed from"):
         loop = checkpoint["loops"]["fit_loop"]
@@ -78,7 +53,7 @@ def check_resumable(
         for callback in callbacks_of(trainer):
             if state := checkpoint["callbacks"].get(callback.state_key):
                 check_like(state, callback.state_dict(), f"callbacks: {callback.state_key}", loose=True)
-        state, followers = fresh_states(optimizer, scheduler, weights)
+        state, followers = fresh_states(module.optimizer, module.scheduler, weights)
         check_optimizer(checkpoint["optimizer_states"], state, steps)
         check_like(checkpoint["lr_schedulers"], followers, "lr_schedulers", loose=True)
         need(all(follower["last_epoch"] == steps for follower in checkpoint["lr_schedulers"]), "lr_schedulers")
@@ -87,11 +62,15 @@ def check_resumable(
 def configuration(
     hparams: dict[str, Any], optimizer: dict[str, Any], scheduler: dict[str, Any], precision: str
 ) -> dict[str, Any]:
-    """All that a run was configured with, by its place in the configuration: `model.hidden`, `optimizer.lr`."""
-    network = {KEYS.get(key, f"model.{key}"): value for key, value in hparams.items()}
-    groups = (("optimizer", optimizer), ("scheduler", scheduler))
-    made = {f"{group}.{key}": value for group, described in groups for key, value in described.items()}
-    return {key: listed(value) for key, value in {**network, **made, "trainer.precision": precision}.items()}
+    """All that a run was configured with, by its key in the configuration: `model.hidden`, `optimizer.lr`."""
+    known = by_config_key(hparams) | {f"optimizer.{key}": value for key, value in optimizer.items()}
+    known |= {f"scheduler.{key}": value for key, value in scheduler.items()} | {"trainer.precision": precision}
+    return {key: listed(value) for key, value in known.items()}
+
+
+def by_config_key(hparams: Mapping[str, Any]) -> dict[str, Any]:
+    """The hyperparameters of an XORModule by their keys in the configuration."""
+    return {KEYS.get(key, f"model.{key}"): value for key, value in hparams.items()}
 
 
 def listed(value: Any) -> Any:

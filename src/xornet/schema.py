@@ -17,13 +17,13 @@ import torch
 from torch import Tensor
 
 from xornet.engine.history import QUANTILES, SINGLES
+from xornet.engine.stopwatch import Stopwatch
 from xornet.network import layer_shapes
 
 FORMAT = 1  # one more whenever what a checkpoint holds changes
 LARGEST = 2**31  # of a count of epochs
 OPTIONAL = ("table", "tensorboard", "decision_boundary", "loss_surface")  # of other data, and of callbacks
 CONFIGURED = ("optimizer", "scheduler", "early_stopping")
-TIMES = ("seconds", "compile_seconds")  # what a run has taken
 
 
 @contextmanager
@@ -43,12 +43,7 @@ def need(is_right: bool, part: str) -> None:
 
 
 def check(checkpoint: Any, path: str | Path | None) -> None:
-    """Refuse a checkpoint that cannot be evaluated.
-
-    Raises:
-        ValueError: naming the file and what is wrong.
-
-    """
+    """Refuse a checkpoint that cannot be evaluated, with its path and what is wrong."""
     version = checkpoint.get("xornet") if isinstance(checkpoint, dict) else None
     if type(version) is not int or version != FORMAT:
         cause = "was written by another version of this project, or by another program"
@@ -97,7 +92,7 @@ def expected(checkpoint: dict[str, Any]) -> dict[str, Any]:
         "tensorboard": 0,
         "state_dict": {f"ensemble.weights.{i}": blank(*weight.shape) for i, weight in enumerate(weights)},
         "history": {"solved_epoch": milestone, "diverged_epoch": milestone, "curve": curve},
-        "times": dict.fromkeys(TIMES, 0.0),
+        "times": Stopwatch().times(),
         "table": [blank(points, bits), blank(points, 1)],
         "decision_boundary": [(0, first)] * len(checkpoint.get("decision_boundary", [])),
         "loss_surface": dict.fromkeys(trajectory, blank(sum(weight.numel() for weight in first))),
@@ -107,12 +102,7 @@ def expected(checkpoint: dict[str, Any]) -> dict[str, Any]:
 def check_like(value: Any, template: Any, part: str, loose: bool = False) -> None:
     """Check that `value` is built as `template`: the same types, keys, lengths and shapes; numbers finite and >= 0.
 
-    Args:
-        value: of a checkpoint.
-        template: what a run that has only just begun has in its place.
-        part: what it is.
-        loose: whether numbers may be any, and what is empty or None at the beginning anything.
-
+    Where it is `loose`, numbers may be any, and what is empty or None in the template may be anything.
     """
     if loose and template in (None, {}, []):
         return

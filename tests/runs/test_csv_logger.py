@@ -117,18 +117,18 @@ def test_a_run_made_longer_logs_its_later_part_at_the_epochs_of_a_straight_one(
 def test_rows_are_appended_until_there_is_a_new_column(tmp_path: Path) -> None:
     logger = CSVLogger(str(tmp_path), flush_logs_every_n_steps=2)
     logger.log_metrics({"b": 1.5}, 0)
-    assert not logger.table.path.exists()
+    assert not logger.path.exists()
     logger.log_metrics({"b": 2.5}, 1)
-    first = logger.table.path.stat().st_ino
+    first = logger.path.stat().st_ino
     logger.log_metrics({"b": 3.5}, 3)
-    assert logger.table.path.stat().st_ino == first
+    assert logger.path.stat().st_ino == first
     logger.log_metrics({"a": 4.5}, 5)
-    assert logger.table.path.read_text().split() == ["a,b,step", ",1.5,0", ",2.5,1", ",3.5,3", "4.5,,5"]
+    assert logger.path.read_text().split() == ["a,b,step", ",1.5,0", ",2.5,1", ",3.5,3", "4.5,,5"]
 
 
 def test_a_table_that_is_none_is_refused_by_name(tmp_path: Path) -> None:
     logger = CSVLogger(str(tmp_path))
-    logger.table.path.parent.mkdir()
-    logger.table.path.write_text("a,b\n1,2\n")
+    logger.path.parent.mkdir()
+    logger.path.write_text("a,b\n1,2\n")
     with pytest.raises(ValueError, match=r"metrics\.csv has a row without a step; move it away, or use another"):
-        logger.resume(10)
+        logger.resume({"global_step": 10})

@@ -11,11 +11,11 @@ from PIL.Image import Image
 from torch import Tensor
 
 from xornet import files, validation
+from xornet.backprop import append_ones, predict
 from xornet.callbacks.figures import boundary_pictures, log_image, publish, table
 from xornet.engine.blocks import run_length
 from xornet.engine.history import Block
 from xornet.module import XORModule
-from xornet.network import append_ones, predict
 from xornet.plots.decision_boundary import FrameRenderer, boundary_grid
 from xornet.plots.render import Array, gif
 
@@ -58,7 +58,7 @@ class BoundaryAnimation(Callback):
         self.frames: list[Image] = []
         earlier, self.snapshots = self.snapshots, []
         for epoch, weights in earlier:
-            self.add(trainer, pl_module, epoch, weights, held=math.inf)
+            self.add(trainer, pl_module, epoch, weights)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw the initial networks."""
@@ -97,13 +97,13 @@ class BoundaryAnimation(Callback):
             path = Path(trainer.default_root_dir, "decision_boundary.gif")
             files.write(path, partial(Path.write_bytes, data=gif(self.frames)))
 
-    def add(self, trainer: Trainer, module: XORModule, epoch: int, weights: list[Tensor], held: float = 0) -> None:
+    def add(self, trainer: Trainer, module: XORModule, epoch: int, weights: list[Tensor]) -> None:
         """Add a snapshot and its frame; log it too, unless an earlier part of the run has (see `log_image`)."""
         if not self.renderer:
             return
         self.snapshots.append((epoch, weights))
         self.draw(module, epoch, weights)
-        log_image(self.frames[-1], trainer, "decision_boundary", epoch, held)
+        log_image(self.frames[-1], trainer, "decision_boundary", epoch)
 
     def draw(self, module: XORModule, epoch: int, weights: list[Tensor]) -> None:
         """Add a frame: the boundary that these weights make, with epoch and loss in its title."""

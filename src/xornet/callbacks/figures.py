@@ -9,9 +9,8 @@ from matplotlib.figure import Figure
 from PIL.Image import Image
 
 from xornet import files
-from xornet.backprop import ACTIVATIONS
+from xornet.backprop import ACTIVATIONS, append_ones, preactivation
 from xornet.module import XORModule
-from xornet.network import append_ones, preactivation
 from xornet.plots.decision_boundary import BOUNDARY_TITLE, FrameRenderer, boundary_grid, decision_boundaries
 from xornet.plots.hidden_units import Units, hidden_units
 from xornet.plots.loss_curves import loss_curve, solved_share
@@ -143,8 +142,8 @@ def publish(pictures: dict[str, Image], trainer: Trainer) -> None:
         log_image(picture, trainer, name.removesuffix(".png"), trainer.current_epoch)
 
 
-def log_image(picture: Image, trainer: Trainer, name: str, epoch: int, held: float = 0) -> None:
-    """Give a picture to every logger, but to one that continues an earlier part of the run none from before `held`."""
+def log_image(picture: Image, trainer: Trainer, name: str, epoch: int) -> None:
+    """Give a picture to every logger that an earlier part of the run has not given it to."""
     for logger in trainer.loggers:
-        if epoch >= first_step(logger, trainer, held):
+        if epoch >= first_step(logger):
             log_picture(logger, picture, f"plots/{name}", epoch)

@@ -9,12 +9,12 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
+from xornet.backprop import append_ones, predict
 from xornet.callbacks.figures import publish
 from xornet.engine.history import CURVE_POINTS
 from xornet.engine.snapshots import LARGEST
 from xornet.engine.spacing import spacing
 from xornet.module import XORModule
-from xornet.network import append_ones, predict
 from xornet.plots.loss_surface import grid_around, loss_surface
 from xornet.plots.principal import Plane, principal_plane
 from xornet.plots.render import Array, drawn

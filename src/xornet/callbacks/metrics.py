@@ -8,7 +8,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from xornet.data import point_names
 from xornet.module import XORModule
-from xornet.runs.continuity import first_step, held
+from xornet.runs.continuity import first_step
 from xornet.runs.events import writers
 from xornet.runs.metrics import evaluate_networks
 
@@ -24,11 +24,6 @@ class Metrics(Callback):
 
     def __init__(self) -> None:
         self.logged = -1  # the last epoch logged
-        self.resumed = 0  # the epoch up to which TensorBoard holds the run
-
-    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Note how much of this run TensorBoard holds."""
-        self.resumed = held(checkpoint)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -54,7 +49,7 @@ class Metrics(Callback):
         curve = {name: values[fresh].tolist() for name, values in module.history.curve.items()}
         points = point_names(module.x)
         targets = module.y[:, 0].tolist()
-        loggers = [(logger, first_step(logger, trainer, self.resumed)) for logger in trainer.loggers]
+        loggers = [(logger, first_step(logger)) for logger in trainer.loggers]
         for k, epoch in enumerate(curve.get("epochs", [])):
             self.logged = epoch
             low, median, high = curve["losses"][k]

@@ -9,8 +9,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch.utils.tensorboard.summary import hparams
 
 from xornet.module import XORModule
-from xornet.runs.continuity import is_continued
-from xornet.runs.events import writers
+from xornet.runs.continuity import first_step
 from xornet.runs.hyperparameters import hparams_row, hyperparameters
 from xornet.runs.metrics import evaluate
 from xornet.runs.verdict import describe
@@ -39,8 +38,9 @@ class RunSummary(Callback):
 
     def begin(self, trainer: Trainer, module: XORModule) -> None:
         """Write a summary without its verdict, unless an earlier part of the run has."""
-        for writer in () if is_continued(trainer) else writers(trainer):
-            writer.add_text("run", self.summary(trainer, module), 0)
+        for logger in trainer.loggers:
+            if isinstance(logger, TensorBoardLogger) and not first_step(logger):
+                logger.experiment.add_text("run", self.summary(trainer, module), 0)
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the whole summary, and the HParams row: what a sweep may vary, and the final metrics."""

@@ -14,7 +14,6 @@ from omegaconf import DictConfig, OmegaConf
 
 from xornet.cli.blame import NODES
 from xornet.runs import directory
-from xornet.runs.settings import flatten
 
 PACKAGES = ("xornet", "torch.optim", "lightning.pytorch", "lightning.fabric")
 PLUGINS = ("hydra", "hydra_plugins", "optuna.samplers")  # for hydra.launcher and hydra.sweeper
@@ -23,7 +22,7 @@ VARIABLES = ("CUDA_VISIBLE_DEVICES", "MKL_NUM_THREADS", "OMP_NUM_THREADS")  # ot
 
 # Which conf/ refers to: a directory of a run's own, and a place in the project.
 OmegaConf.register_new_resolver("claim", directory.claim, use_cache=True, replace=True)
-OmegaConf.register_new_resolver("project", directory.locate, replace=True)
+OmegaConf.register_new_resolver("project", lambda path: str(directory.PROJECT / path), replace=True)
 
 
 def check(cfg: DictConfig, is_complete: bool = True) -> None:
@@ -43,7 +42,7 @@ def check(cfg: DictConfig, is_complete: bool = True) -> None:
         )
     container: Any = OmegaConf.to_container(cfg, resolve=is_complete)
     check_targets("", container, PACKAGES, is_complete)
-    for key, value in flatten(cfg).items():
+    for key, value in directory.flatten(cfg).items():
         if key.partition(".")[0] in set(NODES) - {"logger"} and str(value).lower() in ("yes", "no", "on", "off"):
             raise ValueError(f"{key}={value} is a text, which would count as true; use true or false")
     named = {key: container[key] for key in ("data", "model", "optimizer", "scheduler", "trainer") if key in container}

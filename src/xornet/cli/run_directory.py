@@ -16,10 +16,10 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from omegaconf import DictConfig, OmegaConf
 
 from xornet import files
-from xornet.runs.continuity import is_own, put_last
+from xornet.runs.continuity import is_own
 from xornet.runs.csv_logger import CSVLogger
 from xornet.runs.directory import CONFIG, check_holder, is_begun, made
-from xornet.runs.events import EVENTS
+from xornet.runs.events import EVENTS, EventLogger
 from xornet.runs.hyperparameters import log_hyperparameters
 from xornet.runs.metrics import discard
 from xornet.runs.record import error_files, read_metrics
@@ -86,7 +86,9 @@ class RunDirectory(Callback):
         if self.is_begun:
             return
         begin_trackers(trainer)  # first: one that cannot be reached refuses the run
-        put_last(trainer)
+        for logger in trainer.loggers:
+            if isinstance(logger, EventLogger):
+                logger.put_last()
         discard(self.folder, before=None if is_own(trainer) else self.start)
         (self.folder / "metrics.json").unlink(missing_ok=True)
         if is_job():

@@ -13,7 +13,7 @@ from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 
 from xornet.engine.requirements import check_trainer
-from xornet.runs.settings import key_of
+from xornet.runs.directory import key_of
 from xornet.runs.trackers import WaitingLogger
 
 

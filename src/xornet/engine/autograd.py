@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from xornet.network import append_ones, predict
+from xornet.backprop import append_ones, predict
 
 
 class Autograd:

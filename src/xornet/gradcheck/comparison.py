@@ -17,11 +17,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from xornet.backprop import backpropagate
+from xornet.backprop import append_ones, backpropagate
 from xornet.engine.autograd import Autograd
 from xornet.engine.inplace import InplaceBackprop
 from xornet.gradcheck.worked_example import ROWS, Problem
-from xornet.network import append_ones
 
 EPSILON = torch.finfo(torch.float64).eps
 STEP = EPSILON ** (1 / 3)  # h of a weight up to 1; of a larger one, this share of it

@@ -7,8 +7,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from xornet.backprop import ACTIVATIONS
-from xornet.network import append_ones
+from xornet.backprop import ACTIVATIONS, append_ones
 
 ROWS, COLUMNS = 16, 8  # printed of a large tensor
 SLOPES = {"sigmoid": "{0} ⊙ (1 - {0})", "tanh": "1 - {0} ⊙ {0}", "relu": "1 where {0} > 0, else 0"}  # as in ACTIVATIONS

@@ -10,9 +10,9 @@ from pathlib import Path
 from xornet import schema
 from xornet.checkpoint import CheckpointFile
 from xornet.module import XORModule
+from xornet.runs.directory import read_config
 from xornet.runs.metrics import evaluate, evaluate_networks
 from xornet.runs.record import Run, differing
-from xornet.runs.settings import read_config
 
 REMEDY = "use the directory of a run, or of one job of a sweep"
 UNSET = "unset"  # what a run says of a key that only others have
@@ -35,10 +35,6 @@ def read_run(folder: Path) -> tuple[Run, XORModule]:
     """Return a run, finished or not, as its checkpoint shows it, and its networks.
 
     Its overrides are its whole configuration, since runs need not share what the command line did not say.
-
-    Raises:
-        ValueError: there is no run in `folder`, or its checkpoint cannot be read.
-
     """
     if not folder.is_dir():
         raise ValueError(f"there is no directory {folder}; {REMEDY}")
@@ -92,8 +88,8 @@ def labels(runs: Sequence[Run]) -> list[str]:
     keys = list(runs[0].overrides)
     ends = [key.rpartition(".")[2] for key in keys]
     short = [key if ends.count(end) > 1 else end for key, end in zip(keys, ends, strict=True)]
-    shown = [replace(run, overrides=dict(zip(short, run.overrides.values(), strict=True))) for run in runs]
-    texts = [run.label(short) for run in shown]
+    pairs = [zip(short, run.overrides.values(), strict=True) for run in runs]
+    texts = [" ".join(f"{key}={value}" for key, value in each) for each in pairs]
     return [
         text if texts.count(text) == 1 else f"{text} {name}".strip()
         for text, name in zip(texts, names(runs), strict=True)

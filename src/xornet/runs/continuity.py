@@ -1,4 +1,4 @@
-"""A resumed run: what was logged before, kept once, in TensorBoard and in tables."""
+"""A resumed run: what was logged before, kept once, in TensorBoard, in tables and in trackers."""
 
 import math
 import os
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.loggers import Logger, TensorBoardLogger
+from lightning.pytorch.loggers import Logger
 
 from xornet.runs.csv_logger import CSVLogger
 from xornet.runs.events import EVENTS, EventLogger, writers
@@ -25,21 +25,22 @@ class Continuity(Callback):
     def __init__(self) -> None:
         self.held = 0  # the step up to which TensorBoard holds what earlier parts have logged
 
-    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Begin from the start, unless a checkpoint has been loaded."""
-        if not trainer.ckpt_path:
-            purge(trainer, 0)
-
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Keep what was logged before the checkpoint."""
-        self.held = held(checkpoint)
-        purge(trainer, self.held if is_continued(trainer) else 0)
-        for logger in trainer.loggers:
-            if isinstance(logger, CSVLogger) and is_own(trainer):
-                logger.resume(checkpoint["global_step"])
-            is_finished = Path(trainer.default_root_dir, "metrics.json").exists()  # and has logged how it ended
-            if isinstance(logger, WaitingLogger) and is_own(trainer) and not is_finished:
+        """Have loggers keep what an earlier part of this run, which is resumed where it was, has logged."""
+        # Less than the whole run where its last part has logged elsewhere.
+        self.held = checkpoint.get("tensorboard", checkpoint["global_step"])
+        is_finished = Path(trainer.default_root_dir, "metrics.json").exists()  # and has logged how it ended
+        for logger in trainer.loggers if is_own(trainer) else []:
+            if isinstance(logger, EventLogger) and logger.earlier:
+                logger.first_step = self.held
+            elif isinstance(logger, CSVLogger) or (isinstance(logger, WaitingLogger) and not is_finished):
                 logger.resume(checkpoint)
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Have TensorBoard forget what earlier event files of this directory hold of the steps to come."""
+        for logger in trainer.loggers:
+            if isinstance(logger, EventLogger) and logger.earlier:
+                logger.begin(logger.first_step)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Let nothing be in the checkpoint that is not on disk; note how much of the run TensorBoard holds."""
@@ -57,26 +58,6 @@ class Continuity(Callback):
                 path.unlink()
 
 
-def put_last(trainer: Trainer) -> None:
-    """Have TensorBoard read our event files after those that were there before, once the run is accepted."""
-    for logger in trainer.loggers:
-        if isinstance(logger, EventLogger):
-            logger.put_last()
-
-
-def held(checkpoint: dict[str, Any]) -> int:
-    """The step up to which TensorBoard holds the run of a checkpoint: less where its last part has logged elsewhere."""
-    step: int = min(checkpoint.get("tensorboard", checkpoint["global_step"]), checkpoint["global_step"])
-    return step
-
-
-def purge(trainer: Trainer, step: int) -> None:
-    """Have TensorBoard forget what earlier event files of this directory hold of `step` and later steps."""
-    for logger in trainer.loggers:
-        if isinstance(logger, EventLogger) and logger.earlier:
-            logger.begin(step)
-
-
 def is_own(trainer: Trainer) -> bool:
     """Whether this run is resumed from a checkpoint of its own, in its directory or where it keeps its checkpoints."""
     if not trainer.ckpt_path:
@@ -86,15 +67,7 @@ def is_own(trainer: Trainer) -> bool:
     return not folders.isdisjoint(Path(str(trainer.ckpt_path)).resolve().parents)
 
 
-def is_continued(trainer: Trainer) -> bool:
-    """Whether this run is resumed from a checkpoint of its own, and logs where an earlier part has."""
-    folders = [logger.log_dir for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
-    return is_own(trainer) and any(len(list(Path(folder).glob(f"{EVENTS}*"))) > 1 for folder in folders)
-
-
-def first_step(logger: Logger, trainer: Trainer, step: float) -> float:
-    """Return the first step that `logger` lacks in a run that is resumed at `step`: 0 if it lacks them all."""
-    first: float | None = vars(logger).get("first_step")  # of a table, and of a tracker; a DummyLogger has everything
-    if first is not None:
-        return first
-    return step if isinstance(logger, TensorBoardLogger) and is_continued(trainer) else 0
+def first_step(logger: Logger) -> int:
+    """The first step that `logger` lacks: 0 unless it continues what an earlier part of the run has logged."""
+    step: int = vars(logger).get("first_step", 0)  # and not by getattr, for a DummyLogger has everything
+    return step

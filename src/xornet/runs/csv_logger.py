@@ -1,6 +1,7 @@
 """What a run logs as a table: `csv/metrics.csv`, every step once, however often a run is killed and resumed."""
 
 import csv
+from argparse import Namespace
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -22,9 +23,7 @@ class CSVLogger(LightningCSVLogger):
     first rows, and one that is refused leaves it alone.
 
     Args:
-        save_dir: the directory of the run.
-        name: the directory in it.
-        version: the directory in that.
+        save_dir, name, version: the directory of the run, the one in it, and the one in that.
         flush_logs_every_n_steps: steps after which rows are written, besides those before each checkpoint.
 
     """
@@ -33,26 +32,54 @@ class CSVLogger(LightningCSVLogger):
         self, save_dir: str, name: str = "csv", version: str = "", flush_logs_every_n_steps: int = 100
     ) -> None:
         key = "logger.csv.flush_logs_every_n_steps"
-        validation.integer(key, flush_logs_every_n_steps, 1, 10**9, f"use e.g. {key}=100")
-        super().__init__(save_dir, name, version, flush_logs_every_n_steps=flush_logs_every_n_steps)
-        self.table = Table(Path(self.log_dir, "metrics.csv"))
+        self.every_n_steps = validation.integer(key, flush_logs_every_n_steps, 1, 10**9, f"use e.g. {key}=100")
+        super().__init__(save_dir, name, version)
+        self.path = Path(self.log_dir, "metrics.csv")
         self.is_waiting = False  # for the run to be accepted, before which nothing may be written
         self.first_step = 0  # the one after those that are kept
+        self.hparams: Row = {}
+        self.rows: list[Row] = []  # which are not written yet
+        self.kept: list[Row] | None = []  # of an earlier part; None once the file is this run's
+        self.columns: set[str] = set()  # of the file
 
     @property
     def experiment(self) -> Any:
-        """What Lightning's CSVLogger writes with."""
-        return self.table
+        """The logger itself, which Lightning would have write with an object that deletes the table."""
+        return self
 
-    def resume(self, step: int) -> None:
-        """Keep the rows that an earlier part of this run has logged before `step`; change nothing yet."""
-        self.table.kept = [row for row in read_rows(self.table.path) if row["step"] < step]
-        self.first_step = max((int(row["step"]) for row in self.table.kept), default=-1) + 1
+    def resume(self, checkpoint: Mapping[str, Any]) -> None:
+        """Keep the rows that an earlier part of this run has logged before a checkpoint; change nothing yet."""
+        self.kept = [row for row in read_rows(self.path) if row["step"] < checkpoint["global_step"]]
+        self.first_step = max((row["step"] for row in self.kept), default=-1) + 1
+
+    def log_hyperparams(self, params: Any = None) -> None:
+        """Write `hparams.yaml`, and rows from now on: a run that logs its hyperparameters has been accepted."""
+        self.is_waiting = False
+        self.hparams.update(vars(params) if isinstance(params, Namespace) else params or {})
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        files.write(self.path.with_name("hparams.yaml"), lambda path: save_hparams_to_yaml(path, self.hparams))
+
+    def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
+        """Add a row."""
+        values = {name: value.item() if isinstance(value, Tensor) else value for name, value in metrics.items()}
+        self.rows.append({**values, "step": len(self.rows) if step is None else step})
+        if (self.rows[-1]["step"] + 1) % self.every_n_steps == 0:
+            self.save()
 
     def save(self) -> None:
-        """Write the rows that are not written yet."""
-        if not self.is_waiting:
-            self.table.save()
+        """Append the new rows; write the whole file where it is not this run's yet, or there is a new column."""
+        if self.is_waiting or not self.rows:
+            return
+        columns = self.columns.union(*self.rows)
+        if self.kept is None and columns == self.columns:
+            with self.path.open("a", newline="") as file:
+                csv.DictWriter(file, sorted(columns)).writerows(self.rows)
+        else:
+            rows = [*(read_rows(self.path) if self.kept is None else self.kept), *self.rows]
+            columns = columns.union(*rows)
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            files.write(self.path, lambda path: write_rows(path, sorted(columns), rows))
+        self.kept, self.columns, self.rows = None, columns, []
 
     def finalize(self, status: str) -> None:
         """Write the last rows; where the run has failed, what cannot be written is not the cause."""
@@ -60,60 +87,12 @@ class CSVLogger(LightningCSVLogger):
             self.save()
 
 
-class Table:
-    """The rows of a CSV file, with a column for each name, and the hyperparameters beside it.
-
-    Args:
-        path: the file, which exists once there are rows.
-
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.hparams: Row = {}
-        self.metrics: list[Row] = []  # the rows that are not written yet
-        self.kept: list[Row] | None = []  # of an earlier part; None once the file is this run's
-        self.columns: set[str] = set()  # of the file
-
-    def log_hparams(self, params: Row) -> None:
-        """Write `hparams.yaml`."""
-        self.hparams.update(params)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        files.write(self.path.with_name("hparams.yaml"), lambda path: save_hparams_to_yaml(path, self.hparams))
-
-    def log_metrics(self, metrics: Mapping[str, Any], step: int) -> None:
-        """Add a row."""
-        values = {name: value.item() if isinstance(value, Tensor) else value for name, value in metrics.items()}
-        self.metrics.append({**values, "step": step})
-
-    def save(self) -> None:
-        """Append the new rows; write the whole file where it is not this run's yet, or there is a new column."""
-        if not self.metrics:
-            return
-        columns = self.columns.union(*self.metrics)
-        if self.kept is None and columns == self.columns:
-            with self.path.open("a", newline="") as file:
-                csv.DictWriter(file, sorted(columns)).writerows(self.metrics)
-        else:
-            rows = [*(read_rows(self.path) if self.kept is None else self.kept), *self.metrics]
-            columns = columns.union(*rows)
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            files.write(self.path, lambda path: write_rows(path, sorted(columns), rows))
-        self.kept, self.columns, self.metrics = None, columns, []
-
-
 def read_rows(path: Path) -> list[Row]:
-    """Return the rows of a table, without empty cells, and without the torn last one of a killed process.
-
-    Raises:
-        ValueError: there is a row without a step.
-
-    """
+    """Return the rows of a table, without empty cells, and without the torn last one of a killed process."""
     if not path.exists():
         return []
     with path.open(newline="") as file:
-        lines = file.readlines()
-    whole = lines if not lines or lines[-1].endswith("\n") else lines[:-1]
+        whole = [line for line in file if line.endswith("\n")]
     rows = [{name: cell for name, cell in row.items() if cell} for row in csv.DictReader(whole)]
     try:
         return [{**row, "step": int(row["step"])} for row in rows]

@@ -1,4 +1,4 @@
-"""The run directory: found, claimed for one run, and written so that a file under its final name is whole.
+"""The run directory: found, claimed for one run; and what a run was configured with, read back from its `.hydra`.
 
 Whatever is refused leaves every file as it was. So a run writes nothing, its configuration included, before it starts
 to train (see cli/run_directory.py), and a directory that this process has made for nothing is removed.
@@ -8,6 +8,7 @@ import itertools
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from omegaconf import OmegaConf
 
@@ -29,11 +30,6 @@ def remove_empty() -> None:
         with suppress(OSError):  # it holds something, or was never made
             folder.rmdir()
     made.clear()
-
-
-def locate(path: str) -> str:
-    """Return the path of something in the project, from whichever directory the command was given."""
-    return str(PROJECT / path)
 
 
 def claim(parent: str) -> str:
@@ -71,13 +67,7 @@ def checkpoints(*folders: Path) -> list[Path]:
 def check_holder(folder: Path, may_hold: str) -> None:
     """Refuse a directory that holds the results of something else, which would be mixed with those of this command.
 
-    Args:
-        folder: a directory, which need not exist.
-        may_hold: what it may hold: "a run", "an evaluation", "a sweep" or "a sweep of evaluations".
-
-    Raises:
-        ValueError: naming the directory and what it holds.
-
+    It may hold `a run`, `an evaluation`, `a sweep` or `a sweep of evaluations`, or nothing.
     """
     config, sweep, table = folder / CONFIG, folder / "multirun.yaml", folder / "sweep.csv"
     holds = None
@@ -98,3 +88,42 @@ def check_holder(folder: Path, may_hold: str) -> None:
         holds = "a sweep.csv of something else"
     if holds not in (None, may_hold):
         raise ValueError(f"{folder} holds {holds}; use another directory")
+
+
+def read_overrides(folder: Path) -> dict[str, str]:
+    """Return what a run was given on the command line, value by key."""
+    return {key_of(line): line.partition("=")[2] for line in read_lines(folder)}
+
+
+def read_lines(folder: Path) -> list[str]:
+    """Return the overrides that a run was given on the command line, as they were written."""
+    given = folder / CONFIG.parent / "overrides.yaml"
+    lines = OmegaConf.to_container(OmegaConf.load(given), resolve=False) if given.exists() else []
+    return [str(line) for line in lines or []]
+
+
+def key_of(override: str) -> str:
+    """The key of an override: `x` of `+x=1`."""
+    return override.partition("=")[0].lstrip("+~")
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """Return what a run was configured with, as `flatten` does, without Hydra's own settings."""
+    config: Any = OmegaConf.load(folder / CONFIG)
+    config.pop("hydra", None)
+    return flatten(config)
+
+
+def flatten(cfg: Any) -> dict[str, Any]:
+    """The leaves of a configuration, uninterpolated, by their full keys."""
+    leaves: dict[str, Any] = {}
+
+    def descend(node: Any, prefix: str) -> None:
+        if isinstance(node, dict) and node:
+            for key, child in node.items():
+                descend(child, f"{prefix}.{key}" if prefix else str(key))
+        else:
+            leaves[prefix] = node
+
+    descend(OmegaConf.to_container(cfg, resolve=False), "")
+    return leaves

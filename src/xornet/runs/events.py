@@ -24,15 +24,11 @@ class EventLogger(TensorBoardLogger):
     Its event file is the last of its directory, which TensorBoard therefore reads last (see `put_last`).
 
     Args:
-        save_dir: the directory of the run.
-        name: the directory in it.
-        version: the directory in that.
+        save_dir, name, version: the directory of the run, the one in it, and the one in that.
         default_hp_metric: false; callbacks.run_summary logs the results of HParams.
         **kwargs: of SummaryWriter.
 
     """
-
-    saved: Mapping[str, Any] = {}  # of the hyperparameters
 
     def __init__(
         self, save_dir: str, name: str = "", version: str = "", default_hp_metric: bool = False, **kwargs: Any
@@ -45,6 +41,7 @@ class EventLogger(TensorBoardLogger):
         self.writer: SummaryWriter | None = None
         self.path: Path | None = None  # of its event file
         self.earlier = self.event_files()
+        self.first_step = 0  # the one after those that earlier files hold of this run
         expect(Path(self.log_dir).absolute())
 
     @property
@@ -60,9 +57,8 @@ class EventLogger(TensorBoardLogger):
         if self.writer is not None and self.path is not None:
             self.writer.close()
             self.path.unlink()  # nothing has been logged
-        before = self.event_files()
         self.writer = SummaryWriter(self.log_dir, purge_step=purge_step, **self.options)
-        self.path = max(self.event_files() - before, default=None)
+        self.path = max(self.event_files() - self.earlier, default=None)
 
     def event_files(self) -> set[Path]:
         """The event files of the directory."""
@@ -90,12 +86,13 @@ class EventLogger(TensorBoardLogger):
                 raise error.__cause__ from None
             raise
 
+    def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
+        """Write `hparams.yaml`."""
+        super().log_hyperparams(params, *args, **kwargs)
+        files.write(Path(self.log_dir, "hparams.yaml"), lambda path: save_hparams_to_yaml(path, self.hparams))
+
     def save(self) -> None:
-        """Write what is pending, and `hparams.yaml` if it does not hold what this run has logged of them."""
-        if self.hparams != self.saved:
-            path = Path(self.log_dir, self.NAME_HPARAMS_FILE)
-            files.write(path, lambda partial: save_hparams_to_yaml(partial, self.hparams))
-            self.saved = dict(self.hparams)
+        """Write what is pending."""
         self.experiment.flush()
 
     def finalize(self, status: str) -> None:

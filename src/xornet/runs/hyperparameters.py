@@ -9,8 +9,8 @@ from urllib.parse import quote
 
 from lightning.pytorch import Trainer
 
-from xornet.runs.csv_logger import CSVLogger
-from xornet.runs.settings import read_overrides
+from xornet.resumption import by_config_key
+from xornet.runs.directory import read_overrides
 
 # The columns of numbers; every other holds text.
 NUMBERS = {
@@ -31,8 +31,6 @@ def log_hyperparameters(trainer: Trainer) -> None:
     the optimizer.
     """
     for logger in trainer.loggers:
-        if isinstance(logger, CSVLogger):
-            logger.is_waiting = False
         logger.log_hyperparams(hyperparameters(trainer.lightning_module, trainer))
         logger.save()
 
@@ -40,8 +38,7 @@ def log_hyperparameters(trainer: Trainer) -> None:
 def hyperparameters(module: Any, trainer: Trainer) -> dict[str, Any]:
     """What a sweep may vary, by the keys of the configuration: what makes the networks, and all that was overridden."""
     assert module.optimizer is not None
-    ours = {key if key in ("seed", "networks") else f"model.{key}": value for key, value in module.hparams.items()}
-    ours["data.bits"] = ours.pop("model.bits")
+    ours = by_config_key(module.hparams)
     theirs = {f"optimizer.{key}": value for key, value in module.optimizer.keywords.items()}
     known = {"optimizer": module.optimizer.func.__name__, "trainer.max_epochs": trainer.max_epochs}
     if module.scheduler:
@@ -56,8 +53,7 @@ def hparams_row(known: dict[str, Any]) -> dict[str, float | str]:
     A run cannot see the others, so the type of a column depends on its key alone. A column of numbers leaves out what
     is no number, which TensorBoard lists last.
     """
-    numbers = {key: number(known[key]) for key in known.keys() & NUMBERS}
-    row = {key: numbers[key] if key in numbers else text(value) for key, value in known.items()}
+    row = {key: number(value) if key in NUMBERS else text(value) for key, value in known.items()}
     return {key: value for key, value in row.items() if value is not None}
 
 

@@ -5,13 +5,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
 from torch import Tensor
 
 from xornet import files
 from xornet.data import point_names
 from xornet.engine import scores
 from xornet.module import XORModule
+from xornet.runs.directory import CONFIG, read_config
 
 # What a run may leave that the next one in its directory need not replace: that one may be of one network, log
 # elsewhere, draw nothing, or end early.
@@ -82,39 +82,38 @@ def write_results(module: XORModule, epochs: int, folder: str | Path, **more: An
     return results
 
 
-def discard(folder: str | Path, before: float | None = None) -> None:
+def discard(folder: Path, before: float | None = None) -> None:
     """Delete what an earlier run has left in `folder`, if the files of one show that it is a run's directory.
 
-    Args:
-        folder: the directory.
-        before: event files that were written to since (in seconds of time.time()) are those of the present run; None
-            where that resumes the earlier one: its results alone are deleted.
-
+    Where the present run resumes the earlier one, `before` is None, and its results alone go. Else it is when the
+    present run began, in seconds of time.time(): event files that were written to since are its own.
     """
-    config, metrics = Path(folder, ".hydra", "config.yaml"), Path(folder, "metrics.json")
+    config, metrics = folder / CONFIG, folder / "metrics.json"
     is_configured = config.is_file() and "_target_: xornet." in config.read_text("utf-8", errors="replace")
     is_finished = metrics.is_file() and '"solved_epoch": ' in metrics.read_text("utf-8", errors="replace")
-    if is_configured or is_finished:
-        logged = [] if before is None else log_folders(Path(folder))
-        events = [path for place in logged for path in place.glob("events.out.tfevents.*")]
-        left = [Path(folder, name) for name in (RESULTS if before is None else LEFT)]
-        left += [place / name for place in logged[1:] for name in ("hparams.yaml", "metrics.csv")]
-        for path in [*left, *(path for path in events if path.stat().st_mtime < (before or 0))]:
-            path.unlink(missing_ok=True)
+    if not (is_configured or is_finished):
+        return
+    left = [folder / name for name in (RESULTS if before is None else LEFT)]
+    if before is not None:
+        logged = log_folders(folder)
+        left += [place / name for place in logged for name in ("hparams.yaml", "metrics.csv")]
+        events = [path for place in (folder, *logged) for path in place.glob("events.out.tfevents.*")]
+        left += [path for path in events if path.stat().st_mtime < before]
+    for path in left:
+        path.unlink(missing_ok=True)
 
 
-def log_folders(folder: Path) -> list[Path]:
-    """A run's directory, and those in it that its loggers were configured to write into (`logger.csv.version=v1`)."""
-    config = folder / ".hydra" / "config.yaml"
-    known = OmegaConf.to_container(OmegaConf.load(config), resolve=False) if config.is_file() else {}
-    logger = known.get("logger") if isinstance(known, dict) else None
-    named = [logger] if isinstance(logger, dict) and "_target_" in logger else list((logger or {}).values())
-    folders = [folder]
-    for node in (node for node in named if isinstance(node, dict)):
-        name, version = node.get("name"), node.get("version")
-        if isinstance(name, str) and version is not None and node.get("save_dir") == "${trainer.default_root_dir}":
-            folders.append(folder / name / (f"version_{version}" if isinstance(version, int) else str(version)))
-    return list(dict.fromkeys(folders))
+def log_folders(folder: Path) -> set[Path]:
+    """The directories in a run's that its loggers were configured to write into (`logger.csv.version=v1`)."""
+    settings = read_config(folder) if (folder / CONFIG).is_file() else {}
+    folders: set[Path] = set()
+    for key, value in settings.items():
+        if key.startswith("logger.") and value == "${trainer.default_root_dir}":
+            logger = key.rpartition(".")[0]
+            name, version = settings.get(f"{logger}.name"), settings.get(f"{logger}.version")
+            if isinstance(name, str) and version is not None:
+                folders.add(folder / name / (f"version_{version}" if isinstance(version, int) else str(version)))
+    return folders - {folder}
 
 
 def write_networks(module: XORModule, path: Path) -> None:

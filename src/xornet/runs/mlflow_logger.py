@@ -22,42 +22,23 @@ class MLFlowLogger(LightningMLFlowLogger):
 
     Args:
         tracking_uri: a server, or a database file: `sqlite:///<path>`.
-        experiment_name: of the runs that MLflow shows side by side.
-        artifact_location: a directory for the pictures; None where the server has one.
-        run_name: None for one that MLflow makes up.
-        run_id: a run to continue.
-        tags: of the run.
+        **kwargs: of Lightning's.
 
     """
 
-    def __init__(
-        self,
-        tracking_uri: str,
-        experiment_name: str = "xornet",
-        artifact_location: str | None = None,
-        run_name: str | None = None,
-        run_id: str | None = None,
-        tags: dict[str, Any] | None = None,
-    ) -> None:
+    def __init__(self, tracking_uri: str, **kwargs: Any) -> None:
         self.database = Path(tracking_uri.removeprefix(SQLITE)) if tracking_uri.startswith(SQLITE) else None
         if self.database:
             self.database.parent.mkdir(parents=True, exist_ok=True)
         with self.alone():
-            super().__init__(
-                experiment_name, run_name, tracking_uri, tags, artifact_location=artifact_location, run_id=run_id
-            )
-        self.is_begun = False
+            super().__init__(tracking_uri=tracking_uri, **kwargs)
         self.rows: list[dict[str, Any]] = []  # not written yet
 
     @property
     def experiment(self) -> Any:
         """MLflow's client."""
-        if self.is_begun:
-            return super().experiment
         with self.alone():
-            client = super().experiment
-        self.is_begun = True
-        return client
+            return super().experiment
 
     def alone(self) -> AbstractContextManager[object]:
         """Keep other processes out of the database: in a new one, two at once fail."""

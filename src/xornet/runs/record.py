@@ -12,26 +12,17 @@ import numpy as np
 
 from xornet.checkpoint import CheckpointFile
 from xornet.plots.render import Array
-from xornet.runs.directory import CONFIG
-from xornet.runs.settings import read_overrides
+from xornet.runs.directory import CONFIG, read_overrides
 
 
 @dataclass
 class Run:
-    """One job of a sweep.
+    """One job of a sweep."""
 
-    Args:
-        folder: its directory, `<number>_<overrides>`.
-        overrides: what it was started with, value by key.
-        metrics: its metrics.json; None if it has not finished.
-        cause: why it failed; None if it did not.
-
-    """
-
-    folder: Path
-    overrides: dict[str, str]
-    metrics: dict[str, Any] | None
-    cause: str | None
+    folder: Path  # `<number>_<overrides>`
+    overrides: dict[str, str]  # what it was started with, value by key
+    metrics: dict[str, Any] | None  # its metrics.json; None if it has not finished
+    cause: str | None  # why it failed; None if it did not
 
     @property
     def number(self) -> int:
@@ -53,13 +44,11 @@ class Run:
     @cached_property
     def curve(self) -> tuple[Array, Array] | None:
         """Epochs (S,) and losses (S,), the median of an ensemble; None where no checkpoint holds them."""
-        for path in self.folder.glob("checkpoints/last.ckpt"):
-            try:
-                curve = CheckpointFile().load_checkpoint(path)["history"]["curve"]
-                return curve["epochs"].double().numpy(), curve["losses"][:, 1].numpy()
-            except (ValueError, KeyError):
-                break
-        return None
+        try:
+            curve = CheckpointFile().load_checkpoint(self.folder / "checkpoints" / "last.ckpt")["history"]["curve"]
+            return curve["epochs"].double().numpy(), curve["losses"][:, 1].numpy()
+        except (ValueError, KeyError):
+            return None
 
     def result(self, name: str) -> Any:
         """A value of metrics.json, None if there is none."""

@@ -49,12 +49,7 @@ class WaitingLogger(Logger):
             self.arguments, self.first_step = {argument: run_id}, checkpoint["global_step"]
 
     def begin(self) -> Logger:
-        """Make the logger, have it begin its run, and tell it what it has missed.
-
-        Raises:
-            ValueError: its package is not installed, its service cannot be reached, or an argument is wrong.
-
-        """
+        """Make the logger, have it begin its run, and tell it what it has missed; refuse the run where that fails."""
         try:
             logger = self.make(**self.arguments)
             getattr(logger, "experiment", None)  # which begins the run
@@ -79,8 +74,8 @@ def begin_trackers(trainer: Trainer) -> None:
 
 def run_ids(trainer: Trainer) -> dict[str, str]:
     """The runs that the loggers have begun, by the names of their classes, for `WaitingLogger.resume`."""
-    kinds = {type(logger).__name__: logger for logger in reversed(trainer.loggers)}
-    return {kind: str(logger.version) for kind, logger in kinds.items() if kind in RUN_IDS}
+    kinds = [(type(logger).__name__, logger) for logger in trainer.loggers]
+    return {kind: str(logger.version) for kind, logger in kinds if kind in RUN_IDS}
 
 
 def log_picture(logger: Logger, picture: Image, name: str, epoch: int) -> None:

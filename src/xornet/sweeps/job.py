@@ -12,10 +12,9 @@ from omegaconf import DictConfig, OmegaConf
 from xornet import files
 from xornet.cli import errors
 from xornet.cli.run_directory import RunDirectory, is_job, output_dir, record
-from xornet.runs.directory import CONFIG, checkpoints, is_begun
+from xornet.runs.directory import CONFIG, checkpoints, flatten, is_begun, read_config
 from xornet.runs.metrics import objective
 from xornet.runs.record import error_files, read_metrics
-from xornet.runs.settings import flatten, read_config
 from xornet.sweeps.isolation import process_left_as_found, runs_ended
 
 REMEDY = "use another hydra.sweep.dir"

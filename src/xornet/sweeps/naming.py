@@ -10,8 +10,8 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from xornet.runs.directory import key_of, read_lines
 from xornet.runs.record import job_folders
-from xornet.runs.settings import key_of, read_lines
 
 LONGEST_NAME = 200  # bytes of a directory's name; file systems end at 255
 

@@ -11,9 +11,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from xornet.cli import configuration
 from xornet.cli.blame import GLOBAL, NODES, chosen
-from xornet.runs.directory import is_begun
+from xornet.runs.directory import is_begun, key_of, read_lines
 from xornet.runs.record import Run, differing
-from xornet.runs.settings import key_of, read_lines
 from xornet.sweeps.job import REMEDY, check_same_job
 from xornet.sweeps.paths import written_paths
 
