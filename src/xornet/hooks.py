@@ -15,7 +15,7 @@ from xornet.engine.blocks import PRECISIONS, has_step_hooks, run_length
 from xornet.engine.compiled import is_compiled
 from xornet.engine.history import History
 from xornet.engine.optimizers import describe, from_description
-from xornet.engine.requirements import check_trainer
+from xornet.engine.requirements import check_module, check_trainer
 from xornet.engine.runner import EpochRunner
 from xornet.engine.schedulers import changes_momentum
 from xornet.engine.step_hooks import call_step_hooks
@@ -67,6 +67,7 @@ class RunHooks(LightningModule):
         if stage == "fit" or dtype == torch.float64:  # before a checkpoint is loaded, which it would round
             self.to(dtype)
         if stage == "fit":
+            check_module(self)
             if self.trainer.current_epoch == 0:  # not a Trainer that goes on
                 self.start_anew()
             self.stopwatch.restart()

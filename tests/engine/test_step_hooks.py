@@ -13,10 +13,11 @@ from oracle import SheetNet, X, Y
 from torch.optim import Optimizer
 
 from xornet.data import XORDataModule
-from xornet.engine.blocks import STEP_HOOKS
+from xornet.engine.blocks import EPOCH_HOOKS, STEP_HOOKS
 from xornet.module import XORModule
 
 EPOCHS = 60
+QUIET: dict[str, Any] = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
 
 
 def plain_loop(factor: float = 0.5) -> torch.Tensor:
@@ -30,6 +31,11 @@ def plain_loop(factor: float = 0.5) -> torch.Tensor:
         halve(network, factor)
         optimizer.step()
     return network.hidden.weight.detach()
+
+
+def train(module: XORModule) -> None:
+    """Train as in a notebook."""
+    Trainer(max_epochs=EPOCHS, accelerator="cpu", enable_model_summary=False, **QUIET).fit(module, XORDataModule())
 
 
 def halve(module: torch.nn.Module, factor: float = 0.5) -> None:
@@ -69,8 +75,7 @@ def test_a_callback_that_changes_the_gradient_does_so_at_every_epoch(tmp_path: P
 
 def test_a_subclass_that_changes_the_gradient_does_so_at_every_epoch() -> None:
     module = HalvedModule(partial(torch.optim.SGD, lr=2.0), seed=7)
-    quiet: dict[str, Any] = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
-    Trainer(max_epochs=EPOCHS, accelerator="cpu", enable_model_summary=False, **quiet).fit(module, XORDataModule())
+    train(module)
     torch.testing.assert_close(hidden_weights(module), plain_loop(), rtol=0, atol=1e-6)
 
 
@@ -87,3 +92,44 @@ def test_the_loss_before_the_backward_pass_is_that_of_the_epoch(tmp_path: Path) 
     watching = LambdaCallback(on_before_backward=lambda trainer, module, loss: losses.append(loss.item()))
     _, module = fit(tmp_path, EPOCHS, [watching])
     assert losses == pytest.approx(module.history.curve["losses"][:, 1].tolist(), abs=1e-7)
+
+
+@pytest.mark.parametrize("hook", ["training_step", *EPOCH_HOOKS])
+def test_a_hook_of_the_training_loop_in_a_subclass_is_called_every_epoch(hook: str) -> None:
+    calls: list[int] = []
+
+    def noted(self: XORModule, *args: Any) -> Any:
+        calls.append(self.current_epoch)
+        return getattr(super(kind, self), hook)(*args)
+
+    kind = type("Mine", (XORModule,), {hook: noted})
+    train(kind())
+    assert calls == list(range(EPOCHS))
+
+
+@pytest.mark.parametrize(
+    "hook",
+    ["optimizer_step", "optimizer_zero_grad", "lr_scheduler_step", "backward", "configure_gradient_clipping"],
+)
+def test_a_hook_in_a_subclass_that_would_never_be_called_is_refused(hook: str) -> None:
+    kind = type("Mine", (XORModule,), {hook: lambda self, *args: None})
+    with pytest.raises(ValueError, match=rf"Mine\.{hook} would never be called: .*; use on_before_optimizer_step"):
+        train(kind())
+
+
+def test_an_optimizer_that_no_checkpoint_would_hold_is_refused() -> None:
+    kind = type("Mine", (XORModule,), {"configure_optimizers": lambda self: torch.optim.Adam(self.parameters())})
+    with pytest.raises(ValueError, match=r"Mine\.configure_optimizers .*; use Mine\(optimizer=\.\.\., scheduler="):
+        train(kind())
+
+
+def test_a_weight_that_is_frozen_is_not_trained_in_silence() -> None:
+    module = XORModule()
+    module.ensemble.weights[0].requires_grad_(False)
+    with pytest.raises(ValueError, match=r"ensemble\.weights\.0 is frozen .*; use unfreeze\(\) before fit"):
+        train(module)
+    module.freeze()
+    predictions = Trainer(accelerator="cpu", **QUIET).predict(module, XORDataModule())
+    assert predictions is not None  # what is not trained may be frozen
+    module.unfreeze()
+    train(module)

@@ -18,7 +18,7 @@ LONGEST_BLOCK = 0.5  # seconds, after which signals, max_time and the progress b
 PRECISIONS: dict[Any, torch.dtype] = {"32-true": torch.float32, "64-true": torch.float64}  # trainer.precision
 # Lightning calls these once an optimizer step, of which a block has many.
 STEP_HOOKS = ("on_before_zero_grad", "on_before_backward", "on_after_backward", "on_before_optimizer_step")
-_EPOCH_HOOKS = ("on_train_epoch_start", "on_train_epoch_end", "on_train_batch_start", "on_train_batch_end")
+EPOCH_HOOKS = ("on_train_epoch_start", "on_train_epoch_end", "on_train_batch_start", "on_train_batch_end")
 _NOT_COUNTING_EPOCHS = (ModelSummary, ProgressBar, Timer)
 
 
@@ -34,7 +34,7 @@ def next_logging_step(callback: Callback, epoch: int) -> float:
         return epoch - epoch % every + every
     if isinstance(callback, _NOT_COUNTING_EPOCHS):
         return math.inf
-    return epoch + 1 if overridden(callback, Callback, _EPOCH_HOOKS) else math.inf
+    return epoch + 1 if overridden(callback, Callback, EPOCH_HOOKS) else math.inf
 
 
 def overridden(owner: object, base: type, hooks: Iterable[str]) -> list[str]:
@@ -60,10 +60,15 @@ def callbacks_of(trainer: Trainer) -> list[Callback]:
     return callbacks
 
 
+def base_of(module: LightningModule) -> type[LightningModule]:
+    """Return the class of this package that a module's class is or extends, whose hooks are not the user's own."""
+    return next(kind for kind in type(module).__mro__ if kind.__module__.startswith("xornet."))
+
+
 def block_length(trainer: Trainer) -> float:
     """Return how many epochs there are until something must see the networks or a limit of the Trainer is reached."""
-    epoch = trainer.current_epoch
-    if has_step_hooks(trainer, trainer.lightning_module):
+    epoch, module = trainer.current_epoch, trainer.lightning_module
+    if has_step_hooks(trainer, module) or overridden(module, base_of(module), ("training_step", *EPOCH_HOOKS)):
         return 1
     ends = [next_logging_step(callback, epoch) for callback in callbacks_of(trainer)]
     if trainer.enable_validation and any(trainer.num_val_batches):

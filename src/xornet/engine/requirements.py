@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from lightning.pytorch import Callback, Trainer
+from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import (
     BaseFinetuning,
     BatchSizeFinder,
@@ -16,7 +16,7 @@ from lightning.pytorch.loggers import Logger
 from lightning.pytorch.profilers import Profiler
 from lightning.pytorch.strategies import SingleDeviceStrategy
 
-from xornet.engine.blocks import PRECISIONS, callbacks_of
+from xornet.engine.blocks import PRECISIONS, base_of, callbacks_of, overridden
 
 _ONE_BATCH = "an epoch is one batch, the whole table; "
 _ONE_DEVICE = "the table fits one device; use networks=N to train many networks side by side"
@@ -29,6 +29,14 @@ _REFUSED_CALLBACKS: dict[type[Callback], str] = {
     BatchSizeFinder: _ONE_BATCH + "leave it out",
     LearningRateFinder: "use a sweep to find one, e.g. -m optimizer.lr=0.01,0.1,1",
 }
+# Lightning calls these of a module that leaves the steps to it.
+_REFUSED_HOOKS = (
+    "optimizer_step",
+    "optimizer_zero_grad",
+    "lr_scheduler_step",
+    "backward",
+    "configure_gradient_clipping",
+)
 
 
 def check_trainer(trainer: Trainer) -> None:
@@ -70,6 +78,30 @@ def check_trainer(trainer: Trainer) -> None:
             raise ValueError(f"trainer.{name}={value} cannot work here: {remedy}")
     for callback in callbacks_of(trainer):
         check_callback(callback)
+
+
+def check_module(module: LightningModule) -> None:
+    """Refuse a subclass with hooks that are never called here, and weights that are not to be trained.
+
+    Raises:
+        ValueError: naming the hook or the weight, and what to do instead.
+
+    """
+    name = type(module).__name__
+    for hook in overridden(module, LightningModule, _REFUSED_HOOKS):
+        raise ValueError(
+            f"{name}.{hook} would never be called: XORModule steps its optimizer itself, many epochs in one "
+            "training_step; use on_before_optimizer_step, or a hook of the optimizer"
+        )
+    if overridden(module, base_of(module), ["configure_optimizers"]):
+        raise ValueError(
+            f"{name}.configure_optimizers would not be what a checkpoint says; use {name}(optimizer=..., scheduler=...)"
+        )
+    for weight, values in module.named_parameters():
+        if not values.requires_grad:
+            raise ValueError(
+                f"{weight} is frozen (requires_grad=False), but every weight is trained; use unfreeze() before fit"
+            )
 
 
 def check_limit(name: str, value: object) -> None:
