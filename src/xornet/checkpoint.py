@@ -19,7 +19,8 @@ REMEDY = "use the checkpoints/last.ckpt of a run, or delete this one to train fr
 def find(ckpt_path: str | None) -> str | None:
     """Return `ckpt_path` if it is None or a file: what Lightning reads as `last`, `best` or `hpc` is no file here."""
     if ckpt_path is not None and not (isinstance(ckpt_path, str) and Path(ckpt_path).is_file()):
-        raise ValueError(f"ckpt_path={ckpt_path} does not exist; use the checkpoints/last.ckpt of a run")
+        cause = "is a directory" if Path(str(ckpt_path)).is_dir() else "does not exist"
+        raise ValueError(f"ckpt_path={ckpt_path} {cause}; use the checkpoints/last.ckpt of a run")
     return ckpt_path
 
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 from conftest import NO_FIGURES, SRC, Command
 from events import scalar
+from lightning.pytorch import Callback, LightningModule, Trainer
 
 SIGNAL = ["+callbacks.signal._target_=test_stopping.Signal", "+callbacks.signal.epoch=7"]
 CHOICES = {
@@ -40,6 +41,31 @@ def test_the_lowest_losses_are_kept_and_the_learning_rate_is_logged(command: Com
     assert kept == {"last.ckpt", "best-epoch=29.ckpt", "best-epoch=39.ckpt", "best-epoch=49.ckpt"}  # the loss falls
     rates = {epoch: 0.1 * 0.5 ** (epoch // 20) for epoch in range(0, 50, 10)}
     assert scalar(run.folder, "lr-SGD") == pytest.approx(rates)
+
+
+class Fails(Callback):
+    """Ends a run in the middle, as a kill would."""
+
+    every_n_epochs = 45
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.current_epoch == 45:
+            raise RuntimeError("the machine is gone")
+
+
+def test_a_run_that_breaks_off_is_resumed_with_the_lowest_losses_so_far(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XORNET_ALLOW", "test_choices")
+    often = [f"callbacks.{name}.every_n_epochs=10" for name in ("best_checkpoint", "checkpoint")]
+    run = ["callbacks=best_checkpoint", *often, "trainer.max_epochs=60", f"hydra.run.dir={tmp_path}/run", *NO_FIGURES]
+    assert command(*run, "+callbacks.fails._target_=test_choices.Fails").status == 1
+    last = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    assert torch.load(last, weights_only=True)["global_step"] == 40
+    assert (last.parent / "best-epoch=39.ckpt").exists()
+    assert command(*run, f"ckpt_path={last}").status == 0
+    kept = {path.name for path in last.parent.iterdir()}
+    assert kept == {"last.ckpt", "best-epoch=39.ckpt", "best-epoch=49.ckpt", "best-epoch=59.ckpt"}
 
 
 def test_a_constant_learning_rate_is_logged_and_without_a_logger_it_is_refused(command: Command) -> None:

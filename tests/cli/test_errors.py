@@ -17,6 +17,8 @@ BAD = {
     "model.hiden=[3]": "use one of activation, bits",
     "optimizer=foo": "adam adamw rmsprop sgd",
     "optimizer.lr=-1": "use e.g. optimizer.lr=0.1",
+    "optimizer.lr=???": "is missing; use optimizer.lr=<value>",
+    "ckpt_path=/": "is a directory; use the checkpoints/last.ckpt of a run",
     "optimizer.lr=nan": "use e.g. optimizer.lr=0.1",
     "optimizer.lr=fast": "use e.g. optimizer.lr=0.1",
     "optimizer._target_=torch.optim.LBFGS": "use e.g. optimizer=rmsprop",

@@ -12,6 +12,8 @@ from xornet.runs.directory import expect
 class LastCheckpoint(Checkpoint):
     """Keeps `last.ckpt`: the state every `every_n_epochs` epochs, and where training ends.
 
+    It belongs behind every other checkpoint callback, since it saves what they have noted of an epoch too.
+
     Args:
         dirpath: the directory of `last.ckpt`.
         every_n_epochs: epochs between two saves.

@@ -40,6 +40,8 @@ def check(cfg: DictConfig, is_complete: bool = True) -> None:
         raise ValueError(
             "hydra.callbacks.sweep is missing, which checks a run's directory; use that of conf/train.yaml"
         )
+    for key in sorted(OmegaConf.missing_keys(cfg)):  # which Hydra would leave out of a node that it makes
+        raise ValueError(f"{key} is missing; use {key}=<value>")
     container: Any = OmegaConf.to_container(cfg, resolve=is_complete)
     check_targets("", container, PACKAGES, is_complete)
     for key, value in directory.flatten(cfg).items():

@@ -12,6 +12,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 
+from xornet.callbacks.checkpoint import LastCheckpoint
 from xornet.engine.requirements import check_trainer
 from xornet.runs.directory import key_of
 from xornet.runs.trackers import WaitingLogger
@@ -29,7 +30,8 @@ def make_trainer(settings: DictConfig, callbacks: list[Callback]) -> Trainer:
 
     """
     settings = settings.copy()
-    given: dict[str, Any] = {"callbacks": callbacks}
+    # Last what saves all that the others have noted of an epoch, ModelCheckpoint's best ones too.
+    given: dict[str, Any] = {"callbacks": sorted(callbacks, key=lambda each: isinstance(each, LastCheckpoint))}
     if settings.get("enable_checkpointing") is None:  # Lightning would add a callback of its own
         given["enable_checkpointing"] = any(isinstance(callback, Checkpoint) for callback in callbacks)
     place = "logger" if OmegaConf.is_interpolation(settings, "logger") else "trainer.logger"
