@@ -1,11 +1,13 @@
-"""What a sweep is about to do, checked before anything is written: what is refused leaves its directory as it was."""
+"""What a sweep is about to do, checked before anything is written.
+
+What is refused, by a ValueError, leaves the sweep's directory as it was.
+"""
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from hydra import compose
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
@@ -21,32 +23,8 @@ KEYS = (*NODES, "question", "seed", "networks", "ckpt_path")
 Compose = Callable[[Sequence[str]], DictConfig]
 
 
-def composer(hydras: Sequence[str], config_name: str | None) -> Compose:
-    """Return what composes a job of a sweep from its overrides, each job once.
-
-    Args:
-        hydras: the overrides of Hydra's own settings.
-        config_name: of the file in conf/.
-
-    """
-    composed: dict[frozenset[str], DictConfig] = {}
-
-    def compose_job(overrides: Sequence[str]) -> DictConfig:
-        job = frozenset(overrides)
-        if job not in composed:
-            composed[job] = compose(config_name, [*hydras, *overrides], return_hydra_config=True)
-        return composed[job]
-
-    return compose_job
-
-
 def product(overrides: Iterable[Override]) -> list[list[str]]:
-    """Return the overrides of each job, in the order in which Hydra's own sweeper runs them.
-
-    Raises:
-        ValueError: a sweep over what is no list of values, or over no value at all.
-
-    """
+    """Return the overrides of each job, in the order in which Hydra's own sweeper runs them."""
     values: list[list[str]] = []
     for override in overrides:
         if override.is_sweep_override() and not override.is_discrete_sweep():
@@ -76,18 +54,15 @@ def check_earlier(folder: Path, earlier: list[Run], keys: Sequence[str], fixed: 
         fixed: the overrides that all jobs share.
         compose: composes a job from its overrides.
 
-    Raises:
-        ValueError: naming the job and the first key that differs.
-
     """
     theirs = differing(earlier)
     for job in earlier:
         if not (set(keys) <= job.overrides.keys() and set(theirs) <= set(keys)):
             over, ours = (", ".join(names) or "nothing" for names in (theirs or job.overrides, keys))
             raise ValueError(f"{folder} holds a sweep over {over}, but this one is over {ours}; {REMEDY}")
-        if is_begun(job.folder):
-            values = [line for line in read_lines(job.folder) if key_of(line) in keys]
-            check_same_job(job.folder, without_hydra(compose([*fixed, *values])))
+    if begun := next((job.folder for job in earlier if is_begun(job.folder)), None):  # the others shared its settings
+        values = [line for line in read_lines(begun) if key_of(line) in keys]
+        check_same_job(begun, without_hydra(compose([*fixed, *values])))
 
 
 def check_jobs(jobs: Sequence[Sequence[str]], folder: Path, compose: Compose, keys: Sequence[str]) -> None:
@@ -98,9 +73,6 @@ def check_jobs(jobs: Sequence[Sequence[str]], folder: Path, compose: Compose, ke
         folder: the sweep's directory.
         compose: composes a job from its overrides.
         keys: what is swept, or searched: a search's jobs are known without its values.
-
-    Raises:
-        ValueError: naming the override or the path.
 
     """
     writers: dict[Path, int] = {}
@@ -129,12 +101,7 @@ def without_hydra(cfg: DictConfig) -> DictConfig:
 
 
 def check_keys(cfg: DictConfig) -> None:
-    """Refuse a configuration with something that nothing reads, as an experiment file may have by mistake.
-
-    Raises:
-        ValueError: naming the key.
-
-    """
+    """Refuse a configuration with something that nothing reads, as an experiment file may have by mistake."""
     hydra: Any = OmegaConf.to_container(cfg.hydra, resolve=False)
     if not (subdir := str(hydra["sweep"]["subdir"])).startswith("${job_name:"):
         raise ValueError(f"hydra.sweep.subdir={subdir} is not allowed: jobs are named after what is swept; drop it")

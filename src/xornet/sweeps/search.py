@@ -16,9 +16,6 @@ def check_search(sweeper: Mapping[str, Any], parsed: Mapping[str, Override]) -> 
         sweeper: `hydra.sweeper`, as it was written.
         parsed: the overrides of the sweep, by their keys.
 
-    Raises:
-        ValueError: naming the key, the value and the remedy.
-
     """
     direction, rate, storage = (sweeper.get(name) for name in ("direction", "max_failure_rate", "storage"))
     if isinstance(direction, list) and len(direction) != 1:
