@@ -24,8 +24,7 @@ from xornet.runs.directory import check_holder
 from xornet.runs.record import differing, read_jobs
 from xornet.sweeps import summary
 from xornet.sweeps.naming import earlier_jobs, identity
-from xornet.sweeps.plan import check_earlier, check_jobs, check_keys, product, written
-from xornet.sweeps.search import check_search
+from xornet.sweeps.plan import check_earlier, check_jobs, check_keys, check_search, product, written
 
 summaries: list[Callable[[], list[str]]] = []  # of the sweeps that this process has begun; each returns its failures
 
