@@ -7,7 +7,7 @@ import torch
 from conftest import NO_FIGURES, SRC, Command
 from test_readme import LINES
 
-from xornet.cli.blame import GLOBAL
+from xornet.cli.overrides import GLOBAL
 
 CONF = SRC.parent / "conf"
 EXTRAS = ("mlflow", "wandb")  # options that need a package of their name

@@ -1,4 +1,4 @@
-"""The composed configuration, checked before anything that it names is made.
+"""The composed configuration, checked before anything that it names is made: what is refused is a ValueError.
 
 It can come from elsewhere, as an experiment file or as a run's `.hydra/config.yaml`, and Hydra imports and calls what
 it names. Hydra itself refuses the names that it knows to run code; here, only the packages of an experiment are left.
@@ -12,7 +12,7 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from xornet.cli.blame import NODES
+from xornet.cli.overrides import NODES
 from xornet.runs import directory
 
 PACKAGES = ("xornet", "torch.optim", "lightning.pytorch", "lightning.fabric")
@@ -32,9 +32,6 @@ def check(cfg: DictConfig, is_complete: bool = True) -> None:
         cfg: the configuration, without its part `hydra`.
         is_complete: whether all that it refers to can be resolved, as in a run.
 
-    Raises:
-        ValueError: naming the key, the value and the remedy.
-
     """
     if is_complete and not (HydraConfig.get().callbacks or {}).get("sweep"):
         raise ValueError(
@@ -48,13 +45,11 @@ def check(cfg: DictConfig, is_complete: bool = True) -> None:
         if key.partition(".")[0] in set(NODES) - {"logger"} and str(value).lower() in ("yes", "no", "on", "off"):
             raise ValueError(f"{key}={value} is a text, which would count as true; use true or false")
     named = {key: container[key] for key in ("data", "model", "optimizer", "scheduler", "trainer") if key in container}
-    callbacks = container.get("callbacks", {})
-    callbacks = callbacks.items() if isinstance(callbacks, dict) else [("<name>", callbacks)]
-    named |= {f"callbacks.{name}": node for name, node in callbacks if node or name == "<name>"}
-    loggers = container.get("logger") or {}
-    if not isinstance(loggers, dict) or "_target_" in loggers:
-        raise ValueError(f"logger={loggers} must have a name for each logger; use logger.<name>._target_=<class>")
-    named |= {f"logger.{name}": node for name, node in loggers.items() if node}
+    for group in ("callbacks", "logger"):
+        nodes = container.get(group) or {}
+        if not isinstance(nodes, dict) or "_target_" in nodes:
+            raise ValueError(f"{group}={nodes} must have a name for each; use {group}.<name>._target_=<class>")
+        named |= {f"{group}.{name}": node for name, node in nodes.items() if node}
     for key, node in named.items():
         if not (isinstance(node, dict) and "_target_" in node) and (is_complete or "${" not in str(node)):
             raise ValueError(f"{key}={node} names no class; use {key}._target_=<class>")
@@ -105,15 +100,7 @@ def is_within(name: str, packages: tuple[str, ...]) -> bool:
 
 
 def check_hydra(hydra: DictConfig) -> None:
-    """Refuse settings of Hydra's that lose results, or that name other programs.
-
-    Args:
-        hydra: the part `hydra` of the configuration.
-
-    Raises:
-        ValueError: naming the key, the value and the remedy.
-
-    """
+    """Refuse settings of Hydra's, the part `hydra` of the configuration, that lose results or name other programs."""
     if hydra.output_subdir is not None:
         raise ValueError(
             f"hydra.output_subdir={hydra.output_subdir} is not allowed: a run writes .hydra itself; drop it"

@@ -17,7 +17,7 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBase
 from yaml import YAMLError
 
 from xornet.cli import signals
-from xornet.cli.blame import GLOBAL, blamed
+from xornet.cli.overrides import GLOBAL, blamed
 from xornet.runs.directory import remove_empty
 
 # What upstream says: what a person here can do about it.

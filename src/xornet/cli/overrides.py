@@ -1,7 +1,68 @@
-"""An override that can be pasted into a shell."""
+"""The overrides of a command line: those that an error is about, and one that can be pasted into a shell."""
 
 import re
 import shlex
+from collections.abc import Mapping, Sequence
+
+GLOBAL = ("experiment", "hparams_search", "debug")  # groups whose files override the others
+NODES = ("data", "model", "optimizer", "scheduler", "trainer", "callbacks", "logger")
+GROUPS = (*NODES, *GLOBAL)  # of conf/
+
+
+def blamed(overrides: Sequence[str], message: str, place: str) -> str:
+    """Return the overrides that a message is about, where it does not say them itself.
+
+    Those whose key it names; or else whose last part; or else whose value.
+
+    Args:
+        overrides: the command line's `key=value` arguments.
+        message: what is wrong, with a remedy behind a semicolon, which names keys that are not to blame.
+        place: the part of the configuration where it went wrong, if that is known.
+
+    """
+    given = [override.lstrip("+~").partition("=") for override in overrides if not override.startswith("-")]
+    inside = [override for override in given if place and override[0].startswith(place)] or given
+    cause = message.partition(";")[0]
+    is_unknown = re.search("unexpected keyword argument|is no argument of", cause)  # in a file, if no override says it
+    is_group = message.startswith("that is no option of a group")
+    about = (
+        [override for override in given if is_group and override[0] in GROUPS and not is_option(override[2])]
+        or [override for override in given if is_word(override[0], cause)]
+        or [override for override in given if is_word(override[0], message)]
+        or [override for override in inside if is_named(override[0].rpartition(".")[2], cause)]
+        or [override for override in inside if is_telling(override[2]) and is_word(override[2], cause)]
+        or [override for override in given if is_telling(override[2]) and is_word(override[2], cause)]
+        or [override for override in given if is_unknown and override[0] in GLOBAL]
+        or [override for override in given if override[0] in GROUPS and f" {override[0]}." in message]
+    )
+    if not about and place and sum(override[0].startswith(f"{place}.") for override in given) == 1:
+        about = inside  # the only one of the part where it went wrong
+    return " ".join("".join(one) for one in about if not (one[0] in message and one[2] in message))
+
+
+def chosen(choices: Mapping[str, str | None]) -> str:
+    """Return the choices of files that override the others, as a command line has them."""
+    return " ".join(f"{group}={choices[group]}" for group in GLOBAL if choices.get(group)) or "experiment=null"
+
+
+def is_named(name: str, message: str) -> bool:
+    """Whether a message holds a name that is no common English word, or has it in quotes."""
+    return ("_" in name and is_word(name, message)) or any(f"{mark}{name}{mark}" in message for mark in "'`\"")
+
+
+def is_telling(value: str) -> bool:
+    """Whether a value that a message holds can only be what it is about: no number, and no switch."""
+    return re.search("[A-Za-z]", value) is not None and value not in ("true", "false", "null", "auto")
+
+
+def is_option(value: str) -> bool:
+    """Whether a value could be the name of a file of a group."""
+    return re.fullmatch(r"[A-Za-z_][\w/-]*", value) is not None and value not in ("null", "true", "false")
+
+
+def is_word(text: str, message: str) -> bool:
+    """Whether a message holds a key or a value, as a whole."""
+    return bool(text) and re.search(rf"(?<![\w.]){re.escape(text)}(?![\w]|\.\w)", message) is not None
 
 
 def override(key: str, value: object) -> str:

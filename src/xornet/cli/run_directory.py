@@ -49,12 +49,7 @@ class RunDirectory(Callback):
         self.logged: list[Path] = []  # the directories of event files
 
     def check(self) -> None:
-        """Refuse a directory that holds something else.
-
-        Raises:
-            ValueError: naming the directory and what it holds.
-
-        """
+        """Refuse a directory that holds something else."""
         for folder in {self.folder, output_dir()}:
             check_holder(folder, "a run")
         if "networks" not in (read_metrics(self.folder) or {"networks": None}):

@@ -36,13 +36,7 @@ class Output(io.FileIO):
         self.ends = ends
 
     def write(self, data: Any) -> Any:
-        """Write, and end the process where nobody reads any more.
-
-        Raises:
-            OSError: naming this output.
-            SystemExit: the pipe is closed.
-
-        """
+        """Write, and end the process where nobody reads any more; an OSError names this output."""
         try:
             return super().write(data)
         except BrokenPipeError:

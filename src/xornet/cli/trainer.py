@@ -19,11 +19,7 @@ from xornet.runs.trackers import WaitingLogger
 
 
 def make_trainer(settings: DictConfig, callbacks: list[Callback]) -> Trainer:
-    """Return the Trainer of a run.
-
-    Args:
-        settings: the part `trainer` of the configuration.
-        callbacks: of the run.
+    """Return the Trainer of a run, from the part `trainer` of the configuration.
 
     Raises:
         ValueError: it cannot train the networks, or an argument given on the command line cannot be used.

@@ -6,12 +6,13 @@ stands in the sweep's directory.
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from hydra import compose
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
@@ -23,8 +24,7 @@ from xornet.runs.directory import check_holder
 from xornet.runs.record import differing, read_jobs
 from xornet.sweeps import summary
 from xornet.sweeps.naming import earlier_jobs, identity
-from xornet.sweeps.plan import check_earlier, check_jobs, check_keys, composer, product, written
-from xornet.sweeps.search import check_search
+from xornet.sweeps.plan import check_earlier, check_jobs, check_keys, check_search, product, written
 
 summaries: list[Callable[[], list[str]]] = []  # of the sweeps that this process has begun; each returns its failures
 
@@ -53,11 +53,14 @@ class SweepCallback(DirectoryCallback):
         is_search = config.hydra.runtime.choices["hydra/sweeper"] != "basic"  # it chooses its jobs as it goes
         if is_search:
             check_search(hydra["sweeper"], parsed)
-        compose = composer(hydra["overrides"]["hydra"], config_name)
+
+        def compose_job(overrides: Sequence[str]) -> DictConfig:
+            return compose(config_name, [*hydra["overrides"]["hydra"], *overrides], return_hydra_config=True)
+
         fixed = [text for key, override in parsed.items() if key not in keys for text in written(override)]
-        check_earlier(folder, earlier, keys, fixed, compose)
+        check_earlier(folder, earlier, keys, fixed, compose_job)
         jobs = [fixed, fixed] if is_search else product(parsed.values())
-        check_jobs(jobs, folder, compose, keys)
+        check_jobs(jobs, folder, compose_job, keys)
 
         constant = [key for key in parsed if key not in keys]
         taken = 1 + max((job.number for job in earlier), default=-1)

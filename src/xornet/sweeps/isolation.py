@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 
 import torch
@@ -18,11 +18,9 @@ END_RUN: dict[str, Callable[[Any, int], object]] = {
 
 @contextmanager
 def process_left_as_found() -> Iterator[None]:
-    """Put back what Lightning, PyTorch or a callback may have set for the whole process.
+    """Put back what Lightning, PyTorch or a callback may have set, and end the run of an experiment tracker.
 
-    The environment (Lightning exports PL_GLOBAL_SEED, and CUBLAS_WORKSPACE_CONFIG for `deterministic=True`), the number
-    of threads, the default dtype, the generator, and the flags of determinism, cuDNN and matrix products. And end the
-    run of an experiment tracker.
+    In the environment, Lightning exports PL_GLOBAL_SEED, and CUBLAS_WORKSPACE_CONFIG for `deterministic=True`.
     """
     environment, threads, dtype = dict(os.environ), torch.get_num_threads(), torch.get_default_dtype()
     generator, precision = torch.get_rng_state(), torch.get_float32_matmul_precision()
@@ -45,21 +43,13 @@ def process_left_as_found() -> Iterator[None]:
 
 @contextmanager
 def runs_ended() -> Iterator[None]:
-    """End the run of every tracker in END_RUN: as failed, if an error passes through here.
-
-    Lightning's loggers leave it open, for what a script may do next.
-    """
+    """End the run of every tracker that is loaded, which Lightning leaves open: as failed, if an error passes."""
+    status = 1
     try:
         yield
-    except BaseException:
-        with suppress(Exception):  # that error is the cause
-            end_runs(status=1)
-        raise
-    end_runs(status=0)
-
-
-def end_runs(status: int) -> None:
-    """End the run of every tracker that is loaded, with an exit status."""
-    for name, end in END_RUN.items():
-        if name in sys.modules:
-            end(sys.modules[name], status)
+        status = 0
+    finally:
+        with suppress(Exception) if status else nullcontext():  # the error that passes is the cause
+            for name, end in END_RUN.items():
+                if name in sys.modules:
+                    end(sys.modules[name], status)

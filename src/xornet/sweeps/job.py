@@ -81,12 +81,7 @@ def write_error(folder: Path, directory: RunDirectory, cause: str) -> None:
 
 
 def check_same_job(folder: Path, cfg: DictConfig) -> None:
-    """Refuse to resume, or to skip, a job that was configured differently.
-
-    Raises:
-        ValueError: naming the directory and the first key that differs.
-
-    """
+    """Refuse to resume, or to skip, a job that was configured differently."""
     if not is_begun(folder):
         return
     before, now = read_config(folder), flatten(cfg)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict
@@ -30,22 +29,15 @@ def written_paths(cfg: DictConfig, number: int, folder: Path) -> Iterator[tuple[
             if name in FOLDERS or is_log:
                 path = OmegaConf.select(cfg, key)
             elif name == "save_dir" and str(OmegaConf.select(cfg, f"{node}._target_")).endswith(IN_VERSIONS):
-                path = version_folder(OmegaConf.select(cfg, node))
+                logger = OmegaConf.select(cfg, node)
+                version = logger.get("version")
+                if version is None:  # the logger chooses one that is free
+                    continue
+                version = f"version_{version}" if isinstance(version, int) else version
+                path = Path(logger.save_dir, logger.get("name", "lightning_logs"), version)
             else:
                 continue
             if path and (Path(path).is_absolute() or not cfg.hydra.job.chdir):
                 yield key, Path(path).absolute()
     finally:
         HydraConfig.instance().cfg = before
-
-
-def version_folder(logger: Any) -> Path | None:
-    """The directory of a logger, None where it chooses one that is free."""
-    version = logger.get("version")
-    if version is None:
-        return None
-    return Path(
-        logger.save_dir,
-        logger.get("name", "lightning_logs"),
-        f"version_{version}" if isinstance(version, int) else version,
-    )

@@ -1,51 +1,31 @@
-"""What a sweep is about to do, checked before anything is written: what is refused leaves its directory as it was."""
+"""What a sweep is about to do, checked before anything is written.
+
+What is refused, by a ValueError, leaves the sweep's directory as it was.
+"""
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hydra import compose
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
 from xornet.cli import configuration
-from xornet.cli.blame import GLOBAL, NODES, chosen
+from xornet.cli.overrides import GLOBAL, NODES, chosen
 from xornet.runs.directory import is_begun, key_of, read_lines
 from xornet.runs.record import Run, differing
 from xornet.sweeps.job import REMEDY, check_same_job
 from xornet.sweeps.paths import written_paths
 
+DATABASES = r"(sqlite|postgresql|mysql)(\+\w+)?://"  # where Optuna may keep a search; from Redis it would read pickles
 KEYS = (*NODES, "question", "seed", "networks", "ckpt_path")
 Compose = Callable[[Sequence[str]], DictConfig]
 
 
-def composer(hydras: Sequence[str], config_name: str | None) -> Compose:
-    """Return what composes a job of a sweep from its overrides, each job once.
-
-    Args:
-        hydras: the overrides of Hydra's own settings.
-        config_name: of the file in conf/.
-
-    """
-    composed: dict[frozenset[str], DictConfig] = {}
-
-    def compose_job(overrides: Sequence[str]) -> DictConfig:
-        job = frozenset(overrides)
-        if job not in composed:
-            composed[job] = compose(config_name, [*hydras, *overrides], return_hydra_config=True)
-        return composed[job]
-
-    return compose_job
-
-
 def product(overrides: Iterable[Override]) -> list[list[str]]:
-    """Return the overrides of each job, in the order in which Hydra's own sweeper runs them.
-
-    Raises:
-        ValueError: a sweep over what is no list of values, or over no value at all.
-
-    """
+    """Return the overrides of each job, in the order in which Hydra's own sweeper runs them."""
     values: list[list[str]] = []
     for override in overrides:
         if override.is_sweep_override() and not override.is_discrete_sweep():
@@ -75,18 +55,15 @@ def check_earlier(folder: Path, earlier: list[Run], keys: Sequence[str], fixed: 
         fixed: the overrides that all jobs share.
         compose: composes a job from its overrides.
 
-    Raises:
-        ValueError: naming the job and the first key that differs.
-
     """
     theirs = differing(earlier)
     for job in earlier:
         if not (set(keys) <= job.overrides.keys() and set(theirs) <= set(keys)):
             over, ours = (", ".join(names) or "nothing" for names in (theirs or job.overrides, keys))
             raise ValueError(f"{folder} holds a sweep over {over}, but this one is over {ours}; {REMEDY}")
-        if is_begun(job.folder):
-            values = [line for line in read_lines(job.folder) if key_of(line) in keys]
-            check_same_job(job.folder, without_hydra(compose([*fixed, *values])))
+    if begun := next((job.folder for job in earlier if is_begun(job.folder)), None):  # the others shared its settings
+        values = [line for line in read_lines(begun) if key_of(line) in keys]
+        check_same_job(begun, without_hydra(compose([*fixed, *values])))
 
 
 def check_jobs(jobs: Sequence[Sequence[str]], folder: Path, compose: Compose, keys: Sequence[str]) -> None:
@@ -97,9 +74,6 @@ def check_jobs(jobs: Sequence[Sequence[str]], folder: Path, compose: Compose, ke
         folder: the sweep's directory.
         compose: composes a job from its overrides.
         keys: what is swept, or searched: a search's jobs are known without its values.
-
-    Raises:
-        ValueError: naming the override or the path.
 
     """
     writers: dict[Path, int] = {}
@@ -127,13 +101,36 @@ def without_hydra(cfg: DictConfig) -> DictConfig:
     return OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
 
 
-def check_keys(cfg: DictConfig) -> None:
-    """Refuse a configuration with something that nothing reads, as an experiment file may have by mistake.
+def check_search(sweeper: Mapping[str, Any], parsed: Mapping[str, Override]) -> None:
+    """Refuse a search by Optuna that cannot be judged, or whose results would be lost.
 
-    Raises:
-        ValueError: naming the key.
+    Args:
+        sweeper: `hydra.sweeper`, as it was written.
+        parsed: the overrides of the sweep, by their keys.
 
     """
+    direction, rate, storage = (sweeper.get(name) for name in ("direction", "max_failure_rate", "storage"))
+    if isinstance(direction, list) and len(direction) != 1:
+        names = ",".join(getattr(one, "name", str(one)) for one in direction)
+        raise ValueError(f"hydra.sweeper.direction=[{names}] has no use: a run is judged by one number; use minimize")
+    if rate not in (None, 0, 1):  # Optuna's own is 0
+        raise ValueError(f"hydra.sweeper.max_failure_rate={rate} has no use: a failed job ends no sweep; drop it")
+    if storage is not None and not re.match(DATABASES, str(storage)):
+        remedy = "use sqlite:///<a file that can be written>"
+        raise ValueError(f"hydra.sweeper.storage={storage} is no database; {remedy}")
+    if search_space := sweeper.get("custom_search_space"):
+        raise ValueError(
+            f"hydra.sweeper.custom_search_space={search_space} is the name of a function, which is not allowed; drop it"
+        )
+    networks = parsed.get("networks")
+    if networks and networks.is_sweep_override() and re.search(r"(?<![\d.])1(?![\d.])", networks.input_line or ""):
+        raise ValueError(
+            f"{networks.input_line}: a search judges one network by its loss, many by the share; use 2 and more"
+        )
+
+
+def check_keys(cfg: DictConfig) -> None:
+    """Refuse a configuration with something that nothing reads, as an experiment file may have by mistake."""
     hydra: Any = OmegaConf.to_container(cfg.hydra, resolve=False)
     if not (subdir := str(hydra["sweep"]["subdir"])).startswith("${job_name:"):
         raise ValueError(f"hydra.sweep.subdir={subdir} is not allowed: jobs are named after what is swept; drop it")

@@ -84,18 +84,18 @@ def best(jobs: list[Run], keys: Sequence[str]) -> str | None:
     finished = [job for job in jobs if job.metrics]
     if not finished:
         return None
-    if all("solved_interval" not in (job.metrics or {}) for job in finished):
-        job = min(finished, key=lambda job: float(job.result("loss")))
-        return f"Lowest loss: {loss_words(job)} with {job.label(keys) or job.folder.name}"
+    lowest = min(finished, key=lambda job: float(job.result("loss")))
+    lowest_loss = f"Lowest loss: {loss_words(lowest)} with {lowest.label(keys) or lowest.folder.name}"
+    if all(job.result("solved_interval") is None for job in finished):
+        return lowest_loss
+    if all(job.share_solved[0] == 0 for job in finished):
+        return f"No network solves the table. {lowest_loss}"
 
     def rank(job: Run) -> tuple[float, float, float]:
-        share, solved_epoch = job.share_solved[0], job.result("solved_epoch")
-        return -share, math.inf if solved_epoch is None or not share else solved_epoch, job.result("loss")
+        solved_epoch = job.result("solved_epoch")
+        return -job.share_solved[0], math.inf if solved_epoch is None else solved_epoch, job.result("loss")
 
     job = min(finished, key=rank)
-    if job.share_solved[0] == 0:
-        with_what = job.label(keys) or job.folder.name
-        return f"No network solves the table. Lowest loss: {loss_words(job)} with {with_what}"
     when = job.result("solved_epoch")
     at = "" if when is None else f", at epoch {when:,.0f} in the median"
     return f"Solved most often, then soonest: {solved_words(job)}{at}, with {job.label(keys) or job.folder.name}"
