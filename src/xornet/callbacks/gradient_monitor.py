@@ -7,9 +7,8 @@ from torch import Tensor
 
 from xornet import validation
 from xornet.engine.blocks import run_length
-from xornet.engine.history import CURVE_POINTS, Block
+from xornet.engine.history import CURVE_POINTS, Block, spacing
 from xornet.engine.snapshots import SAMPLE
-from xornet.engine.spacing import spacing
 from xornet.module import XORModule
 from xornet.runs.events import writers
 

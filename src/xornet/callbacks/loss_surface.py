@@ -10,9 +10,8 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from xornet.callbacks.figures import publish
-from xornet.engine.history import CURVE_POINTS
+from xornet.engine.history import CURVE_POINTS, widen
 from xornet.engine.snapshots import LARGEST
-from xornet.engine.spacing import spacing
 from xornet.module import XORModule
 from xornet.network import append_ones, predict
 from xornet.plots.loss_surface import grid_around, loss_surface
@@ -51,14 +50,7 @@ class LossSurface(Callback):
         taken = outputs["block"].snapshots
         self.trajectory |= {epoch: flat(layers) for epoch, layers in zip(taken.epochs, taken.weights, strict=True)}
         most = max(2, min(CURVE_POINTS, LARGEST // len(flat(pl_module.ensemble.first(1)))))  # fewer of a large network
-        self.every = max(self.every, taken.every)
-        self.thin()
-        while len(self.trajectory) > most:
-            self.every = spacing(self.every + 1)
-            self.thin()
-
-    def thin(self) -> None:
-        """Keep the snapshots of every n-th epoch only."""
+        self.every = widen(max(self.every, taken.every), list(self.trajectory), most)
         self.trajectory = {epoch: weights for epoch, weights in self.trajectory.items() if epoch % self.every == 0}
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
