@@ -1,6 +1,6 @@
 """The pictures of a run, into its directory and to the loggers that take pictures."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -92,19 +92,14 @@ def boundary_pictures(module: XORModule, renderer: FrameRenderer | None = None) 
     renderer = renderer or FrameRenderer(*table(module))
     pictures = {"decision_boundary.png": renderer.frame(grid(module, 0), BOUNDARY_TITLE)}
     if len(module.ensemble) > 1:
-        pictures["examples.png"] = drawn(boundaries(module, examples(module)))
+        panels = [(grid(module, i), title) for i, title in examples(module)]
+        pictures["examples.png"] = drawn(decision_boundaries(panels, *table(module)))
     return pictures
 
 
 def table(module: XORModule) -> tuple[Array, Array]:
     """The truth table, x (P, I) and y (P, O)."""
     return module.x.cpu().numpy(), module.y.cpu().numpy()
-
-
-def boundaries(module: XORModule, networks: Iterable[tuple[int, str]]) -> Figure:
-    """The present decision boundaries of some networks, each under its title."""
-    panels = [(grid(module, i), title) for i, title in networks]
-    return decision_boundaries(panels, *table(module))
 
 
 def examples(module: XORModule) -> Iterator[tuple[int, str]]:

@@ -5,11 +5,10 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from xornet import validation
+from xornet.callbacks.interval import interval
 from xornet.engine.blocks import run_length
-from xornet.engine.history import CURVE_POINTS, Block
+from xornet.engine.history import CURVE_POINTS, Block, spacing
 from xornet.engine.snapshots import SAMPLE
-from xornet.engine.spacing import spacing
 from xornet.module import XORModule
 from xornet.runs.events import writers
 
@@ -31,19 +30,15 @@ class GradientMonitor(Callback):
     """
 
     def __init__(self, every_n_epochs: int = 200, histogram_every_n_epochs: int = 1000) -> None:
-        key = "callbacks.gradient_monitor"
         self.intervals = [
-            validation.integer(f"{key}.{name}", value, 1, 10**9, f"use e.g. {key}.{name}={example}")
-            for name, value, example in (
-                ("every_n_epochs", every_n_epochs, 200),
-                ("histogram_every_n_epochs", histogram_every_n_epochs, 1000),
-            )
+            interval("gradient_monitor.every_n_epochs", every_n_epochs, example=200),
+            interval("gradient_monitor.histogram_every_n_epochs", histogram_every_n_epochs, example=1000),
         ]
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Space the logging steps."""
         growth = spacing(run_length(trainer) / CURVE_POINTS / self.intervals[0])
-        self.every_n_epochs, self.histogram_every_n_epochs = (growth * interval for interval in self.intervals)
+        self.every_n_epochs, self.histogram_every_n_epochs = (growth * every for every in self.intervals)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Log gradients, if they are due: after a checkpoint of this epoch, so that a resumed run logs them."""

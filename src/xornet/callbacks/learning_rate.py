@@ -5,7 +5,7 @@ from typing import Any
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import LearningRateMonitor as LightningLearningRateMonitor
 
-from xornet import validation
+from xornet.callbacks.interval import interval
 
 
 class LearningRateMonitor(LightningLearningRateMonitor):
@@ -22,8 +22,7 @@ class LearningRateMonitor(LightningLearningRateMonitor):
             if not isinstance(kwargs.get(name, False), bool):
                 raise ValueError(f"callbacks.lr_monitor.{name} must be true or false, got {kwargs[name]!r}; use true")
         super().__init__("epoch", **kwargs)
-        key, remedy = "callbacks.lr_monitor.every_n_epochs", "use e.g. callbacks.lr_monitor.every_n_epochs=100"
-        self.every_n_epochs = validation.integer(key, every_n_epochs, 1, 10**9, remedy)
+        self.every_n_epochs = interval("lr_monitor.every_n_epochs", every_n_epochs, example=100)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log, if it is due."""

@@ -11,9 +11,8 @@ from torch import Tensor
 
 from xornet.backprop import append_ones, predict
 from xornet.callbacks.figures import publish
-from xornet.engine.history import CURVE_POINTS
+from xornet.engine.history import CURVE_POINTS, widen
 from xornet.engine.snapshots import LARGEST
-from xornet.engine.spacing import spacing
 from xornet.module import XORModule
 from xornet.plots.loss_surface import grid_around, loss_surface
 from xornet.plots.principal import Plane, principal_plane
@@ -51,14 +50,7 @@ class LossSurface(Callback):
         taken = outputs["block"].snapshots
         self.trajectory |= {epoch: flat(layers) for epoch, layers in zip(taken.epochs, taken.weights, strict=True)}
         most = max(2, min(CURVE_POINTS, LARGEST // len(flat(pl_module.ensemble.first(1)))))  # fewer of a large network
-        self.every = max(self.every, taken.every)
-        self.thin()
-        while len(self.trajectory) > most:
-            self.every = spacing(self.every + 1)
-            self.thin()
-
-    def thin(self) -> None:
-        """Keep the snapshots of every n-th epoch only."""
+        self.every = widen(max(self.every, taken.every), list(self.trajectory), most)
         self.trajectory = {epoch: weights for epoch, weights in self.trajectory.items() if epoch % self.every == 0}
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -102,10 +102,7 @@ class CompiledEpochs:
         self.run_epoch = torch.compile(run_epoch, backend=self.backend, fullgraph=True, dynamic=False)
 
     def backend(self, program: GraphModule, inputs: Sequence[Any]) -> Callable[..., Any]:
-        """PyTorch's own backend, keeping its code and the tensors that it runs on.
-
-        What PyTorch wraps around each call of that code is a fifth of an epoch of 1,000 networks.
-        """
+        """PyTorch's own backend, keeping its code and tensors; its wrapping is 1/5 of an epoch of 1,000 networks."""
         inductor = importlib.import_module("torch._inductor.compile_fx")  # two seconds, for those who compile
         kernels: Callable[..., Any] = inductor.compile_fx(program, list(inputs), config_patches=OPTIONS)
         self.stopwatch.compile_seconds += time.perf_counter() - self.began

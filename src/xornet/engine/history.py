@@ -1,7 +1,9 @@
 """What a run records of its epochs: a curve of at most 1,000 points, and when each network solved the table."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain, count
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,6 @@ from torch import Tensor
 
 from xornet.engine import scores
 from xornet.engine.snapshots import Snapshots
-from xornet.engine.spacing import spacing, widen
 
 CURVE_POINTS = 1000
 QUANTILES = (0.1, 0.5, 0.9)
@@ -47,7 +48,7 @@ class Block:
 class History:
     """The curve of a run, and the epochs at which each network first solved the table and diverged.
 
-    The curve holds every n-th epoch, with n of spacing.py so that a run has at most CURVE_POINTS of them.
+    The curve holds every n-th epoch, with n of `spacing` so that a run has at most CURVE_POINTS of them.
 
     Args:
         networks: N.
@@ -125,3 +126,20 @@ class History:
         self.diverged_epoch.copy_(state["diverged_epoch"])
         self.curve = dict(state["curve"])
         self.thin()
+
+
+def spacing(least: float) -> int:
+    """Return the smallest n of 1, 2, 10, 20, 40, 80, ... epochs that is at least `least`.
+
+    Each divides the next, so the epochs that a long run keeps of its beginning are among those that a shorter run
+    keeps: a run that is resumed to more epochs ends with the same epochs as one that was long from its start.
+    """
+    steps = chain((1, 2, 10), (20 * 2**k for k in count()))
+    return next(step for step in steps if step >= least)
+
+
+def widen(every: int, epochs: Sequence[int], most: int) -> int:
+    """Return the smallest n, at least `every`, of which at most `most` of the `epochs` are multiples."""
+    while len(epochs) > most and sum(epoch % every == 0 for epoch in epochs) > most:
+        every = spacing(every + 1)
+    return every

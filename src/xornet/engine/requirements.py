@@ -77,7 +77,9 @@ def check_trainer(trainer: Trainer) -> None:
         if not works:
             raise ValueError(f"trainer.{name}={value} cannot work here: {remedy}")
     for callback in callbacks_of(trainer):
-        check_callback(callback)
+        for kind, reason in _REFUSED_CALLBACKS.items():
+            if isinstance(callback, kind):
+                raise ValueError(f"the callback {type(callback).__name__} cannot work here: {reason}")
 
 
 def check_module(module: LightningModule) -> None:
@@ -114,15 +116,3 @@ def check_limit(name: str, value: object) -> None:
     works = type(value) is int and (value >= 0 if name.startswith("min") else value != 0)
     if not (value is None or works):
         raise ValueError(f"trainer.{name}={value} cannot work here: use e.g. trainer.{name}=20000")
-
-
-def check_callback(callback: Callback) -> None:
-    """Refuse a callback that would do nothing here, or something else than in another run of Lightning.
-
-    Raises:
-        ValueError: naming its class and what to do instead.
-
-    """
-    reasons = [reason for kind, reason in _REFUSED_CALLBACKS.items() if isinstance(callback, kind)]
-    if reasons:
-        raise ValueError(f"the callback {type(callback).__name__} cannot work here: {reasons[0]}")
