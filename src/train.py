@@ -33,7 +33,7 @@ def train(cfg: DictConfig, directory: RunDirectory) -> float:
     ckpt_path = checkpoint.find(cfg.ckpt_path)
     data = instantiate(cfg.data)
     module = instantiate(cfg.model, _convert_="all")
-    named = [instantiate(callback, _convert_="all") for callback in cfg.callbacks.values() if callback]
+    named = [instantiate(callback, _convert_="all") for callback in cfg.get("callbacks", {}).values() if callback]
     trainer = make_trainer(cfg.trainer, [StopOnSignal(), StayStopped(), directory, Continuity(), *named])
 
     trainer.fit(module, data, ckpt_path=ckpt_path, weights_only=True)

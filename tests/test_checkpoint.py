@@ -194,7 +194,7 @@ def put(value: Any, path: tuple[Any, ...], new: object) -> Any:
     if not path:
         return new
     copied = list(value) if isinstance(value, tuple) else copy.copy(value)
-    copied[path[0]] = put(value[path[0]], path[1:], new)
+    copied[path[0]] = put(value[path[0]], path[1:], new) if path[1:] else new
     return copied
 
 
@@ -235,6 +235,8 @@ def test_rubbish_anywhere_in_a_checkpoint_is_refused_by_name_or_harmless(tmp_pat
         (("decision_boundary",), [(0, [torch.zeros(2)])], "decision_boundary"),
         (("decision_boundary",), "rubbish", "decision_boundary"),
         (("global_step",), 2**40, "global_step"),
+        (("optimizer",), [], "optimizer"),
+        (("scheduler",), [1], "scheduler"),
     ],
 )
 def test_what_is_wrong_in_a_checkpoint_is_named(

@@ -131,6 +131,14 @@ def test_the_experiment_of_the_lab_is_the_default_run(command: Command) -> None:
     assert ours == theirs
 
 
+@pytest.mark.parametrize("override", ["~callbacks", "callbacks=[]"])
+def test_a_run_or_a_sweep_without_callbacks_leaves_its_results(command: Command, override: str) -> None:
+    run = command("-m", "seed=1,2", override, "trainer.max_epochs=3")
+    assert run.status == 0, run.err
+    assert len(list(run.folder.glob("*/metrics.json"))) == 2
+    assert not list(run.folder.glob("*/*.png"))
+
+
 def test_a_callback_is_switched_off_by_one_override(command: Command) -> None:
     names = re.findall(r"^(\w+):$", (CONF / "callbacks" / "default.yaml").read_text(), re.M)
     assert "animation" in names

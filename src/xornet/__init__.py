@@ -24,6 +24,7 @@ IGNORED = (
     ".*does not have many workers",
     "Total length of `list` across ranks is zero",  # XORDataModule has nothing to validate on while a run trains
     "You defined a `validation_step` but have no `val_dataloader`",
+    "Checkpoint directory .* exists and is not empty",  # so it is where a run is resumed; train.py refuses another's
     # Lightning, about itself
     r".*isinstance\(treespec, LeafSpec\)` is deprecated",
     # Lightning and PyTorch, about the machine: what it has besides, and with which driver; a run takes what it is given

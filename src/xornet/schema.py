@@ -59,6 +59,9 @@ def check_configuration(checkpoint: dict[str, Any]) -> None:
     """Check that what a run was configured with is plain and short, and that its weights are of the sizes it says."""
     known, version = checkpoint["hyper_parameters"], checkpoint["pytorch-lightning_version"]
     need(re.fullmatch(r"2\.\d{1,4}\.\d{1,4}\w*", version) is not None, "pytorch-lightning_version")
+    for part in CONFIGURED:
+        need(isinstance(checkpoint.get(part, {}), dict), part)
+    need("optimizer" in checkpoint, "optimizer")
     configured = json.dumps([known, *(checkpoint.get(part, {}) for part in CONFIGURED)])  # fails for tensors
     need(len(configured) < 10_000, "hyper_parameters")
     sizes = [known["bits"], known["networks"], known["hidden"]]

@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import Command
+from hydra.errors import ConfigCompositionException
 
 from xornet import files
+from xornet.cli.errors import explain
 from xornet.runs import directory
 from xornet.runs.directory import PROJECT
 
@@ -78,7 +80,9 @@ BAD = {
     "hydra.verbose=0": "use true, false or the names of loggers",
     "hydra.verbose=${seed}": "use true, false or the names of loggers",
     "hydra.verbose=0.5": "use true, false or the names of loggers",
-    "logger=null": "use the name of a file of it, or ~<group> for none",
+    "logger=null": "use the name of a file of it, or for none ~scheduler, ~logger, ~callbacks",
+    "logger=[tensorboard,comet]": "there is no file logger/comet.yaml in conf; use the name of one that is",
+    "trainer.logger=foo": "use logger=tensorboard, logger=csv or ~logger",
     "ckpt_path=5": "use the checkpoints/last.ckpt of a run",
     "data=null": "use the name of a file of it",
     "hydra.run.dir=größe": "use quotes of its own",
@@ -126,6 +130,7 @@ BLAMED = [
         "must be one of train/loss",
     ),
     (["callbacks=early_stopping", "callbacks.early_stopping.mode=down"], 1, ""),
+    (["hydra.run.dir=mine", "trainer.default_root_dir=/dev/null/x"], 1, "use hydra.run.dir=<a writable directory"),
 ]
 
 
@@ -172,6 +177,34 @@ def test_another_class_under_the_arguments_of_sgd_is_one_line_with_a_remedy(comm
 def test_a_part_of_what_is_switched_off_is_named(command: Command) -> None:
     run = command("callbacks.animation=null", "callbacks.animation.max_frames=3")
     assert "callbacks.animation.max_frames is no key of the configuration: what holds it is null" in run.last_line
+
+
+@pytest.mark.parametrize("group", ["data", "model", "optimizer", "trainer"])
+def test_what_every_run_needs_cannot_be_dropped(command: Command, group: str) -> None:
+    assert command(f"~{group}").last_line == f"error: ~{group}: there is no run without; drop it"
+
+
+def test_a_group_that_a_command_does_not_have_is_named(command: Command) -> None:
+    run = command("scheduler=cosine", script="check_gradients.py")
+    assert run.last_line == "error: scheduler=cosine: this command has no scheduler; drop it"
+
+
+def test_an_extra_that_is_not_installed_is_named() -> None:
+    given = ConfigCompositionException("Could not find 'hydra/launcher/joblib' Available options in 'hydra/launcher'")
+    assert explain(given, ["hydra/launcher=joblib"]) == (
+        "hydra/launcher=joblib needs a package that is not installed; use pip install -e '.[sweep]'"
+    )
+
+
+def test_the_value_that_was_typed_is_named_where_lightning_has_made_another_of_it() -> None:
+    error = ValueError("trainer.precision=bf16-mixed cannot work here: use one of 32-true, 64-true")
+    assert explain(error, ["trainer.precision=16-mixed"]).startswith("trainer.precision=16-mixed: trainer.precision=bf")
+
+
+def test_a_server_that_cannot_be_reached_asks_for_no_other_directory() -> None:
+    refused = ConnectionError("logger.mlflow cannot begin a run: [Errno 111] Connection refused; see that it is there")
+    uri = "logger.mlflow.tracking_uri=http://127.0.0.1:1"
+    assert explain(refused, ["hydra.run.dir=here", "logger=mlflow", uri]).endswith("refused; see that it is there")
 
 
 def test_asking_for_a_gpu_that_is_not_there_is_one_line(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -82,7 +82,7 @@ def test_a_tracker_that_cannot_be_reached_refuses_the_run(
     run = command(NAMED, "trainer.max_epochs=3")
     assert run.status == 1
     assert run.last_line.endswith(
-        "logger.tracker cannot begin a run (no route to host); "
+        "logger.tracker cannot begin a run: no route to host; "
         "see that it can be reached and its arguments are right, or use logger.tracker=null"
     )
     assert not list(tmp_path.rglob("*.*"))

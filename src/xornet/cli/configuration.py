@@ -37,11 +37,11 @@ def check(cfg: DictConfig, is_complete: bool = True) -> None:
         raise ValueError(
             "hydra.callbacks.sweep is missing, which checks a run's directory; use that of conf/train.yaml"
         )
-    for key in sorted(OmegaConf.missing_keys(cfg)):  # which Hydra would leave out of a node that it makes
-        raise ValueError(f"{key} is missing; use {key}=<value>")
     container: Any = OmegaConf.to_container(cfg, resolve=is_complete)
     check_targets("", container, PACKAGES, is_complete)
     for key, value in directory.flatten(cfg).items():
+        if value == "???":  # which Hydra would leave out of what it makes
+            raise ValueError(f"{key} is missing; use {key}=<value>")
         if key.partition(".")[0] in set(NODES) - {"logger"} and str(value).lower() in ("yes", "no", "on", "off"):
             raise ValueError(f"{key}={value} is a text, which would count as true; use true or false")
     named = {key: container[key] for key in ("data", "model", "optimizer", "scheduler", "trainer") if key in container}

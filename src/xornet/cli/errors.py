@@ -24,13 +24,16 @@ from xornet.runs.directory import remove_empty
 REMEDIES = {
     r"`\w+Accelerator` can not run on your system": "this machine has no such device; use trainer.accelerator=cpu",
     "No supported gpu backend found": "this machine has no usable GPU; use trainer.accelerator=cpu",
-    r"(?:Cannot find primary config|Could not find) '([^']*)'[^:]* Config search path:": r"there is no file \1.yaml in "
-    "conf; use the name of one that is",
+    r"Could not find 'hydra/(launcher|sweeper)/(joblib|optuna|submitit_\w+)'": r"hydra/\1=\2 needs a package that is "
+    "not installed; use pip install -e '.[sweep]'",
+    r"(?:Cannot find primary config|Could not (?:find|load)) '([^']*)'[^:]* Config search path:": r"there is no file "
+    r"\1.yaml in conf; use the name of one that is",
+    r"Could not override '(\w+)'\. No match in the defaults list": r"this command has no \1; drop it",
     " Config search path:": "; use one of these",
     "mismatched input '=' expecting <EOF>": "a value that contains = needs quotes of its own: \"key='value'\"",
     r"You restored a checkpoint with current_epoch=(\d+)": r"ckpt_path is at epoch \1; use a larger trainer.max_epochs",
-    "Config group override must be a string or a list": "that is no option of a group; use the "
-    "name of a file of it, or ~<group> for none",
+    "Config group override must be a string or a list": "that is no option of a group; use the name of a file of it, "
+    "or for none ~scheduler, ~logger, ~callbacks",
     r"LexerNoViableAltException: (\S+)": r"\1 cannot be read; use quotes of its own around the value",
     "Failed to import DB access module|Can't load plugin: sqlalchemy": "hydra.sweeper.storage needs a package that is "
     "not installed; use sqlite:///<a file that can be written>",
@@ -40,6 +43,7 @@ REMEDIES = {
     "use the same command to resume",
     r"Missing mandatory value: (\w+)": r"\1 is missing; use \1=<value>",
 }
+NEEDED = ("data", "model", "optimizer", "trainer")  # groups of which a command chooses a file
 DISK = "use hydra.run.dir=<a writable directory with free space>"
 THEIRS = (HydraException, OmegaConfBaseException)
 # No bugs of ours.
@@ -108,6 +112,9 @@ def root_cause(error: BaseException) -> BaseException:
 
 def explain(error: BaseException, overrides: Sequence[str], disk: str = DISK) -> str:
     """Return what is wrong, with the override that it is about and a remedy, where the message itself has none."""
+    for group in NEEDED:
+        if f"~{group}" in overrides:
+            return f"~{group}: there is no run without; drop it"
     cause = root_cause(error)
     message = " ".join(str(cause).split()) or type(cause).__name__
     words = str(error).split()
@@ -129,10 +136,9 @@ def explain(error: BaseException, overrides: Sequence[str], disk: str = DISK) ->
     for theirs, ours in REMEDIES.items():
         if re.search(theirs, message):
             message = re.sub(f"(?:{theirs}).*", ours, message)
-    is_of_disk = "[Errno" in message or (isinstance(cause, OSError) and not isinstance(cause, HydraException))
-    if is_of_disk and not message.startswith("cannot write std"):
-        message += f"; {disk}"
-    elif not re.search(";|use |needs ", message):
-        message += "; correct or drop it (README, Configuration)"
-    about = blamed(overrides, message, place)
-    return f"{about}: {message}" if about else message
+    remedy = ""
+    if not re.search(";|use |needs ", message):
+        is_of_disk = "[Errno" in message or (isinstance(cause, OSError) and not isinstance(cause, HydraException))
+        remedy = f"; {disk if is_of_disk else 'correct or drop it (README, Configuration)'}"
+    about = blamed(overrides, message, remedy, place)
+    return f"{about}: {message}{remedy}" if about else f"{message}{remedy}"

@@ -9,14 +9,15 @@ NODES = ("data", "model", "optimizer", "scheduler", "trainer", "callbacks", "log
 GROUPS = (*NODES, *GLOBAL)  # of conf/
 
 
-def blamed(overrides: Sequence[str], message: str, place: str) -> str:
+def blamed(overrides: Sequence[str], message: str, remedy: str, place: str) -> str:
     """Return the overrides that a message is about, where it does not say them itself.
 
     Those whose key it names; or else whose last part; or else whose value.
 
     Args:
         overrides: the command line's `key=value` arguments.
-        message: what is wrong, with a remedy behind a semicolon, which names keys that are not to blame.
+        message: what is wrong, perhaps with a remedy behind a semicolon, which names keys that are not to blame.
+        remedy: what is added to it, where it has none.
         place: the part of the configuration where it went wrong, if that is known.
 
     """
@@ -37,7 +38,8 @@ def blamed(overrides: Sequence[str], message: str, place: str) -> str:
     )
     if not about and place and sum(override[0].startswith(f"{place}.") for override in given) == 1:
         about = inside  # the only one of the part where it went wrong
-    return " ".join("".join(one) for one in about if not (one[0] in message and one[2] in message))
+    said = message + remedy
+    return " ".join("".join(one) for one in about if not (one[0] in said and is_word(one[2], said)))
 
 
 def chosen(choices: Mapping[str, str | None]) -> str:

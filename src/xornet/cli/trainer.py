@@ -8,11 +8,10 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import InstantiationException
 from hydra.utils import get_object, instantiate
 from lightning.pytorch import Callback, Trainer
-from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 
-from xornet.callbacks.checkpoint import LastCheckpoint
 from xornet.engine.requirements import check_trainer
 from xornet.runs.directory import key_of
 from xornet.runs.trackers import WaitingLogger
@@ -26,8 +25,7 @@ def make_trainer(settings: DictConfig, callbacks: list[Callback]) -> Trainer:
 
     """
     settings = settings.copy()
-    # Last what saves all that the others have noted of an epoch, ModelCheckpoint's best ones too.
-    given: dict[str, Any] = {"callbacks": sorted(callbacks, key=lambda each: isinstance(each, LastCheckpoint))}
+    given: dict[str, Any] = {"callbacks": sorted(callbacks, key=saves_the_others)}
     if settings.get("enable_checkpointing") is None:  # Lightning would add a callback of its own
         given["enable_checkpointing"] = any(isinstance(callback, Checkpoint) for callback in callbacks)
     place = "logger" if OmegaConf.is_interpolation(settings, "logger") else "trainer.logger"
@@ -45,6 +43,11 @@ def make_trainer(settings: DictConfig, callbacks: list[Callback]) -> Trainer:
         raise
     check_trainer(trainer)
     return trainer
+
+
+def saves_the_others(callback: Callback) -> bool:
+    """Whether a callback belongs behind ModelCheckpoint, since it saves what that has noted of the same epoch too."""
+    return isinstance(callback, Checkpoint) and not isinstance(callback, ModelCheckpoint)
 
 
 def logger_nodes(key: str, logger: Any) -> Iterator[tuple[str, Any]]:

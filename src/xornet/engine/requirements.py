@@ -66,7 +66,7 @@ def check_trainer(trainer: Trainer) -> None:
             _ONE_BATCH + "leave it at 1",
         ),
         ("profiler", given.profiler, isinstance(given.profiler, Profiler), "use simple, advanced or pytorch"),
-        ("logger", trainer.loggers, are_loggers, "use logger=tensorboard, logger=csv or ~logger"),
+        ("logger", "".join(map(str, trainer.loggers)), are_loggers, "use logger=tensorboard, logger=csv or ~logger"),
         ("overfit_batches", given.overfit_batches, given.overfit_batches in (0, 1), _ONE_BATCH + "leave it at 0.0"),
         ("fast_dev_run", given.fast_dev_run, given.fast_dev_run <= 1, _ONE_BATCH + "use trainer.fast_dev_run=true"),
         (

@@ -58,7 +58,7 @@ class WaitingLogger(Logger):
             is_missing = isinstance(cause, ImportError)
             remedy = "install it" if is_missing else "see that it can be reached and its arguments are right"
             said = " ".join(str(cause).split())
-            raise ValueError(f"{self.key} cannot begin a run ({said}); {remedy}, or use {self.key}=null") from error
+            raise ValueError(f"{self.key} cannot begin a run: {said}; {remedy}, or use {self.key}=null") from error
         vars(logger)["first_step"] = self.first_step
         for call in self.calls:
             call(logger)

@@ -63,7 +63,7 @@ def run_job(train: Train, cfg: DictConfig, directory: RunDirectory) -> float:
 
 def checkpoint_folders(cfg: DictConfig) -> Iterator[Path]:
     """Yield the directories that callbacks write checkpoints into."""
-    for name in cfg.callbacks:
+    for name in cfg.get("callbacks", {}):
         if dirpath := OmegaConf.select(cfg, f"callbacks.{name}.dirpath"):
             yield Path(dirpath)
 
