@@ -2,7 +2,7 @@ import re
 from pathlib import Path
 
 import pytest
-from conftest import Command, CommandResult
+from conftest import NO_FIGURES, Command, CommandResult
 
 
 @pytest.fixture
@@ -50,3 +50,10 @@ def test_an_evaluation_in_the_directory_of_another_leaves_nothing_of_that(comman
         assert evaluated.status == 0
     files = {path.name for path in (tmp_path / "e").iterdir()}
     assert files == {".hydra", "metrics.json", "networks.csv", "loss_curve.png"}  # three inputs make no plane
+
+
+@pytest.mark.parametrize("limit", ["limit_test_batches", "limit_predict_batches"])
+def test_an_evaluation_of_no_batch_is_refused_by_name(command: Command, limit: str) -> None:
+    path = command("trainer.max_epochs=5", *NO_FIGURES).folder / "checkpoints" / "last.ckpt"
+    run = command(f"ckpt_path={path}", f"+trainer.{limit}=0", script="eval.py")
+    assert f"trainer.{limit}=0 cannot work here: an epoch is one batch, the whole table; leave it at 1" in run.last_line

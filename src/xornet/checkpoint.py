@@ -3,6 +3,7 @@
 import io
 import pickle
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,13 @@ def find(ckpt_path: str | None) -> str | None:
         cause = "is a directory" if Path(str(ckpt_path)).is_dir() else "does not exist"
         raise ValueError(f"ckpt_path={ckpt_path} {cause}; use the checkpoints/last.ckpt of a run")
     return ckpt_path
+
+
+def is_ours(path: Path) -> bool:
+    """Whether a file is a checkpoint of this project."""
+    with suppress(Exception):  # whatever another file brings
+        return "xornet" in torch.load(path, weights_only=True, map_location="meta")
+    return False
 
 
 def save(state: dict[str, Any], path: str | Path) -> None:

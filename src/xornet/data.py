@@ -37,6 +37,17 @@ def same_table(ours: Sequence[Tensor], theirs: Sequence[Tensor]) -> bool:
     return all(torch.equal(a.cpu().double(), b.cpu().double()) for a, b in zip(ours, theirs, strict=True))
 
 
+def check_same(batch: Sequence[Tensor], table: Sequence[Tensor]) -> None:
+    """Refuse a batch, x and y, that does not hold the points of a table, in whatever order."""
+    if not same_table(batch, table):  # a DataLoader may shuffle them
+        ours, theirs = (torch.cat([part.cpu().double() for part in each], 1).tolist() for each in (batch, table))
+        if sorted(ours) != sorted(theirs):
+            raise ValueError(
+                "a batch differs from the table that the run was begun with; use a dataset that holds the points as "
+                "they are to be, and no hook that transforms a batch"
+            )
+
+
 def point_names(x: Tensor) -> list[str]:
     """A name for each point of x (P, I): `01` where all inputs are bits and no two points are alike, else its row."""
     names = ["".join(f"{number:g}" for number in point) for point in x.tolist()]

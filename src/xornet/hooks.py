@@ -10,12 +10,12 @@ from torch.optim import Optimizer, lr_scheduler
 
 from xornet import schema
 from xornet.checkpoint import table_of
-from xornet.data import one_batch, same_table, truth_table
+from xornet.data import check_same, one_batch, same_table, table_of_batch, truth_table
 from xornet.engine.blocks import PRECISIONS, has_step_hooks, run_length
 from xornet.engine.compiled import is_compiled
 from xornet.engine.history import History
 from xornet.engine.optimizers import describe, from_description
-from xornet.engine.requirements import check_module, check_trainer
+from xornet.engine.requirements import check_module, check_overrides, check_trainer
 from xornet.engine.runner import EpochRunner
 from xornet.engine.schedulers import changes_momentum
 from xornet.engine.step_hooks import call_step_hooks
@@ -39,6 +39,7 @@ class RunHooks(LightningModule):
 
     def start_anew(self) -> None:
         """Forget an earlier run."""
+        check_overrides(self)
         self.history = History(len(self.ensemble), self.hparams["tolerance"])
         self.stopwatch = Stopwatch()
 
@@ -52,8 +53,8 @@ class RunHooks(LightningModule):
     def check_inputs(self, x: Tensor) -> None:
         """Refuse points x (P, I) that have not as many inputs as the networks."""
         if (bits := x.shape[1]) != self.hparams["bits"]:
-            remedy = f"use data.bits alone, or in Python XORModule(bits={bits})"
-            raise ValueError(f"model.bits={self.hparams['bits']}, but the table has {bits} inputs; {remedy}")
+            said = f"model.bits={self.hparams['bits']}, but the table has {bits} inputs"
+            raise ValueError(f"{said}; use data.bits alone, or in Python XORModule(bits={bits})")
 
     def configure_callbacks(self) -> list[Callback]:
         """Refuse a Trainer that cannot work, in the first hook that Lightning calls: before its own messages."""
@@ -96,6 +97,10 @@ class RunHooks(LightningModule):
             )
         if is_watched:
             self.runner.backward = call_step_hooks(self.runner.backward, self.trainer, self, optimizer)
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        """Refuse a batch that is not the table which the run was begun with, as noise or a transfer hook makes one."""
+        check_same(table_of_batch(batch, 0), (self.x, self.y))
 
     def on_train_end(self) -> None:
         """Record which networks solve the table after the last update; free the buffers."""

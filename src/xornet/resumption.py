@@ -12,8 +12,8 @@ from xornet.engine.blocks import callbacks_of
 from xornet.engine.optimizers import describe, fresh_states
 from xornet.schema import check_like, need
 
-# Between a run and its resumption: what does not change what the networks become.
-MAY_CHANGE = ("model.gradient", "model.compile", "model.tolerance")
+# Between a run and its resumption: what changes neither the networks nor when they solve the table.
+MAY_CHANGE = ("model.gradient", "model.compile")
 KEYS = {"seed": "seed", "networks": "networks", "bits": "data.bits"}  # the other hyperparameters are below `model`
 
 

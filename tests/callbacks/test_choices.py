@@ -43,6 +43,21 @@ def test_the_lowest_losses_are_kept_and_the_learning_rate_is_logged(command: Com
     assert scalar(run.folder, "lr-SGD") == pytest.approx(rates)
 
 
+def test_the_next_run_in_a_directory_keeps_no_lowest_losses_of_the_one_before(command: Command, tmp_path: Path) -> None:
+    often = [*NO_FIGURES, "callbacks=best_checkpoint", "callbacks.best_checkpoint.every_n_epochs=10"]
+    assert command(*often, "trainer.max_epochs=50", f"hydra.run.dir={tmp_path}/run").status == 0
+    kept = tmp_path / "run" / "checkpoints"
+    (kept / "mine.ckpt").write_bytes(b"of somebody else")
+    assert command(*often, "trainer.max_epochs=30", "seed=1", f"hydra.run.dir={tmp_path}/run").status == 0
+    epochs = (9, 19, 29)
+    assert {path.name for path in kept.iterdir()} == {
+        *("last.ckpt", "mine.ckpt"),
+        *(f"best-epoch={epoch}.ckpt" for epoch in epochs),
+    }
+    best = torch.load(kept / "best-epoch=19.ckpt", weights_only=True)
+    assert best["hyper_parameters"]["seed"] == 1
+
+
 class Fails(Callback):
     """Ends a run in the middle, as a kill would."""
 

@@ -44,6 +44,7 @@ BAD = {
     "trainer.max_epoch=5": "or +trainer.max_epoch for another argument of lightning.pytorch.Trainer",
     "trainer.max_time=soon": "Expected a string in the format DD:HH:MM:SS",
     "trainer.devices=2": "use networks=N",
+    "trainer.enable_checkpointing=false": "use callbacks.checkpoint=null",
     "trainer.precision=bf16-mixed": "use one of 32-true, 64-true",
     "+trainer.gradient_clip_val=1": "use a smaller optimizer.lr",
     "trainer.profiler=1": "use simple, advanced or pytorch",

@@ -1,5 +1,6 @@
 """Hooks of an optimizer step, of a callback or of a subclass: called at every epoch, in Lightning's order."""
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,11 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import LambdaCallback
 from oracle import SheetNet, X, Y
 from torch.optim import Optimizer
+from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from xornet.data import XORDataModule
 from xornet.engine.blocks import EPOCH_HOOKS, STEP_HOOKS
+from xornet.hooks import RunHooks
 from xornet.module import XORModule
 
 EPOCHS = 60
@@ -31,6 +34,20 @@ def plain_loop(factor: float = 0.5) -> torch.Tensor:
         halve(network, factor)
         optimizer.step()
     return network.hidden.weight.detach()
+
+
+def extending(hook: str, first: Callable[[XORModule], object]) -> XORModule:
+    """A module of a subclass with a hook that does something first, then what it extends does."""
+    code = f"""
+class Mine(XORModule):
+    def {hook}(self, *args, **kwargs):
+        first(self)
+        return super().{hook}(*args, **kwargs)
+"""
+    made: dict[str, Any] = {"XORModule": XORModule, "first": first}
+    exec(code, made)
+    module: XORModule = made["Mine"]()
+    return module
 
 
 def train(module: XORModule) -> None:
@@ -98,12 +115,7 @@ def test_the_loss_before_the_backward_pass_is_that_of_the_epoch(tmp_path: Path) 
 def test_a_hook_of_the_training_loop_in_a_subclass_is_called_every_epoch(hook: str) -> None:
     calls: list[int] = []
 
-    def noted(self: XORModule, *args: Any) -> Any:
-        calls.append(self.current_epoch)
-        return getattr(super(kind, self), hook)(*args)
-
-    kind = type("Mine", (XORModule,), {hook: noted})
-    train(kind())
+    train(extending(hook, lambda self: calls.append(self.current_epoch)))
     assert calls == list(range(EPOCHS))
 
 
@@ -115,6 +127,46 @@ def test_a_hook_in_a_subclass_that_would_never_be_called_is_refused(hook: str) -
     kind = type("Mine", (XORModule,), {hook: lambda self, *args: None})
     with pytest.raises(ValueError, match=rf"Mine\.{hook} would never be called: .*; use on_before_optimizer_step"):
         train(kind())
+
+
+RUN_HOOKS = [hook for hook in vars(RunHooks) if hook in vars(LightningModule) or hasattr(LightningModule, hook)]
+
+
+@pytest.mark.parametrize("hook", [hook for hook in RUN_HOOKS if not hook.startswith("_")])
+def test_a_hook_in_a_subclass_keeps_what_the_module_does_there(hook: str) -> None:
+    with pytest.raises(ValueError, match=rf"Mine\.{hook} leaves out a part of the run .*; use super\(\)\.{hook}\("):
+        type("Mine", (XORModule,), {hook: lambda self, *args: None})()
+
+    train(extending(hook, lambda self: None))
+
+
+class Noisy(Dataset[Any]):
+    """The table, with other inputs each time."""
+
+    def __len__(self) -> int:
+        return 4
+
+    def __getitem__(self, row: int) -> tuple[torch.Tensor, torch.Tensor]:
+        return X[row] + 0.1 * torch.randn(2), Y[row]
+
+
+class Transformed(XORDataModule):
+    """The table, with inputs -1 and 1."""
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        return batch[0] * 2 - 1, batch[1]
+
+
+@pytest.mark.filterwarnings("ignore:The number of training batches")
+def test_a_batch_that_is_not_the_table_is_not_replaced_by_it_in_silence() -> None:
+    quick = Trainer(max_epochs=5, accelerator="cpu", enable_model_summary=False, **QUIET)
+    with pytest.raises(ValueError, match="a batch differs from the table that the run was begun with; use a dataset"):
+        quick.fit(XORModule(), DataLoader(Noisy(), batch_size=4))
+    with pytest.raises(ValueError, match="a batch differs from the table"):
+        quick.fit(XORModule(), Transformed())
+    Trainer(max_epochs=5, accelerator="cpu", enable_model_summary=False, **QUIET).fit(
+        XORModule(), DataLoader(TensorDataset(X, Y), batch_size=4, shuffle=True)
+    )
 
 
 def test_an_optimizer_that_no_checkpoint_would_hold_is_refused() -> None:

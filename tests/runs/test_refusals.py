@@ -53,6 +53,14 @@ REFUSED = {
     "+callbacks.top._target_=lightning.pytorch.callbacks.ModelCheckpoint +callbacks.top.monitor=val_loss "
     "+callbacks.top.dirpath={run}/best": "val_loss",
     "model.activation=relu optimizer.lr=1e30 model.init=1e30": "nan",
+    "hydra.job_logging.handlers.file.filename=/dev/null/x": "filename=/dev/null/x",
+    "ckpt_path={ckpt} trainer.max_epochs=41 model.tolerance=0.4": "model.tolerance=0.5",
+    **{
+        f"+logger.c._target_=lightning.pytorch.loggers.{logger} +logger.c.save_dir={{run}} "
+        "+callbacks.es._target_=lightning.pytorch.callbacks.EarlyStopping +callbacks.es.monitor=val_loss": "val_loss"
+        for logger in ("CSVLogger", "TensorBoardLogger")
+    },
+    "+trainer.reload_dataloaders_every_n_epochs=10": "the table is read once; leave it at 0",
     # for another directory
     "hydra.output_subdir=other": "hydra.output_subdir=other",
     "-m seed=1,2 hydra.sweep.dir={run}": "holds a run",

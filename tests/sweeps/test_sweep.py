@@ -294,6 +294,18 @@ def test_jobs_with_the_same_overrides_both_run(command: Command) -> None:
     assert same(run.folder / "0_seed=1", run.folder / "1_seed=1")
 
 
+def test_a_value_that_is_given_twice_is_no_second_job_in_the_directory_of_the_first(
+    command: Command, tmp_path: Path
+) -> None:
+    here = (*SHORT, f"hydra.sweep.dir={tmp_path}/sweep")
+    assert command("-m", "seed=1,2", *here).status == 0
+    before = untouched(tmp_path / "sweep")
+    twice = command("-m", "seed=1,1,2", *here)
+    assert twice.status == 1
+    assert f"seed=1 is given twice, but {tmp_path}/sweep holds a sweep without; use each value once" in twice.last_line
+    assert untouched(tmp_path / "sweep") == before
+
+
 def test_damaged_files_of_a_job_are_named_and_cost_no_other_job(command: Command) -> None:
     run = command("-m", "seed=1,2,3", *SHORT)
     first, second, third = (run.folder / f"{i}_seed={i + 1}" for i in range(3))
@@ -392,6 +404,9 @@ def test_jobs_that_would_write_the_same_path_are_refused_before_anything_runs(co
         assert run.status == 1
         assert override in run.last_line
         assert cause in run.last_line
+    relative = command("-m", "seed=1,2", "trainer.default_root_dir=here", "hydra.job.chdir=true", *SHORT)
+    assert "trainer.default_root_dir=" in relative.last_line
+    assert "is not the directory of each job" in relative.last_line
     some = command("-m", "seed=1,2", f"callbacks.checkpoint.dirpath={tmp_path}/x,{tmp_path}/y", *SHORT)
     assert f"callbacks.checkpoint.dirpath={tmp_path}/x would be written by jobs 0 and 2" in some.last_line
     search = ["-m", "hydra/sweeper=optuna", "seed=choice(1,2)", f"callbacks.checkpoint.dirpath={tmp_path}/x"]

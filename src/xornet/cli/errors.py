@@ -22,6 +22,8 @@ from xornet.runs.directory import remove_empty
 
 # What upstream says: what a person here can do about it.
 REMEDIES = {
+    "Trainer was configured with `enable_checkpointing=False` but found": "a callback saves checkpoints; use "
+    "callbacks.checkpoint=null with it",
     r"`\w+Accelerator` can not run on your system": "this machine has no such device; use trainer.accelerator=cpu",
     "No supported gpu backend found": "this machine has no usable GPU; use trainer.accelerator=cpu",
     r"Could not find 'hydra/(launcher|sweeper)/(joblib|optuna|submitit_\w+)'": r"hydra/\1=\2 needs a package that is "

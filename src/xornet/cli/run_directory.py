@@ -80,7 +80,11 @@ class RunDirectory(Callback):
         """Take away the results of an earlier run, this one has not finished yet; write the configuration."""
         if self.is_begun:
             return
-        begin_trackers(trainer)  # first: one that cannot be reached refuses the run
+        # First what may refuse the run yet: a tracker that cannot be reached, a log that cannot be written.
+        begin_trackers(trainer)
+        for handler in logging.getLogger().handlers:
+            if isinstance(handler, logging.FileHandler):
+                Path(handler.baseFilename).open("a", encoding="utf-8").close()
         for logger in trainer.loggers:
             if isinstance(logger, EventLogger):
                 logger.put_last()
@@ -90,9 +94,6 @@ class RunDirectory(Callback):
             for path in error_files(output_dir()):
                 path.unlink(missing_ok=True)
         record(self.cfg, self.folder, "train")
-        for handler in logging.getLogger().handlers:
-            if isinstance(handler, logging.FileHandler):  # train.log, which can be written now or never
-                Path(handler.baseFilename).open("a", encoding="utf-8").close()
         log_hyperparameters(trainer)
         self.is_begun = True
 

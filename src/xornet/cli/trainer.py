@@ -9,11 +9,13 @@ from hydra.errors import InstantiationException
 from hydra.utils import get_object, instantiate
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
-from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 
 from xornet.engine.requirements import check_trainer
+from xornet.runs.csv_logger import CSVLogger
 from xornet.runs.directory import key_of
+from xornet.runs.events import EventLogger
 from xornet.runs.trackers import WaitingLogger
 
 
@@ -65,7 +67,7 @@ def logger_nodes(key: str, logger: Any) -> Iterator[tuple[str, Any]]:
 def make_logger(key: str, node: DictConfig) -> Logger:
     """Return a logger that writes files of the run, or the place of one that begins a run elsewhere."""
     made, make = get_object(node._target_), partial(instantiate, node, _convert_="all")
-    if isinstance(made, type) and issubclass(made, TensorBoardLogger | CSVLogger):
+    if isinstance(made, type) and issubclass(made, EventLogger | CSVLogger):
         logger: Logger = make()
         return logger
     return WaitingLogger(key, make, made.__name__, node)

@@ -1,5 +1,6 @@
 """What a Trainer must be to train the networks."""
 
+import inspect
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -37,6 +38,27 @@ _REFUSED_HOOKS = (
     "backward",
     "configure_gradient_clipping",
 )
+# Where XORModule's own does a part of the run.
+_RUN_HOOKS = (
+    *("setup", "teardown", "configure_callbacks", "on_train_start", "on_train_end", "on_train_batch_start"),
+    *("on_validation_model_zero_grad", "on_save_checkpoint", "on_load_checkpoint"),
+)
+
+
+def check_overrides(module: LightningModule) -> None:
+    """Refuse a subclass whose hook leaves out that of XORModule: those of a LightningModule do nothing.
+
+    Raises:
+        ValueError: naming the hook.
+
+    """
+    for hook in overridden(module, base_of(module), _RUN_HOOKS):
+        code = getattr(inspect.unwrap(getattr(type(module), hook)), "__code__", None)
+        if code is None or hook not in code.co_names:
+            raise ValueError(
+                f"{type(module).__name__}.{hook} leaves out a part of the run that XORModule does there; "
+                f"use super().{hook}(...) in it"
+            )
 
 
 def check_trainer(trainer: Trainer) -> None:
@@ -72,6 +94,14 @@ def check_trainer(trainer: Trainer) -> None:
         (
             *("limit_train_batches", trainer.limit_train_batches, trainer.limit_train_batches == 1),
             _ONE_BATCH + "leave it at 1.0",
+        ),
+        *(
+            (name, getattr(trainer, name), getattr(trainer, name) == 1, _ONE_BATCH + "leave it at 1.0")
+            for name in ("limit_test_batches", "limit_predict_batches")
+        ),
+        (
+            *("reload_dataloaders_every_n_epochs", given.reload_dataloaders_every_n_epochs),
+            *(not given.reload_dataloaders_every_n_epochs, "the table is read once; leave it at 0"),
         ),
     ):
         if not works:

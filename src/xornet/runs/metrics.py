@@ -8,10 +8,11 @@ from typing import Any
 from torch import Tensor
 
 from xornet import files
+from xornet.checkpoint import is_ours
 from xornet.data import point_names
 from xornet.engine import scores
 from xornet.module import XORModule
-from xornet.runs.directory import CONFIG, read_config
+from xornet.runs.directory import CONFIG, checkpoints, read_config
 
 # What a run may leave that the next one in its directory need not replace: that one may be of one network, log
 # elsewhere, draw nothing, or end early.
@@ -98,6 +99,7 @@ def discard(folder: Path, before: float | None = None) -> None:
         logged = log_folders(folder)
         left += [place / name for place in logged for name in ("hparams.yaml", "metrics.csv")]
         events = [path for place in (folder, *logged) for path in place.glob("events.out.tfevents.*")]
+        events += [path for path in checkpoints(folder / "checkpoints") if is_ours(path)]
         left += [path for path in events if path.stat().st_mtime < before]
     for path in left:
         path.unlink(missing_ok=True)

@@ -23,7 +23,7 @@ from xornet.cli.hydra_callback import DirectoryCallback, ends_the_command
 from xornet.runs.directory import check_holder
 from xornet.runs.record import differing, read_jobs
 from xornet.sweeps import summary
-from xornet.sweeps.naming import earlier_jobs, identity
+from xornet.sweeps.naming import check_repeated, earlier_jobs, identity
 from xornet.sweeps.plan import check_earlier, check_jobs, check_keys, check_search, product, written
 
 summaries: list[Callable[[], list[str]]] = []  # of the sweeps that this process has begun; each returns its failures
@@ -65,6 +65,8 @@ class SweepCallback(DirectoryCallback):
         constant = [key for key in parsed if key not in keys]
         taken = 1 + max((job.number for job in earlier), default=-1)
         known = earlier_jobs(str(folder), taken, tuple(constant))
+        if known and not is_search:
+            check_repeated(jobs, constant, known, folder)
         fresh: Any = [number for number, job in enumerate(jobs) if identity(job, constant) not in known]
         if is_search or not known or any(getattr(one.value(), "shuffle", False) for one in parsed.values()):
             fresh = "null"  # nobody knows yet, or there is no difference

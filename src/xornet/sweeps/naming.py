@@ -1,7 +1,8 @@
 """The directory of each job of a sweep, which is the same in every part of the sweep."""
 
 import re
-from collections.abc import Collection, Iterable
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
@@ -35,6 +36,19 @@ def job_name(number: int, label: str, task: Any, folder: str, constant: list[str
     if same := earlier_jobs(folder, earlier, tuple(constant)).get(identity(overrides, constant)):
         return next((name for name in same if name.partition("_")[0] == str(number)), same[0])
     return named(earlier + (number if fresh is None else list(fresh).index(number)), label)
+
+
+def check_repeated(
+    jobs: Sequence[Sequence[str]], constant: Collection[str], known: Mapping[frozenset[str], list[str]], folder: Path
+) -> None:
+    """Refuse a value that is given twice, unless the part of the sweep that is continued had it at the same places."""
+    identities = [identity(job, constant) for job in jobs]
+    counts = Counter(identities)
+    for number, one in enumerate(identities):
+        is_there = any(name.partition("_")[0] == str(number) for name in known.get(one, []))
+        if counts[one] > 1 and not is_there:
+            said = " ".join(sorted(one))
+            raise ValueError(f"{said} is given twice, but {folder} holds a sweep without; use each value once")
 
 
 @lru_cache

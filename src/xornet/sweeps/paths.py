@@ -37,7 +37,7 @@ def written_paths(cfg: DictConfig, number: int, folder: Path) -> Iterator[tuple[
                 path = Path(logger.save_dir, logger.get("name", "lightning_logs"), version)
             else:
                 continue
-            if path and (Path(path).is_absolute() or not cfg.hydra.job.chdir):
-                yield key, Path(path).absolute()
+            if path:
+                yield key, Path(output if cfg.hydra.job.chdir else "", path).absolute()
     finally:
         HydraConfig.instance().cfg = before
