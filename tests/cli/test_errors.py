@@ -113,6 +113,7 @@ BLAMED = [
     (["scheduler=step", "scheduler.gamma=x"], 1, "must be a finite number, got 'x'; use e.g. scheduler.gamma=0.1"),
     (["scheduler=step", "scheduler.step_size=0"], 1, "use what torch.optim.lr_scheduler.StepLR takes"),
     (["scheduler=step", "scheduler.step_size=null"], 1, "scheduler.step_size must be a finite number, got None"),
+    (["scheduler=step", "scheduler.last_epoch=-1"], 1, "or +scheduler.last_epoch for another argument"),
     (["scheduler=plateau", "scheduler.min_lr=x"], 1, "must be a finite number, got 'x'"),
     (["scheduler=plateau", "scheduler.factor=-1"], 1, "must be at least 0, got -1"),
     (["scheduler=cosine", "scheduler.eta_min=x"], 1, "must be a finite number, got 'x'; use e.g. scheduler.eta_min=0"),

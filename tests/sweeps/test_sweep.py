@@ -190,8 +190,15 @@ def test_where_no_network_solves_the_table_the_lowest_loss_is_the_answer(tmp_pat
 
 
 def test_values_are_the_same_job_where_they_are_the_same_value() -> None:
-    same = [("0.1", "1e-1"), ("1", "1.0"), ("[4,4]", "[4, 4]"), ("nan", "NaN")]
-    other = [("9007199254740992", "9007199254740993"), ("'a b'", "'ab'"), ("['a b']", "['ab']"), ("a", "A")]
+    same = [("0.1", "1e-1"), ("1", "1.0"), ("[4,4]", "[4, 4]"), ("nan", "NaN"), ("'adam'", "adam"), ('"a b"', "'a b'")]
+    other = [
+        ("9007199254740992", "9007199254740993"),
+        ("'a b'", "'ab'"),
+        ("['a b']", "['ab']"),
+        ("a", "A"),
+        ("'1'", "1"),
+        ("'true'", "true"),
+    ]
     for ours, theirs in same:
         assert identity([f"x={ours}"], []) == identity([f"x={theirs}"], []), ours
     for ours, theirs in other:
@@ -455,6 +462,14 @@ def test_without_hydras_own_output_subdir_a_sweep_is_the_same(command: Command, 
             ("1", "finished"),
             ("2", "finished"),
         ]
+
+
+def test_an_argument_of_every_scheduler_of_a_sweep_takes_a_plus(command: Command) -> None:
+    sweep = ("-m", "scheduler=step,plateau", *SHORT)
+    refused = command(*sweep, "scheduler.last_epoch=-1")
+    assert refused.last_line.endswith("a sweep over scheduler begins without one; use +scheduler.last_epoch=-1")
+    refused = command("-m", "seed=1,range(3,5)", *SHORT)
+    assert refused.last_line == "error: a list of values holds no range, choice or interval; use single values"
 
 
 def test_a_shuffled_sweep_can_be_extended(command: Command, tmp_path: Path) -> None:

@@ -43,6 +43,7 @@ REMEDIES = {
     r"Requirement '(mlflow|wandb)\b.* not met": r"the package \1 is not installed; use pip install -e '.[\1]'",
     r"(Job \S+).* has not produced any output \(state: (\w+)\)": r"\1 of the launcher ended without a result (\2); "
     "use the same command to resume",
+    r"Unexpected type annotation: Set\[str\]": "a list of values holds no range, choice or interval; use single values",
     r"Missing mandatory value: (\w+)": r"\1 is missing; use \1=<value>",
 }
 NEEDED = ("data", "model", "optimizer", "trainer")  # groups of which a command chooses a file
@@ -128,9 +129,12 @@ def explain(error: BaseException, overrides: Sequence[str], disk: str = DISK) ->
         remedy = f"; use one of {allowed}" if allowed else ": what holds it is null or empty; drop one of the two"
         other = f", or +{key} for another argument of {node['_target_']}" if "_target_" in node else ""
         message = f"{key} is no key of the configuration{remedy}{other}"
-        if key in ("scheduler", *GLOBAL):  # of which a command need not choose a file
-            said = " ".join(override for override in overrides if override.startswith(f"{key}."))
+        choice = next((override for override in overrides if override.startswith(f"{key}=")), "")
+        said = " ".join(override for override in overrides if override.startswith(f"{key}."))
+        if key in ("scheduler", *GLOBAL) and not choice:  # of which a command need not choose a file
             message = f"{said}: no file of {key} is chosen; use {key}=<name of a file of conf/{key}> with it"
+        elif said and "," in choice:
+            message = f"{said}: a sweep over {key} begins without one; use +{said}"
     if isinstance(cause, AssertionError | TypeError) and "configure_log" in str(
         traceback.extract_tb(cause.__traceback__)
     ):

@@ -14,6 +14,7 @@ from omegaconf import OmegaConf
 from xornet.runs.directory import key_of, read_lines
 from xornet.runs.record import job_folders
 
+NO_TEXTS = ("true", "false", "null", "nan", "inf", "infinity")  # without quotes
 LONGEST_NAME = 200  # bytes of a directory's name; file systems end at 255
 
 
@@ -68,9 +69,11 @@ def identity(task: Iterable[str], constant: Collection[str]) -> frozenset[str]:
 
 
 def plain(value: str) -> str:
-    """The text of a value in one of its spellings: 0.1 and 1e-1 are the same number, [4,4] and [4, 4] the same list."""
+    """The text of a value in one of its spellings: 0.1 and 1e-1, [4,4] and [4, 4], adam and 'adam' are the same."""
     with suppress(InvalidOperation):
         return str(Decimal(value).normalize())
+    if (quoted := re.fullmatch(r"(['\"])([A-Za-z][\w ./-]*)\1", value)) and quoted[2].lower() not in NO_TEXTS:
+        return quoted[2]
     return value.replace(" ", "") if re.fullmatch(r"\[[^'\"]*\]", value) else value
 
 
