@@ -169,6 +169,26 @@ def test_a_batch_that_is_not_the_table_is_not_replaced_by_it_in_silence() -> Non
     )
 
 
+class Changing(XORDataModule):
+    """A table that is another one when it is read again."""
+
+    reads = 0
+
+    def train_dataloader(self) -> Any:
+        self.reads += 1
+        return DataLoader(TensorDataset(X, Y if self.reads < 3 else 1 - Y), batch_size=4)
+
+
+@pytest.mark.filterwarnings("ignore:The number of training batches")
+def test_a_table_that_is_read_again_must_be_the_same() -> None:
+    data = Changing()
+    reading: dict[str, Any] = {"max_epochs": 50, "reload_dataloaders_every_n_epochs": 10, "accelerator": "cpu"}
+    trainer = Trainer(enable_model_summary=False, **reading, **QUIET)
+    with pytest.raises(ValueError, match="a batch differs from the table"):
+        trainer.fit(XORModule(), data)
+    assert (data.reads, trainer.current_epoch) == (3, 20)
+
+
 def test_an_optimizer_that_no_checkpoint_would_hold_is_refused() -> None:
     kind = type("Mine", (XORModule,), {"configure_optimizers": lambda self: torch.optim.Adam(self.parameters())})
     with pytest.raises(ValueError, match=r"Mine\.configure_optimizers .*; use Mine\(optimizer=\.\.\., scheduler="):

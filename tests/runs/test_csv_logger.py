@@ -95,7 +95,10 @@ def test_what_an_earlier_part_has_logged_elsewhere_is_in_the_table(command: Comm
     command(*where, "trainer.max_epochs=20", "logger=csv", last)
     command(*where, "trainer.max_epochs=30", last)
     command(*where, "trainer.max_epochs=40", "logger=csv", last)
-    assert [int(row["step"]) for row in csv.DictReader(table(tmp_path / "run").splitlines())] == list(range(41))
+    rows = list(csv.DictReader(table(tmp_path / "run").splitlines()))
+    assert [int(row["step"]) for row in rows] == list(range(41))
+    assert [int(row["step"]) for row in rows if row["train/loss"]] == list(range(40))
+    assert [int(row["step"]) for row in rows if row["final/loss"]] == [40]
 
 
 def test_a_run_made_longer_logs_its_later_part_at_the_epochs_of_a_straight_one(

@@ -60,7 +60,6 @@ REFUSED = {
         "+callbacks.es._target_=lightning.pytorch.callbacks.EarlyStopping +callbacks.es.monitor=val_loss": "val_loss"
         for logger in ("CSVLogger", "TensorBoardLogger")
     },
-    "+trainer.reload_dataloaders_every_n_epochs=10": "the table is read once; leave it at 0",
     # for another directory
     "hydra.output_subdir=other": "hydra.output_subdir=other",
     "-m seed=1,2 hydra.sweep.dir={run}": "holds a run",

@@ -63,7 +63,7 @@ def test_a_search_that_is_kept_in_a_file_goes_on_by_the_same_command(command: Co
     # the storage may stand in the sweep's own directory, which is made for it
     search = ["-m", "hydra/sweeper=optuna", "hydra.sweeper.n_jobs=1", "hydra.sweeper.n_trials=2"]
     search += ["hydra.sweeper.storage=sqlite:///${hydra.sweep.dir}/study.db", "hydra.sweeper.study_name=lr"]
-    search += ["optimizer.lr=interval(0.5,30)", *SHORT, f"hydra.sweep.dir={folder}"]
+    search += ["optimizer.lr=interval(0.5,30)", *SHORT, f"hydra.sweep.dir={folder}", "hydra.sweeper.sampler.seed=1"]
     first = command(*search)
     assert first.status == 0, first.err
     before = {path: path.read_bytes() for path in folder.glob("*/metrics.json")}
@@ -75,7 +75,7 @@ def test_a_search_that_is_kept_in_a_file_goes_on_by_the_same_command(command: Co
     told = trials(f"sqlite:///{folder}/study.db", "lr")
     losses = sorted(float(row["loss"]) for row in rows(folder))
     assert sorted(value or 0 for _, value in told) == pytest.approx(losses)
-    assert len(losses) == 4
+    assert len({row["optimizer.lr"] for row in rows(folder)}) == len(losses) == 4
     assert OmegaConf.load(folder / "optimization_results.yaml").best_value == losses[0]
 
 

@@ -74,6 +74,9 @@ def block_length(trainer: Trainer) -> float:
     if trainer.enable_validation and any(trainer.num_val_batches):
         every = trainer.check_val_every_n_epoch or trainer.val_check_interval
         ends = [*ends, epoch - epoch % every + every]
+    given: Any = trainer  # which documents this attribute, but does not declare it
+    if reload := given.reload_dataloaders_every_n_epochs:  # to a table that must be the same
+        ends = [*ends, epoch - epoch % reload + reload]
     if trainer.max_epochs not in (None, -1):
         ends = [*ends, trainer.max_epochs]
     if trainer.max_steps != -1:

@@ -99,10 +99,6 @@ def check_trainer(trainer: Trainer) -> None:
             (name, getattr(trainer, name), getattr(trainer, name) == 1, _ONE_BATCH + "leave it at 1.0")
             for name in ("limit_test_batches", "limit_predict_batches")
         ),
-        (
-            *("reload_dataloaders_every_n_epochs", given.reload_dataloaders_every_n_epochs),
-            *(not given.reload_dataloaders_every_n_epochs, "the table is read once; leave it at 0"),
-        ),
     ):
         if not works:
             raise ValueError(f"trainer.{name}={value} cannot work here: {remedy}")

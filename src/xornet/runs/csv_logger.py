@@ -48,9 +48,14 @@ class CSVLogger(LightningCSVLogger):
         return self
 
     def resume(self, checkpoint: Mapping[str, Any]) -> None:
-        """Keep the rows that an earlier part of this run has logged before a checkpoint; change nothing yet."""
-        self.kept = [row for row in read_rows(self.path) if row["step"] < checkpoint["global_step"]]
-        self.first_step = max((row["step"] for row in self.kept), default=-1) + 1
+        """Keep the rows that an earlier part of this run has logged before a checkpoint; change nothing yet.
+
+        Without how that part ended, which stands at the epoch after its last one: the curve goes on there.
+        """
+        earlier = [row for row in read_rows(self.path) if row["step"] < checkpoint["global_step"]]
+        rows = [{name: cell for name, cell in row.items() if not name.startswith("final/")} for row in earlier]
+        self.kept = [row for row in rows if row.keys() != {"step"}]
+        self.first_step = max((row["step"] for row in self.kept if "train/loss" in row), default=-1) + 1
 
     def log_hyperparams(self, params: Any = None) -> None:
         """Write `hparams.yaml`, and rows from now on: a run that logs its hyperparameters has been accepted."""

@@ -79,6 +79,8 @@ class SweepCallback(DirectoryCallback):
         if "max_failure_rate" in config.hydra.sweeper:  # Optuna's
             config.hydra.sweeper.max_failure_rate = 1.0  # a failed job ends no sweep
             folder.mkdir(parents=True, exist_ok=True)  # where its storage may stand
+        if hydra["sweeper"].get("storage") and (hydra["sweeper"].get("sampler") or {}).get("seed") is not None:
+            config.hydra.sweeper.sampler.seed += len(earlier)  # or a search that goes on would draw the same again
         is_elsewhere = "submitit" in str(hydra["launcher"].get("_target_"))
         summaries.append(partial(summary.write, folder, keys, time.time(), is_elsewhere))
 
