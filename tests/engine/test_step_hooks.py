@@ -90,6 +90,50 @@ def test_a_callback_that_changes_the_gradient_does_so_at_every_epoch(tmp_path: P
     assert (plain_loop(factor=1.0) - plain_loop()).abs().max() > 1e-3
 
 
+def clamp_gradient(module: torch.nn.Module) -> None:
+    for weight in module.parameters():
+        assert weight.grad is not None
+        weight.grad = weight.grad.clamp(-1e-3, 1e-3)
+
+
+def drop_gradient(module: torch.nn.Module) -> None:
+    for weight in module.parameters():
+        weight.grad = None
+
+
+def clamp_weights(module: torch.nn.Module) -> None:
+    for weight in module.parameters():
+        weight.data = weight.data.clamp(-0.5, 0.5)
+
+
+@pytest.mark.parametrize("model", [{}, {"networks": 3}, {"compile": True}, {"gradient": "autograd"}], ids=str)
+@pytest.mark.parametrize(
+    ("hook", "change"),
+    [
+        ("on_before_optimizer_step", clamp_gradient),
+        ("on_train_epoch_end", drop_gradient),
+        ("on_train_batch_end", clamp_weights),
+    ],
+)
+def test_a_callback_that_gives_weights_new_tensors_does_what_it_does_to_a_plain_network(
+    tmp_path: Path, hook: str, change: Callable[[torch.nn.Module], None], model: dict[str, Any]
+) -> None:
+    torch.manual_seed(7)
+    network, sgd = SheetNet(), partial(torch.optim.SGD, lr=2.0, momentum=0.9)
+    optimizer = sgd(network.parameters())
+    for _ in range(EPOCHS):
+        optimizer.zero_grad()
+        torch.nn.functional.mse_loss(network(X), Y).backward()
+        if hook == "on_before_optimizer_step":
+            change(network)
+        optimizer.step()
+        if hook != "on_before_optimizer_step":
+            change(network)
+    changing = LambdaCallback(**{hook: lambda trainer, module, *args: change(module)})
+    _, module = fit(tmp_path, EPOCHS, [changing], optimizer=sgd, seed=7, **model)
+    torch.testing.assert_close(hidden_weights(module), network.hidden.weight.detach(), rtol=0, atol=1e-5)
+
+
 def test_a_subclass_that_changes_the_gradient_does_so_at_every_epoch() -> None:
     module = HalvedModule(partial(torch.optim.SGD, lr=2.0), seed=7)
     train(module)

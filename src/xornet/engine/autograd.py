@@ -1,4 +1,4 @@
-"""The gradient by `loss.backward()`: PyTorch's own, the oracle for backprop.py, with the same two methods."""
+"""The gradient by `loss.backward()`: PyTorch's own, the oracle for backprop.py, with the same methods."""
 
 from collections.abc import Sequence
 
@@ -26,6 +26,9 @@ class Autograd:
         self.weights, self.activation = weights, activation
         self.share = x.new_tensor(1 / len(x))
         self.x, self.y = append_ones(x), y[:, :, None].expand(-1, -1, weights[0].shape[-1])
+
+    def restore(self) -> None:
+        """Restore nothing: there are no buffers, the weights are read anew every epoch."""
 
     def forward(self, error: Tensor) -> None:
         """Write ŷ - y into `error` (P, O, N)."""

@@ -76,7 +76,7 @@ class InplaceBackprop:
     """
 
     def __init__(self, weights: Sequence[Tensor], x: Tensor, y: Tensor, activation: str = "sigmoid") -> None:
-        self.x = x
+        self.x, self.weights = x, weights
         self.layers: list[Layer] = []
         below = torch.cat([x, x.new_ones(len(x), 1)], 1)
         for weight in weights:
@@ -89,6 +89,14 @@ class InplaceBackprop:
         self.backward_plan = self.output.gradient
         for layer, above in reversed(list(pairwise(self.layers))):
             self.backward_plan = self.backward_plan + layer.backward(above) + layer.gradient
+
+    def restore(self) -> None:
+        """Put weights and gradients back into the buffers, where a callback has given a weight new tensors."""
+        for weight, layer in zip(self.weights, self.layers, strict=True):
+            if weight.data_ptr() != layer.weight.data_ptr():
+                layer.weight.copy_(weight.detach())
+                weight.data = layer.weight
+            weight.grad = layer.grad
 
     def forward(self, error: Tensor) -> None:
         """Write ŷ - y into `error` (P, O, N)."""

@@ -64,7 +64,7 @@ class EpochRunner:
         self.weights, self.optimizer, self.history = list(ensemble.weights), optimizer, history
         history.to(x.device)
         method = GRADIENTS[gradient](self.weights, x, y, ensemble.activation)
-        self.forward = method.forward
+        self.forward, self.restore = method.forward, method.restore
         self.backward: Callable[[Tensor], None] = method.backward
         numbers = len(x) * y.shape[1] * len(ensemble)
         self.errors = x.new_empty(min(LONGEST, max(1, BLOCK_VALUES // numbers)), *y.shape, len(ensemble))
@@ -79,6 +79,7 @@ class EpochRunner:
         Yields, for each epoch, a buffer (P, O, N): who asks for it must call `forward` and `backward` with it, then
         `update`. Yields nothing where the epochs are compiled, as they are run here.
         """
+        self.restore()
         is_first = self.compiled is not None and self.is_new  # the epoch in which the optimizer makes its state
         self.is_new = False
         length = 1 if is_first else int(min(length, LONGEST, self.most_snapshots * self.history.every))
