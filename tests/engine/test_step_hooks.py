@@ -224,6 +224,30 @@ class Changing(XORDataModule):
 
 
 @pytest.mark.filterwarnings("ignore:The number of training batches")
+def halved(module: torch.nn.Module) -> None:
+    for weight in module.parameters():
+        weight.register_hook(lambda gradient: gradient * 0.5)
+
+
+def followed(module: torch.nn.Module) -> None:
+    for weight in module.parameters():
+        weight.register_post_accumulate_grad_hook(lambda weight: None)
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (halved, "a hook of a weight's gradient is autograd's to call; use model.gradient=autograd"),
+        (followed, "a hook of a weight's gradient is autograd's to call; use model.gradient=autograd"),
+        (LightningModule.freeze, "a weight is frozen .*; use unfreeze"),
+    ],
+)
+def test_what_a_callback_asks_of_autograd_is_not_ignored(tmp_path: Path, change: Any, line: str) -> None:
+    asking = LambdaCallback(on_train_start=lambda trainer, module: change(module))
+    with pytest.raises(ValueError, match=line):
+        fit(tmp_path, EPOCHS, [asking])
+
+
 def test_a_table_that_is_read_again_must_be_the_same() -> None:
     data = Changing()
     reading: dict[str, Any] = {"max_epochs": 50, "reload_dataloaders_every_n_epochs": 10, "accelerator": "cpu"}

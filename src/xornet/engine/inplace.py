@@ -91,8 +91,19 @@ class InplaceBackprop:
             self.backward_plan = self.backward_plan + layer.backward(above) + layer.gradient
 
     def restore(self) -> None:
-        """Put weights and gradients back into the buffers, where a callback has given a weight new tensors."""
+        """Put weights and gradients back into the buffers, where a callback has given a weight new tensors.
+
+        Raises:
+            ValueError: a callback has frozen a weight, or waits for autograd to compute its gradient.
+
+        """
         for weight, layer in zip(self.weights, self.layers, strict=True):
+            if not weight.requires_grad:
+                raise ValueError(
+                    "a weight is frozen (requires_grad=False), but every weight is trained; use unfreeze()"
+                )
+            if weight._backward_hooks or weight._post_accumulate_grad_hooks:  # PyTorch has no public question for them
+                raise ValueError("a hook of a weight's gradient is autograd's to call; use model.gradient=autograd")
             if weight.data_ptr() != layer.weight.data_ptr():
                 layer.weight.copy_(weight.detach())
                 weight.data = layer.weight
