@@ -104,4 +104,10 @@ class XORDataModule(LightningDataModule):
         is_fitting = self.trainer is not None and self.trainer.state.fn == TrainerFn.FITTING
         return [] if is_fitting else self.train_dataloader()
 
-    test_dataloader = predict_dataloader = train_dataloader
+    def test_dataloader(self) -> TableLoader:
+        """The same table, a subclass's own too."""
+        return self.train_dataloader()
+
+    def predict_dataloader(self) -> TableLoader:
+        """The same table, a subclass's own too."""
+        return self.train_dataloader()

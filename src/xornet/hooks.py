@@ -100,7 +100,7 @@ class RunHooks(LightningModule):
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Refuse a batch that is not the table which the run was begun with, as noise or a transfer hook makes one."""
-        check_same(table_of_batch(batch, 0), (self.x, self.y))
+        check_same([part.to(self.x) for part in table_of_batch(batch, 0)], (self.x, self.y))
 
     def on_train_end(self) -> None:
         """Record which networks solve the table after the last update; free the buffers."""

@@ -213,6 +213,25 @@ def test_a_batch_that_is_not_the_table_is_not_replaced_by_it_in_silence() -> Non
     )
 
 
+class And(XORDataModule):
+    """Another table, in double precision and with inputs that single precision rounds."""
+
+    def train_dataloader(self) -> Any:
+        x = X.double() * 0.1
+        return DataLoader(TensorDataset(x, X.prod(1, keepdim=True).double()), batch_size=4)
+
+
+@pytest.mark.filterwarnings("ignore:The number of training batches")
+def test_a_table_of_a_subclass_is_trained_and_tested_in_single_precision(tmp_path: Path) -> None:
+    trainer, module = Trainer(max_epochs=5, accelerator="cpu", enable_model_summary=False, **QUIET), XORModule()
+    trainer.fit(module, And())
+    assert module.y.flatten().tolist() == [0, 0, 0, 1]
+    (found,) = trainer.test(module, And(), verbose=False)
+    with torch.no_grad():
+        loss = (module(0.1 * X)[..., 0] - module.y).square().mean().item()
+    assert found["test/loss"] == pytest.approx(loss, abs=1e-6)
+
+
 class Changing(XORDataModule):
     """A table that is another one when it is read again."""
 
