@@ -22,6 +22,7 @@ from xornet.callbacks.checkpoint import LastCheckpoint
 from xornet.callbacks.stopping import EarlyStopping
 from xornet.checkpoint import CheckpointFile
 from xornet.engine.optimizers import NOT_ELEMENTWISE
+from xornet.module import XORModule
 from xornet.runs import compare as runs
 
 ELEMENTWISE = sorted({name for name in dir(torch.optim) if name[0].isupper()} - {"Optimizer", *NOT_ELEMENTWISE})
@@ -295,6 +296,18 @@ def test_the_checkpoints_of_every_optimizer_pass(tmp_path: Path, name: str) -> N
         best = ModelCheckpoint(tmp_path, monitor="train/loss", every_n_epochs=5)
         fit(tmp_path, epochs, [LastCheckpoint(str(tmp_path)), best], path, optimizer)
     assert torch.load(tmp_path / "last.ckpt", weights_only=True)["global_step"] == 20
+
+
+def test_a_checkpoint_from_before_initialisations_could_be_shared_is_loaded_and_resumed(tmp_path: Path) -> None:
+    _, straight = fit(tmp_path, 20, networks=3)
+    fit(tmp_path, 10, [LastCheckpoint(str(tmp_path))], networks=3)
+    checkpoint = torch.load(tmp_path / "last.ckpt", weights_only=True)
+    del checkpoint["hyper_parameters"]["initialisations"]
+    torch.save(checkpoint, tmp_path / "old.ckpt")
+    loaded = XORModule.load_from_checkpoint(tmp_path / "old.ckpt")
+    assert [loaded.ensemble.seed_of(i) for i in range(3)] == [0, 1, 2]
+    _, resumed = fit(tmp_path, 20, None, tmp_path / "old.ckpt", networks=3)
+    assert all(torch.equal(a, b) for a, b in zip(resumed.ensemble.weights, straight.ensemble.weights, strict=True))
 
 
 def test_a_bad_checkpoint_is_one_line_of_every_command(command: Command, tmp_path: Path) -> None:

@@ -29,6 +29,15 @@ def test_network_i_starts_as_a_single_network_with_seed_plus_i_would(hidden: lis
         assert all(torch.equal(a, b) for a, b in zip(ours.parameters(), alone.parameters(), strict=True))
 
 
+@pytest.mark.parametrize("initialisations", [1, 3, 7])
+def test_networks_share_as_few_initialisations_as_wanted_in_turn(initialisations: int) -> None:
+    ensemble, each = Ensemble(networks=7, seed=40, initialisations=initialisations), Ensemble(networks=7, seed=40)
+    for i in range(7):
+        assert ensemble.seed_of(i) == 40 + i % initialisations
+        for ours, theirs in zip(ensemble.weights, each.weights, strict=True):
+            assert torch.equal(ours[..., i], theirs[..., i % initialisations])
+
+
 def test_drawing_and_extracting_networks_leaves_the_global_generator_alone() -> None:
     torch.manual_seed(3)
     expected = torch.rand(4)

@@ -42,7 +42,7 @@ class XORModule(RunHooks):
         gradient: `backprop` (by hand) or `autograd` (`loss.backward()`).
         compile: whether `torch.compile` makes one function of an epoch: true, false, or auto (when it is worth it).
         networks: N.
-        seed: network i starts as `torch.manual_seed(seed + i); XORNet()` would.
+        seed, initialisations: as of Ensemble.
 
     """
 
@@ -59,12 +59,13 @@ class XORModule(RunHooks):
         compile: bool | str = "auto",
         networks: int = 1,
         seed: int = 0,
+        initialisations: int | None = None,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
         validation.choice("model.gradient", gradient, GRADIENTS)
         validation.number("model.tolerance", tolerance, "use model.tolerance=0.5")
-        self.ensemble = Ensemble(bits, hidden, activation, networks, seed, init)
+        self.ensemble = Ensemble(bits, hidden, activation, networks, seed, init, initialisations)
         self.layers = layer_names(hidden)
         self.is_configured = optimizer is not None
         self.optimizer = check_optimizer(optimizer or partial(torch.optim.SGD, lr=0.1))

@@ -50,13 +50,14 @@ class XORNet(nn.Module):
 
 
 class Ensemble(nn.Module):
-    """N XORNets stacked into one tensor per layer; network i starts as `torch.manual_seed(seed + i); XORNet()` would.
+    """N XORNets stacked into one tensor per layer; network i starts as `torch.manual_seed(seed_of(i)); XORNet()` would.
 
     Args:
         inputs, hidden, activation: as of XORNet.
         networks: N.
         seed: seed of network 0.
         init: None draws as nn.Linear does; a number r draws every weight and bias uniformly from ±r.
+        initialisations: M, how many differ: network i starts from seed + i % M; None for N of them.
 
     """
 
@@ -68,6 +69,7 @@ class Ensemble(nn.Module):
         networks: int = 1,
         seed: int = 0,
         init: float | None = None,
+        initialisations: int | None = None,
     ) -> None:
         super().__init__()
         if isinstance(hidden, str) or not isinstance(hidden, Sequence):
@@ -85,9 +87,12 @@ class Ensemble(nn.Module):
         validation.integer("seed", seed, 0, 2**63 - networks, "use e.g. seed=0")
         if init is not None:
             validation.number("model.init", init, "use model.init=null for PyTorch's default")
-        self.inputs, self.hidden = inputs, list(hidden)
+        self.initialisations = networks if initialisations is None else initialisations
+        validation.integer("model.initialisations", self.initialisations, 1, networks, "use null for one each")
+        self.inputs, self.hidden, self.seed = inputs, list(hidden), seed
         self.activation = validation.choice("model.activation", activation, ACTIVATIONS)
-        self.weights = nn.ParameterList(draw_weights(layer_shapes(inputs, hidden), networks, seed, init))
+        drawn = draw_weights(layer_shapes(inputs, hidden), self.initialisations, seed, init)
+        self.weights = nn.ParameterList(weight[..., torch.arange(networks) % self.initialisations] for weight in drawn)
 
     def __len__(self) -> int:
         return self.weights[0].shape[-1]
@@ -95,6 +100,10 @@ class Ensemble(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map x (P, I) to every network's predictions (P, O, N)."""
         return predict(list(self.weights), append_ones(x), self.activation)
+
+    def seed_of(self, i: int) -> int:
+        """The seed that network i started from."""
+        return self.seed + i % self.initialisations
 
     def first(self, networks: int) -> list[Tensor]:
         """The present weights of the first few networks, one (I + 1, H, `networks`) tensor a layer."""
@@ -120,10 +129,8 @@ def layer_shapes(inputs: int, hidden: Sequence[int]) -> Iterator[tuple[int, int]
     return pairwise([inputs, *hidden, 1])
 
 
-def draw_weights(
-    shapes: Iterable[tuple[int, int]], networks: int, seed: int, init: float | None
-) -> Iterator[nn.Parameter]:
-    """Yield one (I + 1, H, N) parameter a layer, network i drawn from its own generator seeded with seed + i.
+def draw_weights(shapes: Iterable[tuple[int, int]], networks: int, seed: int, init: float | None) -> Iterator[Tensor]:
+    """Yield one (I + 1, H, N) tensor a layer, network i drawn from its own generator seeded with seed + i.
 
     The order and the bounds are nn.Linear's: weight, then bias, layer by layer; uniform in ±√3 gain/√I (Kaiming with
     a = √5) and in ±1/√I, or all in ±init.
@@ -140,4 +147,4 @@ def draw_weights(
         for part, bound in parts:
             part[i].uniform_(-bound, bound, generator=generator)
     for (weight, _), (bias, _) in zip(parts[::2], parts[1::2], strict=True):
-        yield nn.Parameter(torch.cat([weight.permute(2, 1, 0), bias.T[None]]).contiguous())
+        yield torch.cat([weight.permute(2, 1, 0), bias.T[None]])

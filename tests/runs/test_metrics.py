@@ -8,6 +8,7 @@ import pytest
 import torch
 from conftest import Command, fit
 
+from xornet.callbacks.figures import examples
 from xornet.callbacks.gradient_monitor import mean, norm
 from xornet.engine.optimizers import NOT_ELEMENTWISE, check_optimizer
 from xornet.engine.scores import wilson
@@ -52,6 +53,20 @@ def test_the_statistics_of_an_ensemble_are_those_of_its_networks(tmp_path: Path)
     np.testing.assert_allclose(curve["losses"], np.quantile(singles, [0.1, 0.5, 0.9], axis=0).T, atol=1e-4)
     np.testing.assert_allclose(curve["accuracy"], np.mean([c["accuracy"].numpy() for c in curves], 0), atol=0.03)
     np.testing.assert_allclose(curve["solved"], np.mean([c["accuracy"].numpy() == 1 for c in curves], 0), atol=0.12)
+
+
+def test_every_seed_that_a_run_names_is_the_one_that_the_network_started_from(tmp_path: Path) -> None:
+    _, module = fit(tmp_path, 3, networks=5, initialisations=2, seed=7)
+    module.history.diverged_epoch[3] = 2
+    assert evaluate(module)["first_diverged"] == {"seed": 8, "epoch": 2}
+    write_networks(module, tmp_path / "networks.csv")
+    with (tmp_path / "networks.csv").open() as file:
+        assert [row["seed"] for row in csv.DictReader(file)] == ["7", "8", "7", "8", "7"]
+    with torch.no_grad():
+        for weight in module.ensemble.weights:
+            weight[..., 3] = 9  # it has the largest loss
+    ((worst, title),) = examples(module)
+    assert (worst, title.splitlines()[0]) == (3, "unsolved: seed 8")
 
 
 @pytest.mark.parametrize(("successes", "trials"), [(0, 10), (1, 3), (5, 10), (10, 10), (970, 1000), (1, 1_000_000)])

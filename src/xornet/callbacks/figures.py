@@ -107,16 +107,16 @@ def examples(module: XORModule) -> Iterator[tuple[int, str]]:
 
     With `seed=<that> networks=1` it can be run again alone.
     """
-    when, seed = module.history.solved_epoch.cpu(), module.hparams["seed"]
+    when, seed_of = module.history.solved_epoch.cpu(), module.ensemble.seed_of
     _, losses, now = (tensor.cpu() for tensor in evaluate_networks(module))
     solved = [i for i in when.argsort().tolist() if now[i]]
     places = {"fastest": 0, "median": (len(solved) - 1) // 2, "slowest": -1} if solved else {}
     for name, place in places.items():
         i = solved[place]
-        yield i, f"{name}: seed {seed + i}\nsolved at epoch {when[i]:,}"
+        yield i, f"{name}: seed {seed_of(i)}\nsolved at epoch {when[i]:,}"
     worst = int(losses.where(~now, -1.0).nan_to_num(-1).argmax())
     if not now[worst]:
-        yield worst, f"unsolved: seed {seed + worst}\nloss {losses[worst]:.4f}"
+        yield worst, f"unsolved: seed {seed_of(worst)}\nloss {losses[worst]:.4f}"
 
 
 def grid(module: XORModule, i: int) -> Array:

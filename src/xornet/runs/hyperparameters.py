@@ -14,7 +14,7 @@ from xornet.runs.directory import read_overrides
 
 # The columns of numbers; every other holds text.
 NUMBERS = {
-    *("seed", "networks", "data.bits", "model.init", "model.tolerance"),
+    *("seed", "networks", "data.bits", "model.init", "model.initialisations", "model.tolerance"),
     *(f"trainer.{name}" for name in ("max_epochs", "min_epochs", "max_steps", "min_steps")),
     *(f"optimizer.{name}" for name in ("lr", "momentum", "dampening", "weight_decay", "eps", "rho", "alpha", "lambd")),
     *(f"scheduler.{name}" for name in ("T_max", "eta_min", "step_size", "gamma", "factor", "patience", "threshold")),

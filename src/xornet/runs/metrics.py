@@ -51,14 +51,14 @@ def evaluate(module: XORModule) -> dict[str, Any]:
         return results | alone | {"predictions": module.predictions().flatten().tolist()}
     diverged = module.history.diverged_epoch.cpu()
     first = min(diverged[diverged >= 0].tolist(), default=None)
-    seed = module.hparams["seed"]
+    seed_of = module.ensemble.seed_of
     return results | {
         "loss_quantiles": [found["loss_q10"], found["loss_q90"]],
         "solved_interval": (found["solved_low"], found["solved_high"]),
         "solved_epoch_quartiles": when.quantile(when.new_tensor([0.25, 0.75])).tolist() if len(when) else None,
         "unsolved": networks - len(when),
         "diverged": int((diverged >= 0).sum()),
-        "first_diverged": None if first is None else {"seed": seed + diverged.tolist().index(first), "epoch": first},
+        "first_diverged": None if first is None else {"seed": seed_of(diverged.tolist().index(first)), "epoch": first},
     }
 
 
@@ -121,7 +121,7 @@ def log_folders(folder: Path) -> set[Path]:
 def write_networks(module: XORModule, path: Path) -> None:
     """Write one row a network: seed, loss, solved, solved_epoch (empty if never), and its prediction of each point."""
     predictions, losses, solved = (tensor.cpu() for tensor in evaluate_networks(module))
-    seed = module.hparams["seed"]
+    seed_of = module.ensemble.seed_of
     with path.open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(
@@ -129,4 +129,4 @@ def write_networks(module: XORModule, path: Path) -> None:
         )
         columns = (losses.tolist(), solved.tolist(), module.history.solved_epoch.tolist(), predictions[:, 0].T.tolist())
         for i, (loss, is_solved, epoch, predicted) in enumerate(zip(*columns, strict=True)):
-            rows.writerow([seed + i, loss, is_solved, "" if epoch < 0 else epoch, *predicted])
+            rows.writerow([seed_of(i), loss, is_solved, "" if epoch < 0 else epoch, *predicted])
