@@ -11,6 +11,7 @@ from torch.optim import Optimizer, lr_scheduler
 from xornet import schema
 from xornet.checkpoint import table_of
 from xornet.data import check_same, one_batch, same_table, table_of_batch, truth_table
+from xornet.engine import rate_grid
 from xornet.engine.blocks import PRECISIONS, has_step_hooks, run_length
 from xornet.engine.compiled import is_compiled
 from xornet.engine.history import History
@@ -31,7 +32,7 @@ class RunHooks(LightningModule):
     x: Tensor  # (P, I), the truth table; see set_table
     y: Tensor  # (P, O)
     ensemble: Ensemble
-    optimizer: "partial[Any] | None"  # None: loaded from a checkpoint of one outside torch.optim
+    optimizer: "partial[Any] | None"  # None: loaded from a checkpoint of a class of your own
     scheduler: "partial[Any] | None"
     is_configured: bool  # whether the optimizer was given, else a checkpoint may say which
     stage: str | None = None  # of the Trainer: fit, validate, test, predict; None outside
@@ -145,7 +146,7 @@ class RunHooks(LightningModule):
             self.to(checkpoint["state_dict"]["ensemble.weights.0"].dtype)  # which is the run's trainer.precision
             self.set_table(*table_of(checkpoint))
             if not self.is_configured:
-                self.optimizer = from_description(checkpoint["optimizer"], torch.optim)
+                self.optimizer = from_description(checkpoint["optimizer"], torch.optim, rate_grid)
                 if "scheduler" in checkpoint:
                     self.scheduler = from_description(checkpoint["scheduler"], lr_scheduler)
         self.history.load_state_dict(checkpoint["history"])

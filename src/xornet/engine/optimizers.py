@@ -38,6 +38,8 @@ def check_optimizer(optimizer: Any) -> "partial[Any]":
     try:
         fresh_states(optimizer, None, [torch.zeros(1)])  # some are checked in the first step
     except Exception as error:  # each class checks its arguments in its own way
+        if kind.__module__.startswith("xornet."):  # ours names key and remedy
+            raise
         raise ValueError(f"{given}: {error}; use what torch.optim.{kind.__name__} takes") from error
     return optimizer
 
@@ -119,12 +121,13 @@ def describe(made: "partial[Any]") -> dict[str, Any]:
     return {"_target_": f"{made.func.__module__}.{made.func.__name__}", **made.keywords}
 
 
-def from_description(described: dict[str, Any], module: ModuleType) -> "partial[Any] | None":
-    """What `describe` was given, if its class is one of `module` (torch.optim, say): a name may stand for any code."""
+def from_description(described: dict[str, Any], *modules: ModuleType) -> "partial[Any] | None":
+    """What `describe` was given, if its class is one of `modules` (torch.optim, say): a name may stand for any code."""
     arguments = dict(described)
     package, _, name = str(arguments.pop("_target_")).rpartition(".")
-    kind = vars(module).get(name) if package.startswith(module.__name__) else None
-    return partial(kind, **arguments) if inspect.isclass(kind) else None
+    kind = next((vars(module).get(name) for module in modules if package.startswith(module.__name__)), None)
+    is_its_own = inspect.isclass(kind) and kind.__module__.startswith(package)  # and not one that it has imported
+    return partial(kind, **arguments) if kind and is_its_own else None
 
 
 def fresh_states(

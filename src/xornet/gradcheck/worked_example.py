@@ -65,24 +65,24 @@ def work(problem: Problem, optimizer: Callable[[list[Tensor]], Optimizer]) -> It
     yield "ŷ - y", error
     yield "L = (1/P) Σ_points (ŷ - y)²", problem.loss()
     above, source, out = 2 / len(error) * error, "(2/P) (ŷ - y)", "ŷ"
-    updated = [weight.clone() for weight in problem.weights]
+    stacked = [weight[..., None].clone() for weight in problem.weights]  # an ensemble of one, for its optimizer
     for i, weight, name in reversed(layers):
         slope = ACTIVATIONS[name].slope(a[i]).to(above.dtype)
         yield f"σ'({out}) = {SLOPES[name].format(out)}", slope
         delta = above * slope
         yield f"δ_{i} = {source} ⊙ σ'({out})", delta
-        gradient = updated[i - 1].grad = append_ones(a[i - 1]).T @ delta
+        gradient = append_ones(a[i - 1]).T @ delta
+        stacked[i - 1].grad = gradient[..., None]
         yield f"∂L/∂W_{i} = Σ_points [a_{i - 1}; 1] δ_{i}ᵀ", gradient
         above, source, out = delta @ weight[:-1].T, f"(W_{i} δ_{i})", f"a_{i - 1}"
         if i > 1:
             yield f"W_{i} δ_{i} (bias row left out)", above
-    method = optimizer(updated)
+    method = optimizer(stacked)
     method.step()
-    eta = method.param_groups[0]["lr"]
-    for i, weight, _ in layers:
-        after = updated[i - 1]
-        assert after.grad is not None
-        descent = torch.allclose(after, weight - eta * after.grad, rtol=1e-12, atol=0)
+    eta, updated = method.param_groups[0]["lr"], [weight[..., 0] for weight in stacked]
+    for (i, weight, _), after, one in zip(layers, updated, stacked, strict=True):
+        assert one.grad is not None
+        descent = torch.allclose(after, weight - eta * one.grad[..., 0], rtol=1e-12, atol=0)
         yield f"W_{i} ← " + (f"W_{i} - η ∂L/∂W_{i}, η = {eta}" if descent else type(method).__name__), after
     yield "L after the update", problem._replace(weights=updated).loss()
 

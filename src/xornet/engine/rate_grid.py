@@ -1,0 +1,74 @@
+"""Gradient descent with learning rates of its own for every network: a map of learning rates in one run."""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+
+class RateGridSGD(Optimizer):
+    """Gradient descent on a grid of √N x √N networks, whose hidden rate grows by the column, output rate by the row.
+
+        W ← W - lr η ⊙ ∂L/∂W,   η_i = low (high / low)^(k / (√N - 1)),   k = 0, ..., √N - 1
+
+    Network i stands in row i // √N and column i % √N: its column is the k of every layer but the last, its row that of
+    the last. With all rates equal it is torch.optim.SGD, to the same bits.
+
+    Args:
+        params: one (I + 1, H, N) weight a layer, the output's last.
+        hidden: the lowest and the highest rate of the hidden layers.
+        output: the same of the output layer.
+        lr: multiplies all rates; what a scheduler changes.
+
+    Raises:
+        ValueError: a range is reversed or not positive, or N is no square.
+
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        hidden: Sequence[float] = (0.01, 10_000.0),
+        output: Sequence[float] = (0.01, 1000.0),
+        lr: float = 1.0,
+    ) -> None:
+        for key, ends in (("optimizer.hidden", hidden), ("optimizer.output", output)):
+            check_range(key, ends)
+        super().__init__(params, {"lr": lr})
+        self.hidden, self.output = tuple(hidden), tuple(output)
+        weights = self.param_groups[0]["params"]
+        across, up = grid(weights[0].shape[-1], hidden), grid(weights[0].shape[-1], output)
+        by_layer = [across.repeat(len(up))] * (len(weights) - 1) + [up.repeat_interleave(len(across))]
+        self.rates = [rates.to(weight) for rates, weight in zip(by_layer, weights, strict=True)]  # (N,) each
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+        """Update the weights; return the loss of `closure`, where there is one."""
+        loss = torch.enable_grad()(closure)() if closure else None
+        (group,) = self.param_groups
+        for weight, rates in zip(group["params"], self.rates, strict=True):
+            if weight.grad is not None:
+                # Fuses product and sum where SGD does, which rounds once: weight - rates * grad would round twice.
+                weight.addcmul_(weight.grad, rates * group["lr"], value=-1)
+        return loss
+
+
+def grid(networks: int, ends: Sequence[float]) -> Tensor:
+    """The √N rates of a range, in float64, evenly spaced on a logarithmic scale, both ends among them."""
+    side = math.isqrt(networks)
+    if side * side != networks:
+        raise ValueError(
+            f"networks must be a square, side x side, for a grid of rates, got {networks}; use networks={side * side}"
+        )
+    return torch.from_numpy(np.geomspace(ends[0], ends[1], side))
+
+
+def check_range(key: str, ends: Sequence[float]) -> None:
+    """Refuse what is no range of learning rates."""
+    if len(ends) != 2 or not 0 < ends[0] <= ends[1] <= 1e30:
+        said = f"{key} must be two rates, the lower one first, above 0 and at most 1e30, got {list(ends)}"
+        raise ValueError(f"{said}; use e.g. {key}=[0.01,100]")
