@@ -159,6 +159,13 @@ def test_the_default_run_records_every_twentieth_epoch_and_no_run_more_than_a_th
     assert history.every == 20
 
 
+def test_the_curve_of_a_very_large_ensemble_has_fewer_epochs_but_a_hundred_at_least() -> None:
+    for networks, points in ((67_000, 1000), (2**18, 100), (10**6, 100)):
+        history = History(networks, tolerance=0.5)
+        history.set_length(1000)
+        assert len(history.curve_epochs(0, 1000)) == points
+
+
 def test_an_endless_run_records_no_more_than_a_long_one() -> None:
     history = History(networks=1, tolerance=0.5)
     for start in range(0, 12000, 100):

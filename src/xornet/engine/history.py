@@ -14,6 +14,7 @@ from xornet.engine import scores
 from xornet.engine.snapshots import Snapshots
 
 CURVE_POINTS = 1000
+CURVE_LOSSES = 2**26  # of which a curve takes quantiles; more would take longer than the epochs themselves
 QUANTILES = (0.1, 0.5, 0.9)
 SINGLES = 5  # networks whose own curves are recorded, the first ones
 
@@ -48,7 +49,8 @@ class Block:
 class History:
     """The curve of a run, and the epochs at which each network first solved the table and diverged.
 
-    The curve holds every n-th epoch, with n of `spacing` so that a run has at most CURVE_POINTS of them.
+    The curve holds every n-th epoch, with n of `spacing` so that a run has at most CURVE_POINTS of them, or fewer of a
+    very large ensemble: CURVE_LOSSES / N, but 100 at least.
 
     Args:
         networks: N.
@@ -59,6 +61,7 @@ class History:
     def __init__(self, networks: int, tolerance: float) -> None:
         self.tolerance = tolerance
         self.every = 1  # n
+        self.most = min(CURVE_POINTS, max(100, CURVE_LOSSES // networks))
         self.solved_epoch = torch.full((networks,), -1, dtype=torch.int32)  # -1: never
         self.diverged_epoch = self.solved_epoch.clone()
         # One row an epoch: epochs (S,); losses (S, 3), QUANTILES over the networks; singles (S, SINGLES or N), losses
@@ -68,7 +71,7 @@ class History:
 
     def set_length(self, epochs: int) -> None:
         """Choose n for a run of `epochs`."""
-        self.every = spacing(epochs / CURVE_POINTS)
+        self.every = spacing(epochs / self.most)
 
     def curve_epochs(self, start: int, length: int) -> range:
         """Those of the epochs `start`, ..., `start + length - 1` that belong to the curve."""
@@ -113,7 +116,7 @@ class History:
         """Keep every n-th epoch of the curve, with a larger n where there are too many, as in an endless run."""
         if self.curve:
             epochs = self.curve["epochs"]
-            self.every = widen(self.every, epochs.tolist(), CURVE_POINTS)
+            self.every = widen(self.every, epochs.tolist(), self.most)
             self.curve = {name: values[epochs % self.every == 0] for name, values in self.curve.items()}
 
     def state_dict(self) -> dict[str, Any]:
