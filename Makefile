@@ -51,7 +51,7 @@ bench: .venv/bench ## Measure the figures of docs/benchmarks.md and docs/reliabi
 	$(BIN)/python tests/bench/sweeps.py $(ARGS)
 	$(BIN)/python tests/bench/reproducibility.py
 
-figures: setup ## Remake the pictures of docs/ (5 minutes); cost.png is drawn by tests/bench/ensembles.py
+figures: setup ## Remake the pictures of docs/ (7 minutes); cost.png is drawn by tests/bench/ensembles.py
 	rm -rf logs/figures
 	for name in lab linear population; do \
 		$(BIN)/python src/train.py experiment=$$name callbacks=loss_surface hydra.run.dir=logs/figures/$$name || exit 1; \
@@ -59,12 +59,17 @@ figures: setup ## Remake the pictures of docs/ (5 minutes); cost.png is drawn by
 	for name in lr_sweep lr_by_width; do \
 		$(BIN)/python src/train.py experiment=$$name hydra.sweep.dir=logs/figures/$$name || exit 1; \
 	done
+	$(BIN)/python src/train.py experiment=lr_map hydra.run.dir=logs/figures/lr_map
+	$(BIN)/python src/train.py experiment=lr_map optimizer.hidden=[60,600] optimizer.output=[4,40] \
+		hydra.run.dir=logs/figures/lr_map_zoom
 	cp logs/figures/lab/*.png logs/figures/lab/*.gif docs
 	cp logs/figures/linear/hidden_units.png docs/linear.png
 	cp logs/figures/population/loss_curve.png docs/population.png
 	cp logs/figures/population/examples.png docs
 	cp logs/figures/lr_sweep/sweep.png docs/lr_sweep.png
 	cp logs/figures/lr_by_width/sweep.png docs/lr_by_width.png
+	cp logs/figures/lr_map/lr_map.png docs/lr_map.png
+	cp logs/figures/lr_map_zoom/lr_map.png docs/lr_map_zoom.png
 
 tensorboard: setup ## Show the runs in logs/ on http://127.0.0.1:6006
 	$(BIN)/tensorboard --logdir logs --host 127.0.0.1 --samples_per_plugin images=1000,scalars=10000 $(ARGS)

@@ -22,20 +22,16 @@ def blocks(language: str, *pages: Path) -> list[str]:
 
 
 # Each command once, without its comment
-SLOW, MANY_JOBS = (
+SLOW, LONG = (
     pytest.mark.slow,
-    r"submitit|experiment=(lr_sweep|lr_by_width|width)",
-)  # test_train.py runs a sweep of the latter
+    r"submitit|experiment=(lr_sweep|lr_by_width|width|lr_map)",  # small ones: test_train.py, callbacks/test_lr_map.py
+)
 LINES = list(dict.fromkeys(re.sub(r" +# .*", "", line) for block in blocks("console") for line in block.splitlines()))
 
 
 @pytest.mark.parametrize(
     "line",
-    [
-        pytest.param(line, marks=SLOW if re.search(MANY_JOBS, line) else [])
-        for line in LINES
-        if line.startswith("python ")
-    ],
+    [pytest.param(line, marks=SLOW if re.search(LONG, line) else []) for line in LINES if line.startswith("python ")],
 )
 def test_every_python_command_runs(command: Command, tmp_path: Path, line: str) -> None:
     """Shortened: 10 epochs, no pictures. RUN stands for the directory of a run, SWEEP for that of a sweep."""

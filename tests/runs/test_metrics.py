@@ -162,7 +162,8 @@ def test_all_that_a_run_may_leave_is_known_and_discarded_from_the_directory_of_a
     command: Command, tmp_path: Path
 ) -> None:
     folder = tmp_path / "run"
-    everything = ("callbacks=loss_surface", "networks=3", "trainer.max_epochs=30", f"hydra.run.dir={folder}")
+    pictures = ("callbacks=[loss_surface,lr_map]", "optimizer=rate_grid", "networks=4")
+    everything = (*pictures, "trainer.max_epochs=30", f"hydra.run.dir={folder}")
     assert command(*everything).status == 0
     left = files(folder)
     assert command(*everything, "logger=csv").status == 0  # which discards what the first has left

@@ -18,7 +18,7 @@ from xornet.runs.directory import CONFIG, checkpoints, read_config
 # elsewhere, draw nothing, or end early.
 RESULTS = (
     *("metrics.json", "networks.csv", "xornet.pt", "error.txt", "loss_curve.png", "loss_surface.png", "solved.png"),
-    *("decision_boundary.png", "decision_boundary.gif", "hidden_units.png", "examples.png"),
+    *("decision_boundary.png", "decision_boundary.gif", "hidden_units.png", "examples.png", "lr_map.png"),
 )
 # What a resumed run needs.
 STATE = ("hparams.yaml", "csv/hparams.yaml", "csv/metrics.csv", "checkpoints/last.ckpt", "checkpoints/interrupted.ckpt")
