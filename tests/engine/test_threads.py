@@ -1,4 +1,6 @@
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -30,3 +32,15 @@ def test_omp_num_threads_is_respected(tmp_path: Path, monkeypatch: pytest.Monkey
     fit(tmp_path, 2, networks=2)
     assert torch.get_num_threads() == 2
     torch.set_num_threads(before)
+
+
+def test_threads_of_a_command_sleep_while_they_wait_unless_a_user_says_otherwise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for given, expected in ((None, "passive"), ("active", "active")):
+        monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+        if given:
+            monkeypatch.setenv("OMP_WAIT_POLICY", given)
+        code = "from xornet.cli import startup; import os; print(os.environ['OMP_WAIT_POLICY'])"
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        assert done.stdout.strip() == expected

@@ -11,6 +11,9 @@ from xornet.cli import signals, streams
 streams.make_usable()
 signals.exit_at_once()
 os.environ["MPLBACKEND"] = "agg"  # what a notebook's kernel exports may not be installed here
+# Threads that wait for each other sleep: where other programs use the cores, waiting awake keeps the one that is waited
+# for from running, and 10,000 networks take 45 times as long (docs/benchmarks.md). Read when PyTorch is imported.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 gc.disable()
 
 # Here and not deep in a chain of imports, where calls can come to lie on the edge of a page of CPython's stack, which
