@@ -59,6 +59,9 @@ figures: setup ## Remake the pictures of docs/ (5 minutes); cost.png is drawn by
 	for name in lr_sweep lr_by_width; do \
 		$(BIN)/python src/train.py experiment=$$name hydra.sweep.dir=logs/figures/$$name || exit 1; \
 	done
+	$(BIN)/python src/train.py networks=1000 seed=0 model.hidden=[2] model.init=8 optimizer.lr=1 trainer.max_epochs=10000 \
+		hydra.run.dir=logs/figures/plateaus
+	cp logs/figures/plateaus/examples.png docs/plateau_examples.png
 	cp logs/figures/lab/*.png logs/figures/lab/*.gif docs
 	cp logs/figures/linear/hidden_units.png docs/linear.png
 	cp logs/figures/population/loss_curve.png docs/population.png

@@ -24,7 +24,7 @@ def blocks(language: str, *pages: Path) -> list[str]:
 # Each command once, without its comment
 SLOW, MANY_JOBS = (
     pytest.mark.slow,
-    r"submitit|experiment=(lr_sweep|lr_by_width|width)",
+    r"submitit|experiment=(lr_sweep|lr_by_width|width|plateaus)",
 )  # test_train.py runs a sweep of the latter
 LINES = list(dict.fromkeys(re.sub(r" +# .*", "", line) for block in blocks("console") for line in block.splitlines()))
 

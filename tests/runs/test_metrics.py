@@ -48,6 +48,10 @@ def test_the_statistics_of_an_ensemble_are_those_of_its_networks(tmp_path: Path)
     assert {"1/4", "1/8"} & set(places)
     never = [row["plateau"] for row in rows if not row["solved_epoch"]]
     assert results["plateaus"] == {place: never.count(place) for place in never}
+    forgetful = solved.index(False)
+    module.history.solved_epoch[forgetful] = 7
+    never.remove(places[forgetful])  # which counts those that never solved the table
+    assert evaluate(module)["plateaus"] == {place: never.count(place) for place in never}
     for i, row in enumerate(rows):
         predictions = [float(row[f"prediction_{point}"]) for point in ("00", "01", "10", "11")]
         assert predictions == pytest.approx(module.ensemble.network(i)(module.x)[:, 0].tolist(), abs=1e-6)

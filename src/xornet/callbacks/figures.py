@@ -111,17 +111,16 @@ def examples(module: XORModule) -> Iterator[tuple[int, str]]:
     Each has a title that names its seed: with `seed=<that> networks=1` it can be run again alone. Of the networks at
     one place (engine/plateaus.py) it is that with the median loss; of many places the PLACES most frequent are shown.
     """
-    when, seed = module.history.solved_epoch.cpu(), module.hparams["seed"]
+    when, seed, places = module.history.solved_epoch.cpu(), module.hparams["seed"], places_of(module)
     _, losses, now = (tensor.cpu() for tensor in evaluate_networks(module))
     solved = [i for i in when.argsort().tolist() if now[i]]
     ranks = {"fastest": 0, "median": (len(solved) - 1) // 2, "slowest": -1} if solved else {}
     for name, rank in ranks.items():
         i = solved[rank]
         yield i, f"{name}: seed {seed + i}\nsolved at epoch {when[i]:,}"
-    places = places_of(module)
-    unsolved = [i for i in losses.argsort().tolist() if places[i]]
+    by_loss = losses.argsort().tolist()
     for place in list(plateaus.count(places))[:PLACES]:
-        alike = [i for i in unsolved if places[i] == place]
+        alike = [i for i in by_loss if places[i] == place]
         i = alike[(len(alike) - 1) // 2]
         yield i, f"{plateaus.describe(place)}: seed {seed + i}\nunsolved, loss {losses[i]:.4f}"
 
