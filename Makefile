@@ -62,6 +62,9 @@ figures: setup ## Remake the pictures of docs/ (7 minutes); cost.png is drawn by
 	$(BIN)/python src/train.py experiment=lr_map hydra.run.dir=logs/figures/lr_map
 	$(BIN)/python src/train.py experiment=lr_map optimizer.hidden=[60,600] optimizer.output=[4,40] \
 		hydra.run.dir=logs/figures/lr_map_zoom
+	$(BIN)/python src/train.py networks=1000 seed=0 model.hidden=[2] model.init=8 optimizer.lr=1 trainer.max_epochs=10000 \
+		hydra.run.dir=logs/figures/plateaus
+	cp logs/figures/plateaus/examples.png docs/plateau_examples.png
 	cp logs/figures/lab/*.png logs/figures/lab/*.gif docs
 	cp logs/figures/linear/hidden_units.png docs/linear.png
 	cp logs/figures/population/loss_curve.png docs/population.png

@@ -22,10 +22,8 @@ def blocks(language: str, *pages: Path) -> list[str]:
 
 
 # Each command once, without its comment
-SLOW, LONG = (
-    pytest.mark.slow,
-    r"submitit|experiment=(lr_sweep|lr_by_width|width|lr_map)",  # small ones: test_train.py, callbacks/test_lr_map.py
-)
+LONG = r"submitit|experiment=(lr_sweep|lr_by_width|width|lr_map|plateaus)"  # small ones stand in tests of their own
+SLOW = pytest.mark.slow
 LINES = list(dict.fromkeys(re.sub(r" +# .*", "", line) for block in blocks("console") for line in block.splitlines()))
 
 

@@ -35,6 +35,16 @@ def test_the_boundary_has_fifty_fixed_bands_the_contour_and_the_points() -> None
     assert (axes.get_xlabel(), axes.get_ylabel(), bar.get_ylabel()) == ("$x_1$", "$x_2$", "prediction")
 
 
+def test_more_than_four_boundaries_stand_in_two_rows() -> None:
+    z = np.zeros((200, 200))
+    for count, rows in ((4, [4]), (5, [3, 2]), (8, [4, 4])):
+        figure = decision_boundary.decision_boundaries([(z, str(i)) for i in range(count)], X.numpy(), Y.numpy())
+        panels = figure.axes[:count]
+        heights = [round(axes.get_position().y0, 3) for axes in panels]
+        assert [axes.get_title() for axes in panels] == [str(i) for i in range(count)]
+        assert [heights.count(row) for row in sorted(set(heights), reverse=True)] == rows
+
+
 def test_a_prediction_has_the_colour_of_its_band_at_its_place() -> None:
     z = decision_boundary.boundary_grid(lambda points: (points[:, :1] + 0.5) / 2)
     figure = decision_boundary.decision_boundaries([(z, "")], X.numpy(), Y.numpy())

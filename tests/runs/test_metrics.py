@@ -44,6 +44,15 @@ def test_the_statistics_of_an_ensemble_are_those_of_its_networks(tmp_path: Path)
     assert [float(row["loss"]) for row in rows] == pytest.approx(losses, abs=1e-5)
     assert [row["solved"] == "True" for row in rows] == solved
     assert [int(row["solved_epoch"]) for row in rows if row["solved_epoch"]] == pytest.approx(epochs, abs=1)
+    places = [row["plateau"] for row in rows]
+    assert [place == "" for place in places] == solved
+    assert {"1/4", "1/8"} & set(places)
+    never = [row["plateau"] for row in rows if not row["solved_epoch"]]
+    assert results["plateaus"] == {place: never.count(place) for place in never}
+    forgetful = solved.index(False)
+    module.history.solved_epoch[forgetful] = 7
+    never.remove(places[forgetful])  # which counts those that never solved the table
+    assert evaluate(module)["plateaus"] == {place: never.count(place) for place in never}
     for i, row in enumerate(rows):
         predictions = [float(row[f"prediction_{point}"]) for point in ("00", "01", "10", "11")]
         assert predictions == pytest.approx(module.ensemble.network(i)(module.x)[:, 0].tolist(), abs=1e-6)
@@ -85,17 +94,18 @@ def test_an_ensemble_is_described_in_words_that_claim_no_more_than_was_measured(
         "solved_epoch": 1234,
         "solved_epoch_quartiles": [1000, 2000],
         "unsolved": 250,
+        "plateaus": {"saturated": 130, "1/8": 70, "1/4": 30, "other": 20},
         "diverged": 0,
     }
     assert describe(results, 1000, 20000) == (
         "Solved: 750 of 1,000 networks, 75.0% (95% interval 70.0% to 80.0%)\n"
         "First solved at epoch: median 1,234, quartiles 1,000 and 2,000\n"
-        "Unsolved within 20,000 epochs: 250"
+        "Unsolved within 20,000 epochs: 250 (130 saturated, 70 near loss 1/8, 30 near 1/4, 20 elsewhere)"
     )
     nobody = {"solved": 0.0, "solved_interval": (0.0, 0.1), "solved_epoch": None, "solved_epoch_quartiles": None}
-    forgot = results | {"unsolved": 240}
+    forgot = results | {"unsolved": 240, "plateaus": {"other": 240}}
     assert describe(forgot, 1000, 20000).endswith("240\nSolved before, but not after the last epoch: 10")
-    nobody |= {"unsolved": 10, "diverged": 1, "first_diverged": {"seed": 7, "epoch": 4}}
+    nobody |= {"unsolved": 10, "plateaus": {}, "diverged": 1, "first_diverged": {"seed": 7, "epoch": 4}}
     assert describe(nobody, 10, 5).splitlines()[1:] == [
         "Unsolved within 5 epochs: 10",
         "Diverged: 1 of them, first seed=7 at epoch 4",

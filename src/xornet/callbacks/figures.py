@@ -10,6 +10,7 @@ from PIL.Image import Image
 
 from xornet import files
 from xornet.backprop import ACTIVATIONS, append_ones, preactivation
+from xornet.engine import plateaus
 from xornet.module import XORModule
 from xornet.plots.decision_boundary import BOUNDARY_TITLE, FrameRenderer, boundary_grid, decision_boundaries
 from xornet.plots.hidden_units import Units, hidden_units
@@ -17,8 +18,10 @@ from xornet.plots.loss_curves import loss_curve, solved_share
 from xornet.plots.no_hidden_units import no_hidden_units
 from xornet.plots.render import Array, drawn, png
 from xornet.runs.continuity import first_step
-from xornet.runs.metrics import evaluate_networks
+from xornet.runs.metrics import evaluate_networks, places_of
 from xornet.runs.trackers import PICTURED, log_picture
+
+PLACES = 5  # where unsolved networks stand, each with an example: as many as there are on XOR
 
 
 class LossCurve(Callback):
@@ -103,20 +106,23 @@ def table(module: XORModule) -> tuple[Array, Array]:
 
 
 def examples(module: XORModule) -> Iterator[tuple[int, str]]:
-    """Yield the fastest, the median, the slowest and the worst unsolved network, each with a title that names its seed.
+    """Yield the fastest, the median and the slowest network, and an unsolved one of each place where such stand.
 
-    With `seed=<that> networks=1` it can be run again alone.
+    Each has a title that names its seed: with `seed=<that> networks=1` it can be run again alone. Of the networks at
+    one place (engine/plateaus.py) it is that with the median loss; of many places the PLACES most frequent are shown.
     """
-    when, seed_of = module.history.solved_epoch.cpu(), module.ensemble.seed_of
+    when, seed_of, places = module.history.solved_epoch.cpu(), module.ensemble.seed_of, places_of(module)
     _, losses, now = (tensor.cpu() for tensor in evaluate_networks(module))
     solved = [i for i in when.argsort().tolist() if now[i]]
-    places = {"fastest": 0, "median": (len(solved) - 1) // 2, "slowest": -1} if solved else {}
-    for name, place in places.items():
-        i = solved[place]
+    ranks = {"fastest": 0, "median": (len(solved) - 1) // 2, "slowest": -1} if solved else {}
+    for name, rank in ranks.items():
+        i = solved[rank]
         yield i, f"{name}: seed {seed_of(i)}\nsolved at epoch {when[i]:,}"
-    worst = int(losses.where(~now, -1.0).nan_to_num(-1).argmax())
-    if not now[worst]:
-        yield worst, f"unsolved: seed {seed_of(worst)}\nloss {losses[worst]:.4f}"
+    by_loss = losses.argsort().tolist()
+    for place in list(plateaus.count(places))[:PLACES]:
+        alike = [i for i in by_loss if places[i] == place]
+        i = alike[(len(alike) - 1) // 2]
+        yield i, f"{plateaus.describe(place)}: seed {seed_of(i)}\nunsolved, loss {losses[i]:.4f}"
 
 
 def grid(module: XORModule, i: int) -> Array:

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 
-from xornet.plots.decision_boundary import draw_bar, draw_boundary
+from xornet.plots.decision_boundary import ROW, draw_bar, draw_boundary
 from xornet.plots.loss_curves import draw_curves, shade
 from xornet.plots.render import Array
 
-ROW = 4  # boundaries; more than this stand in two rows
 SIDE = 3.2  # inches of a boundary with its axes
 LETTERS = 30  # of a label in a line: no wider than a boundary
 LINE = 0.16  # inches, its height

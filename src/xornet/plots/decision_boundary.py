@@ -1,5 +1,6 @@
 """The decision boundary."""
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -22,6 +23,7 @@ BOUNDARY_TITLE = "Decision Boundary of Neural Network"
 # The sheet's coolwarm in 50 bands at alpha 0.7, blended with white beforehand: transparent bands would show seams.
 BANDS = ListedColormap(0.7 * colormaps["coolwarm"]((np.arange(50) + 0.5) / 50) + 0.3, name="coolwarm, alpha 0.7")
 GRID = np.linspace(-0.5, 1.5, 200)  # the sheet's: 200 x 200 points over [-0.5, 1.5]²
+ROW = 4  # boundaries side by side
 TICKS = np.linspace(-0.5, 1.5, 5)
 
 
@@ -44,17 +46,20 @@ def decision_boundaries(panels: Sequence[tuple[Array, str]], x: Array, y: Array)
     The colours are fixed to 0 ... 1, so that pictures of different epochs can be compared; the black contour is 0.5.
 
     Args:
-        panels: predictions over the grid, from `boundary_grid`, and a title, for each.
+        panels: predictions over the grid, from `boundary_grid`, and a title, for each; more than ROW in two rows.
         x: (P, 2)
         y: (P, 1)
 
     """
-    width, height = (6.4, 4.8) if len(panels) == 1 else (1.4 + 3.2 * len(panels), 3.8)
-    figure = Figure(figsize=(width, height), layout="constrained" if panels[1:] else None)
-    row = figure.subplots(1, len(panels), squeeze=False)[0]
-    for axes, (z, title) in zip(row, panels, strict=True):
+    rows = 1 if len(panels) <= ROW else 2
+    columns = math.ceil(len(panels) / rows)
+    size = (6.4, 4.8) if len(panels) == 1 else (1.4 + 3.2 * columns, 3.8 * rows)
+    figure = Figure(figsize=size, layout="constrained" if panels[1:] else None)
+    grid = figure.add_gridspec(rows, columns)
+    drawn = [figure.add_subplot(grid[divmod(i, columns)]) for i in range(len(panels))]
+    for axes, (z, title) in zip(drawn, panels, strict=True):
         draw_boundary(axes, z, title, x, y)
-    draw_bar(figure, list(row))
+    draw_bar(figure, drawn)
     return figure
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from xornet import files
 from xornet.checkpoint import is_ours
 from xornet.data import point_names
-from xornet.engine import scores
+from xornet.engine import plateaus, scores
 from xornet.module import XORModule
 from xornet.runs.directory import CONFIG, checkpoints, read_config
 
@@ -33,14 +33,14 @@ def evaluate(module: XORModule) -> dict[str, Any]:
         share of networks), `solved_epoch` (first epoch at which the table was solved, null if never; for N > 1 the
         median over the networks that ever solved it), `predictions` (for N = 1, one number a point). For N > 1 also
         `loss_quantiles` (10%, 90%), `solved_interval` (Wilson's, 95%), `solved_epoch_quartiles` (25%, 75%), `unsolved`
-        (how many never solved the table), `diverged` (how many diverged) and `first_diverged` (the seed of the first
-        of them, and the epoch).
+        (how many never solved the table), `plateaus` (how many of these stand where, engine/plateaus.py),
+        `diverged` (how many diverged) and `first_diverged` (the seed of the first of them, and the epoch).
 
     """
     found = scores.summary(module.errors(), module.history.tolerance)
     networks = len(module.ensemble)
-    when = module.history.solved_epoch.cpu()
-    when = when[when >= 0].double()
+    ever = module.history.solved_epoch.cpu()
+    when = ever[ever >= 0].double()
     results: dict[str, Any] = {
         **{name: found[name] for name in ("loss", "accuracy", "solved")},
         "solved_epoch": when.quantile(0.5).item() if len(when) else None,
@@ -49,7 +49,7 @@ def evaluate(module: XORModule) -> dict[str, Any]:
     if networks == 1:
         alone = {"solved": bool(found["solved"]), "solved_epoch": int(when[0]) if len(when) else None}
         return results | alone | {"predictions": module.predictions().flatten().tolist()}
-    diverged = module.history.diverged_epoch.cpu()
+    places, diverged = places_of(module), module.history.diverged_epoch.cpu()
     first = min(diverged[diverged >= 0].tolist(), default=None)
     seed_of = module.ensemble.seed_of
     return results | {
@@ -57,6 +57,7 @@ def evaluate(module: XORModule) -> dict[str, Any]:
         "solved_interval": (found["solved_low"], found["solved_high"]),
         "solved_epoch_quartiles": when.quantile(when.new_tensor([0.25, 0.75])).tolist() if len(when) else None,
         "unsolved": networks - len(when),
+        "plateaus": plateaus.count(place for place, epoch in zip(places, ever.tolist(), strict=True) if epoch < 0),
         "diverged": int((diverged >= 0).sum()),
         "first_diverged": None if first is None else {"seed": seed_of(diverged.tolist().index(first)), "epoch": first},
     }
@@ -66,6 +67,13 @@ def evaluate_networks(module: XORModule) -> tuple[Tensor, Tensor, Tensor]:
     """Return predictions (P, O, N), losses (N,), in float64, and whether each has every point correct now (N,)."""
     errors = module.errors()
     return module.predictions(), scores.losses(errors).double(), scores.solved(errors, module.history.tolerance)
+
+
+def places_of(module: XORModule) -> list[str]:
+    """Where each of the N networks stands (engine/plateaus.py), empty for one that is solved or has diverged."""
+    predictions, _, solved = evaluate_networks(module)
+    places = iter(plateaus.names(predictions[..., ~solved], module.y))
+    return ["" if is_solved else next(places) for is_solved in solved.tolist()]
 
 
 def objective(results: dict[str, Any]) -> float:
@@ -119,14 +127,14 @@ def log_folders(folder: Path) -> set[Path]:
 
 
 def write_networks(module: XORModule, path: Path) -> None:
-    """Write one row a network: seed, loss, solved, solved_epoch (empty if never), and its prediction of each point."""
+    """Write one row a network: seed, loss, solved, solved_epoch (empty if never), plateau, prediction of each point."""
     predictions, losses, solved = (tensor.cpu() for tensor in evaluate_networks(module))
     seed_of = module.ensemble.seed_of
     with path.open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file)
-        rows.writerow(
-            ["seed", "loss", "solved", "solved_epoch", *(f"prediction_{name}" for name in point_names(module.x))]
-        )
-        columns = (losses.tolist(), solved.tolist(), module.history.solved_epoch.tolist(), predictions[:, 0].T.tolist())
-        for i, (loss, is_solved, epoch, predicted) in enumerate(zip(*columns, strict=True)):
-            rows.writerow([seed_of(i), loss, is_solved, "" if epoch < 0 else epoch, *predicted])
+        points = [f"prediction_{name}" for name in point_names(module.x)]
+        rows.writerow(["seed", "loss", "solved", "solved_epoch", "plateau", *points])
+        when = ["" if epoch < 0 else epoch for epoch in module.history.solved_epoch.tolist()]
+        columns = (losses.tolist(), solved.tolist(), when, places_of(module), predictions[:, 0].T.tolist())
+        for i, (*values, predicted) in enumerate(zip(*columns, strict=True)):
+            rows.writerow([seed_of(i), *values, *predicted])

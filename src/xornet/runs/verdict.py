@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from xornet.engine import scores
+from xornet.engine import plateaus, scores
 from xornet.module import XORModule
 
 
@@ -19,13 +19,21 @@ def describe(results: dict[str, Any], networks: int, epochs: int) -> str:
         lines.append(
             f"First solved at epoch: median {results['solved_epoch']:,.0f}, quartiles {first:,.0f} and {third:,.0f}"
         )
-    lines.append(f"Unsolved within {epochs:,} epochs: {results['unsolved']:,}")
+    lines.append(f"Unsolved within {epochs:,} epochs: {results['unsolved']:,}{describe_plateaus(results['plateaus'])}")
     if forgotten := networks - results["unsolved"] - solved:
         lines.append(f"Solved before, but not after the last epoch: {forgotten:,}")
     if results["diverged"]:
         where = "seed={seed} at epoch {epoch:,}".format(**results["first_diverged"])
         lines.append(f"Diverged: {results['diverged']:,} of them, first {where}")
     return "\n".join(lines)
+
+
+def describe_plateaus(counts: dict[str, int]) -> str:
+    """Return where unsolved networks stand, in parentheses: nothing if that is nowhere in particular."""
+    if set(counts) <= {plateaus.OTHER}:
+        return ""
+    parts = [f"{count:,} {plateaus.describe(place)}" for place, count in counts.items()]
+    return f" ({', '.join(parts).replace('near', 'near loss', 1)})"
 
 
 def describe_one(results: dict[str, Any], epochs: int) -> str:
