@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from xornet.cli.overrides import NODES
+from xornet.network import check_size
 from xornet.runs import directory
 
 PACKAGES = ("xornet", "torch.optim", "lightning.pytorch", "lightning.fabric")
@@ -63,6 +64,14 @@ def check(cfg: DictConfig, is_complete: bool = True) -> None:
             )
     if "callbacks" in named.get("trainer", {}):
         raise ValueError("trainer.callbacks is taken; use +callbacks.<name>._target_=<class> to add a callback")
+
+
+def check_networks(cfg: DictConfig) -> None:
+    """Refuse a job without networks, or with more than memory holds, before the first: in a sweep many would fail."""
+    model = cfg.get("model")
+    if isinstance(model, DictConfig) and model.get("_target_") == "xornet.module.XORModule":
+        bits, hidden, networks = (OmegaConf.select(cfg, f"model.{key}") for key in ("bits", "hidden", "networks"))
+        check_size(bits, list(hidden) if isinstance(hidden, ListConfig) else hidden, networks)
 
 
 def check_targets(key: str, node: Any, packages: tuple[str, ...], is_complete: bool = True) -> None:

@@ -81,6 +81,7 @@ def check_jobs(jobs: Sequence[Sequence[str]], folder: Path, compose: Compose, ke
         cfg = compose(overrides)
         check_keys(cfg)
         configuration.check(without_hydra(cfg), is_complete=False)
+        configuration.check_networks(cfg)
         own = {*keys, *map(key_of, overrides)}
         if ignored := [str(key) for key in cfg.hydra.sweeper.get("params") or {} if key not in own]:
             raise ValueError(

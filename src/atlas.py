@@ -1,0 +1,59 @@
+"""The atlas: python src/atlas.py [table] [key=value ...] prints stored cells; alone, it makes them of the sweeps."""
+
+from xornet.cli import startup  # noqa: F401 isort: skip - first: signals and outputs work while the rest imports
+
+import sys
+from pathlib import Path
+
+from xornet.atlas.laws import escapes, laws
+from xornet.atlas.pictures import pictures
+from xornet.atlas.table import from_sweep, read, write
+from xornet.cli import errors
+from xornet.plots.render import drawn, png
+from xornet.runs import directory
+from xornet.sweeps.table import align
+
+DOCS = Path(__file__).resolve().parents[1] / "docs" / "atlas"
+
+
+def main() -> None:
+    """Print the stored cells that the command line names; without a word, make tables and pictures anew."""
+    given = sys.argv[1:]
+    if not given:
+        return make(directory.PROJECT / "logs" / "atlas", DOCS)
+    names = [word for word in given if "=" not in word]
+    if len(names) > 1 or any(name.startswith("-") for name in names):
+        raise ValueError(f"{names[-1]} is one word too many; use python src/atlas.py [table] [key=value ...]")
+    table = read(names[0] if names else "grid", DOCS)
+    cells = table.where(dict(word.split("=", 1) for word in given if "=" in word))
+    print("\n".join(align([cells.columns, *(list(row.values()) for row in cells.rows)])))
+    if len(cells.rows) == 1 and "networks" in cells.columns:
+        print(f"Again: {cells.command(cells.rows[0])}")
+    return None
+
+
+def make(sweeps: Path, docs: Path) -> None:
+    """Write a table for each sweep that has finished, what follows from them, and the pictures."""
+    folders = sorted(path for path in sweeps.glob("*") if (path / "sweep.csv").exists())
+    if not folders:
+        raise ValueError(f"{sweeps} holds no sweep; use make atlas")
+    docs.mkdir(parents=True, exist_ok=True)
+    tables = {}
+    for folder in folders:
+        table, unfinished = from_sweep(folder)
+        if unfinished:
+            print(f"{table.name}: {unfinished} jobs are not finished, so no table is written; make atlas goes on")
+            continue
+        tables[table.name] = table
+    derived = [laws(tables)] + [escapes(sweeps / name) for name in ("local_minima",) if name in tables]
+    for table in [*tables.values(), *(table for table in derived if table.rows)]:
+        write(table, docs)
+        print(f"{table.name}: {len(table.rows)} rows, {docs}/{table.name}.csv")
+    for name, figure in pictures(tables):
+        (docs / f"{name}.png").write_bytes(png(drawn(figure)))
+        print(f"{docs}/{name}.png")
+
+
+if __name__ == "__main__":
+    with errors.one_line([], disk="make room there, or make it writable"):
+        main()

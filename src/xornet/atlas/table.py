@@ -1,0 +1,153 @@
+"""A table of the atlas: a row a cell, a cell one finished job of a sweep; read from the sweep, or from `docs/atlas`."""
+
+import csv
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from xornet.plots.render import Array
+from xornet.runs.record import Run, differing, read_jobs
+from xornet.sweeps.naming import plain
+
+RESULTS = (
+    *("networks", "epochs", "solved", "solved_low", "solved_high", "solved_epoch", "solved_epoch_q25"),
+    *("solved_epoch_q75", "unsolved", "diverged", "loss"),
+)
+DERIVED = ("first", "second", "residual", "stuck", "freed")  # of laws.csv and escapes.csv
+
+
+@dataclass
+class Table:
+    """What the jobs of one sweep reached.
+
+    Args:
+        name: of the experiment, and of the file.
+        keys: what was swept, as `optimizer.lr`.
+        rows: the values of `keys` and of the results by their names, as they are written; empty where there is none.
+
+    """
+
+    name: str
+    keys: list[str]
+    rows: list[dict[str, str]]
+
+    def column(self, name: str) -> Array:
+        """The numbers of a column, (rows,); nan where there is none, as for `null`."""
+        return np.array([number(row[name]) for row in self.rows])
+
+    def values(self, key: str) -> list[str]:
+        """The different values of a key, in their order."""
+        return list(dict.fromkeys(row[key] for row in self.rows))
+
+    def where(self, given: Mapping[str, str]) -> "Table":
+        """The rows with these values: 1 and 1.0 are the same.
+
+        Raises:
+            ValueError: no row has them.
+
+        """
+        rows = self.rows
+        for key, value in given.items():
+            if key not in self.keys:
+                raise ValueError(f"{key}={value}: {self.name}.csv has no such key; use one of {', '.join(self.keys)}")
+            rows = [row for row in rows if plain(row[key]) == plain(value)]
+            if not rows:
+                stored = ", ".join(self.values(key))
+                command = shlex.join([*run_command(self.name), f"hydra.sweep.dir=logs/atlas/{self.name}"])
+                raise ValueError(
+                    f"{key}={value} is not stored in docs/atlas/{self.name}.csv, whose values are {stored}; "
+                    f"use one of them, or add it: {command} {shlex.quote(f'{key}={value}')} && python src/atlas.py"
+                )
+        return Table(self.name, self.keys, rows)
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of all columns, the keys first."""
+        return list(self.rows[0])
+
+    def command(self, row: Mapping[str, str]) -> str:
+        """The command line that computes a row again."""
+        return shlex.join([*run_command(self.name), *(f"{key}={row[key]}" for key in self.keys)])
+
+
+def run_command(name: str) -> list[str]:
+    """The words of the command that runs an experiment."""
+    return ["python", "src/train.py", f"experiment={name}"]
+
+
+def number(text: str) -> float:
+    """The number that a cell holds, the one of `[4]` too; nan if it holds none."""
+    try:
+        return float(text.strip("[]"))
+    except ValueError:
+        return np.nan
+
+
+def from_sweep(folder: Path) -> tuple[Table, int]:
+    """Return the table of a sweep's directory, in the order of its values, and how many of its jobs are unfinished."""
+    jobs = read_jobs(folder)
+    keys = differing(jobs)
+    finished = {tuple(plain(job.overrides[key]) for key in keys): job for job in jobs if job.metrics}
+    rows = [
+        {**{key: job.overrides[key] for key in keys}, **results(job)}
+        for _, job in sorted(finished.items(), key=lambda item: [place(value) for value in item[0]])
+    ]
+    return Table(folder.name, keys, rows), sum(job.metrics is None for job in jobs)
+
+
+def place(value: str) -> tuple[float, str]:
+    """Where a value stands among others: `null` first, numbers in their order, then words."""
+    found = number(value)
+    return (-np.inf if value == "null" else np.inf if np.isnan(found) else found), value
+
+
+def results(job: Run) -> dict[str, str]:
+    """The columns RESULTS of a finished job: shares with 4 digits, losses with 4 significant ones."""
+    low, high = job.result("solved_interval")
+    first, third = job.result("solved_epoch_quartiles") or (None, None)
+    shares = [f"{share:.4f}" for share in (job.result("solved"), low, high)]
+    epochs: list[Any] = [job.result("solved_epoch"), first, third]
+    whole = [job.result(name) for name in ("networks", "epochs")]
+    counts = [job.result(name) for name in ("unsolved", "diverged")]
+    times = ["" if epoch is None else f"{epoch:g}" if epoch < 1e5 else f"{epoch:.0f}" for epoch in epochs]
+    cells = [*whole, *shares, *times, *counts, f"{job.result('loss'):.4g}"]
+    return dict(zip(RESULTS, map(str, cells), strict=True))
+
+
+def write(table: Table, folder: Path) -> None:
+    """Write `<name>.csv`."""
+    with (folder / f"{table.name}.csv").open("w", encoding="utf-8", newline="") as file:
+        rows = csv.DictWriter(file, table.columns, lineterminator="\n")
+        rows.writeheader()
+        rows.writerows(table.rows)
+
+
+def read(name: str, folder: Path) -> Table:
+    """Return a stored table.
+
+    Raises:
+        ValueError: there is none of this name.
+
+    """
+    path = folder / f"{name}.csv"
+    if not path.exists():
+        stored = ", ".join(sorted(file.stem for file in folder.glob("*.csv")))
+        raise ValueError(f"{name} is no table of docs/atlas; use one of {stored}")
+    with path.open(encoding="utf-8", newline="") as file:
+        reader = csv.DictReader(file)
+        rows = list(reader)
+    keys = [column for column in reader.fieldnames or [] if column not in (*RESULTS, *DERIVED)]
+    return Table(name, keys, rows)
+
+
+def matrix(table: Table, up: str, across: str, name: str) -> tuple[Array, Sequence[str], Sequence[str]]:
+    """Return a column as a map, (values of `up`, values of `across`), nan where a cell is missing; and both values."""
+    ups, acrosses = table.values(up), table.values(across)
+    cells = np.full((len(ups), len(acrosses)), np.nan)
+    for row in table.rows:
+        cells[ups.index(row[up]), acrosses.index(row[across])] = number(row[name])
+    return cells, ups, acrosses
