@@ -31,7 +31,7 @@ def pictures(tables: Mapping[str, Table]) -> Iterator[tuple[str, Figure]]:
             law_picture(table, "Solving epoch of XOR against the number of hidden units, learning rate 0.5"),
         )
     if table := tables.get("saddle_escape"):
-        yield "saddle_escape", law_picture(table, "Time to leave the saddle at the origin, XOR, learning rate 10")
+        yield "saddle_escape", law_picture(table, "Time to leave the saddle at the origin, XOR, learning rate 3")
     if table := tables.get("initial_range"):
         yield (
             "initial_range",
