@@ -3,9 +3,11 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 INSTALL := PIP_CONSTRAINT=requirements.lock $(BIN)/pip install --quiet --editable
 ARGS ?=
+ATLAS := grid grid_momentum grid_tanh grid_relu grid_adam grid_headlines rate_conventions local_minima width_law \
+	momentum_speed initial_range saddle_escape parity_range parity_bits
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test test-all lint types bench figures tensorboard clean
+.PHONY: help setup train test test-all lint types bench figures atlas tensorboard clean
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -73,6 +75,12 @@ figures: setup ## Remake the pictures of docs/ (7 minutes); cost.png is drawn by
 	cp logs/figures/lr_by_width/sweep.png docs/lr_by_width.png
 	cp logs/figures/lr_map/lr_map.png docs/lr_map.png
 	cp logs/figures/lr_map_zoom/lr_map.png docs/lr_map_zoom.png
+
+atlas: .venv/dev ## Compute the tables and pictures of docs/atlas, on all cores (an hour); interrupted, it goes on
+	for name in $(ATLAS); do \
+		$(BIN)/python src/train.py experiment=$$name hydra/launcher=joblib hydra.sweep.dir=logs/atlas/$$name || exit 1; \
+	done
+	$(BIN)/python src/atlas.py
 
 tensorboard: setup ## Show the runs in logs/ on http://127.0.0.1:6006
 	$(BIN)/tensorboard --logdir logs --host 127.0.0.1 --samples_per_plugin images=1000,scalars=10000 $(ARGS)

@@ -13,18 +13,18 @@ from xornet.plots.render import drawn, png
 from xornet.runs import directory
 from xornet.sweeps.table import align
 
-DOCS = Path(__file__).resolve().parents[1] / "docs" / "atlas"
+STORED = Path(__file__).resolve().parents[1] / "docs" / "atlas"
 
 
 def main() -> None:
     """Print the stored cells that the command line names; without a word, make tables and pictures anew."""
     given = sys.argv[1:]
     if not given:
-        return make(directory.PROJECT / "logs" / "atlas", DOCS)
+        return make(directory.PROJECT / "logs" / "atlas", directory.PROJECT / "docs" / "atlas")
     names = [word for word in given if "=" not in word]
     if len(names) > 1 or any(name.startswith("-") for name in names):
         raise ValueError(f"{names[-1]} is one word too many; use python src/atlas.py [table] [key=value ...]")
-    table = read(names[0] if names else "grid", DOCS)
+    table = read(names[0] if names else "grid", STORED)
     cells = table.where(dict(word.split("=", 1) for word in given if "=" in word))
     print("\n".join(align([cells.columns, *(list(row.values()) for row in cells.rows)])))
     if len(cells.rows) == 1 and "networks" in cells.columns:

@@ -1,14 +1,17 @@
 """The pages, README.md and docs/*.md: every command in them runs, every link leads to a file."""
 
 import json
+import math
 import re
 import shlex
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from conftest import NO_FIGURES, SRC, Command
+from omegaconf import OmegaConf
 
 ROOT = SRC.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -22,14 +25,38 @@ def blocks(language: str, *pages: Path) -> list[str]:
 
 
 # Each command once, without its comment
-LONG = r"submitit|experiment=(lr_sweep|lr_by_width|width|lr_map|plateaus)"  # small ones stand in tests of their own
-SLOW = pytest.mark.slow
 LINES = list(dict.fromkeys(re.sub(r" +# .*", "", line) for block in blocks("console") for line in block.splitlines()))
+MANY = 3  # jobs of an experiment: more are slow; test_train.py and tests/atlas run sweeps of a few
+
+
+def jobs(line: str) -> int:
+    """How many jobs an experiment's command has, with what it changes of the swept values."""
+    found = re.search(r"experiment=(\w+)", line)
+    swept = params(found[1]) if found else {}
+    swept |= {word.partition("=")[0]: word.partition("=")[2] for word in shlex.split(line) if "=" in word and found}
+    return math.prod(len(re.split(r",(?![^\[]*\])", value)) for value in swept.values())
+
+
+def params(experiment: str) -> dict[str, str]:
+    """What an experiment sweeps, and what the experiments that it begins with do."""
+    config: Any = OmegaConf.to_container(OmegaConf.load(ROOT / "conf" / "experiment" / f"{experiment}.yaml"))
+    inherited = [params(other) for other in config.get("defaults", []) if isinstance(other, str)]
+    own = config.get("hydra", {}).get("sweeper", {}).get("params", {})
+    return {key: str(value) for one in [*inherited, own] for key, value in one.items()}
+
+
+def is_slow(line: str) -> bool:
+    """Whether a command is for `make test-all` alone."""
+    return "submitit" in line or jobs(line) > MANY
 
 
 @pytest.mark.parametrize(
     "line",
-    [pytest.param(line, marks=SLOW if re.search(LONG, line) else []) for line in LINES if line.startswith("python ")],
+    [
+        pytest.param(line, marks=pytest.mark.slow if is_slow(line) else [])
+        for line in LINES
+        if line.startswith("python ")
+    ],
 )
 def test_every_python_command_runs(command: Command, tmp_path: Path, line: str) -> None:
     """Shortened: 10 epochs, no pictures. RUN stands for the directory of a run, SWEEP for that of a sweep."""

@@ -23,14 +23,15 @@ def pictures(tables: Mapping[str, Table]) -> Iterator[tuple[str, Figure]]:
     """Yield every picture that these tables allow, and its name."""
     for name in GRIDS.keys() & tables.keys():
         yield f"{name}_solved", grid_picture(tables[name], "solved")
-        yield f"{name}_epochs", grid_picture(tables[name], "solved_epoch")
+        if np.isfinite(tables[name].column("solved_epoch")).any():
+            yield f"{name}_epochs", grid_picture(tables[name], "solved_epoch")
     if table := tables.get("width_law"):
         yield (
             "width_law",
             law_picture(table, "Solving epoch of XOR against the number of hidden units, learning rate 0.5"),
         )
     if table := tables.get("saddle_escape"):
-        yield "saddle_escape", law_picture(table, "Time to leave the saddle at the origin, XOR, learning rate 10")
+        yield "saddle_escape", law_picture(table, "Time to leave the saddle at the origin, XOR, learning rate 3")
     if table := tables.get("initial_range"):
         yield (
             "initial_range",
@@ -55,8 +56,8 @@ def grid_picture(table: Table, column: str) -> Figure:
         cells, ups, acrosses = matrix(table.where({"model.hidden": hidden}), "model.init", "optimizer.lr", column)
         maps.append((f"2-{hidden.strip('[]')}-1", cells))
     what = "Share solved (%)" if is_share else "Median solving epoch"
-    networks = int(float(table.rows[0]["networks"]))
-    title = f"{what} of {networks:,} XOR networks in each cell, 20,000 epochs ({GRIDS[table.name]})"
+    networks, epochs = (int(table.rows[0][name]) for name in ("networks", "epochs"))
+    title = f"{what} of {networks:,} XOR networks in each cell, {epochs:,} epochs ({GRIDS[table.name]})"
     up = ("initial range ±r", ["default" if value == "null" else value for value in ups])
     label = "share solved" if is_share else "median solving epoch"
     return maps_picture(title, maps, ("learning rate", acrosses), up, label, is_share)

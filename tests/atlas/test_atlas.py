@@ -1,0 +1,125 @@
+"""The atlas: tables made of sweeps, cells found again, and the stored ones rerun."""
+
+import csv
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from conftest import SRC, Command
+
+from xornet.atlas.table import RESULTS, Table, from_sweep, number, read
+from xornet.engine.scores import wilson
+
+DOCS = SRC.parent / "docs"
+STORED = sorted(path.stem for path in (DOCS / "atlas").glob("*.csv"))
+SWEPT = [name for name in STORED if "networks" in read(name, DOCS / "atlas").columns]
+TINY = ("experiment=grid", "model.hidden=[2],[1]", "optimizer.lr=3,0.3", "networks=20", "trainer.max_epochs=4")
+
+
+def test_a_table_has_a_row_for_each_cell_in_the_order_of_the_values(command: Command, tmp_path: Path) -> None:
+    """An interrupted sweep makes no table, the same command goes on, and a further value adds its cells alone."""
+    here = f"hydra.sweep.dir={tmp_path}/logs/atlas/grid"
+    assert command(*TINY, "model.init=1,null", here).status == 0
+    table, unfinished = from_sweep(tmp_path / "logs/atlas/grid")
+    assert unfinished == 0
+    assert table.keys == ["model.hidden", "model.init", "optimizer.lr"]
+    cells = [tuple(row[key] for key in table.keys) for row in table.rows]
+    assert cells == [(f"[{h}]", r, lr) for h in (1, 2) for r in ("null", "1") for lr in ("0.3", "3")]
+    row = table.rows[0]
+    assert [row[name] for name in ("networks", "epochs", "solved", "solved_low", "solved_epoch", "unsolved")] == [
+        *("20", "4", "0.0000", "0.0000", "", "20")
+    ]
+    assert number(row["solved_high"]) == pytest.approx(wilson(0, 20)[1], abs=1e-4)
+
+    finished = sorted((tmp_path / "logs/atlas/grid").glob("*/metrics.json"))
+    finished[3].unlink()
+    made = command(script="atlas.py")
+    assert made.out == "grid: 1 jobs are not finished, so no table is written; make atlas goes on\n"
+    again = command(*TINY, "model.init=1,null,2,2.0", here)
+    assert again.status == 1
+    assert "model.init=2" in again.last_line
+    assert "is given twice" in again.last_line
+    again = command(*TINY, "model.init=1,null,2", here)
+    assert again.err.count("skipped, finished before") == 7
+    assert len(from_sweep(tmp_path / "logs/atlas/grid")[0].rows) == 12
+    made = command(script="atlas.py")
+    assert made.out.startswith(f"grid: 12 rows, {tmp_path}/docs/atlas/grid.csv\n")
+    stored = read("grid", tmp_path / "docs/atlas")
+    assert stored == from_sweep(tmp_path / "logs/atlas/grid")[0]
+    assert {path.name for path in (tmp_path / "docs/atlas").glob("*.png")} == {"grid_solved.png"}  # nothing is solved
+
+
+REFUSED = {
+    "model.init=1.5": "model.init=1.5 is not stored in docs/atlas/grid.csv, whose values are null, 0.1,",
+    "optimizer.momentum=0.9": "grid.csv has no such key; use one of model.hidden, model.init, optimizer.lr",
+    "nothing": "nothing is no table of docs/atlas; use one of grid, ",
+    "grid 0.1": "0.1 is one word too many; use python src/atlas.py [table] [key=value ...]",
+    "": "logs/atlas holds no sweep; use make atlas",
+}
+
+
+@pytest.mark.parametrize("line", REFUSED)
+def test_what_is_not_stored_is_refused_in_one_line(command: Command, line: str) -> None:
+    run = command(*line.split(), script="atlas.py")
+    assert (run.status, run.out) == (1, "")
+    assert run.err.count("\n") == 1
+    assert REFUSED[line] in run.err
+
+
+@pytest.mark.parametrize(
+    ("override", "cause"),
+    [
+        ("networks=0", "networks must be an integer from 1 to 1000000, got 0; use networks=1 for a single network"),
+        ("networks=1000000 model.hidden=[999]", "need more than 8 GiB at a time; use fewer networks, units or bits"),
+        ("optimizer.lr=range(3,1)", "optimizer.lr=range(3,1) names no value; use a list of values"),
+        ("optimizer.lr=interval(3,1)", "is an interval; use a list of values, or hydra/sweeper=optuna"),
+    ],
+)
+def test_a_grid_that_cannot_run_ends_in_one_line_and_writes_nothing(
+    command: Command, tmp_path: Path, override: str, cause: str
+) -> None:
+    one = ("model.hidden=[1]", "model.init=1", "optimizer.lr=1")
+    keys = [word.partition("=")[0] for word in override.split()]
+    run = command("experiment=grid", *(word for word in one if word.partition("=")[0] not in keys), *override.split())
+    assert run.status == 1
+    assert run.err.count("\n") == 1
+    assert cause in run.err
+    assert list(tmp_path.rglob("*.*")) == []
+
+
+def fastest(table: Table) -> dict[str, str]:
+    """The row whose first three quarters of the networks, of those that solve the table at all, are there soonest."""
+    rows = [row for row in table.rows if number(row["solved"]) >= 0.5 and number(row["solved_epoch_q75"]) >= 20]
+    return min(rows, key=lambda row: number(row["solved_epoch_q75"]))
+
+
+@pytest.mark.parametrize("name", SWEPT)
+def test_a_small_part_of_every_stored_table_runs_again_to_the_same_numbers(command: Command, name: str) -> None:
+    """The first networks of one cell, until three quarters of those that solve the table should have done so."""
+    table = read(name, DOCS / "atlas")
+    row = fastest(table)
+    assert list(table.rows[0]) == [*table.keys, *RESULTS]
+    _, script, *overrides = shlex.split(table.command(row))
+    short = ["networks=60", f"trainer.max_epochs={int(number(row['solved_epoch_q75']))}", "model.compile=false"]
+    run = command(*overrides, *short, script=Path(script).name)
+    assert run.status == 0, run.err
+    (path,) = run.folder.glob("*/networks.csv")
+    with path.open(newline="") as file:
+        epochs = [number(networks["solved_epoch"]) for networks in csv.DictReader(file)]
+    ever = 1 - number(row["unsolved"]) / number(row["networks"])
+    for quantile, epoch in zip(
+        (0.25, 0.5, 0.75), ("solved_epoch_q25", "solved_epoch", "solved_epoch_q75"), strict=True
+    ):
+        low, high = wilson(sum(at <= number(row[epoch]) for at in epochs), len(epochs))
+        assert low <= quantile * ever <= high, (quantile, row)
+
+
+PAGE = (DOCS / "atlas.md").read_text() if (DOCS / "atlas.md").exists() else ""
+
+
+@pytest.mark.parametrize(
+    ("line", "printed"), re.findall(r"```console\n(python src/atlas\.py [^\n]*)\n```\n+```\n(.*?)```", PAGE, re.S)
+)
+def test_the_page_shows_what_its_commands_print(command: Command, line: str, printed: str) -> None:
+    assert command(*shlex.split(line)[2:], script="atlas.py").out == printed
