@@ -50,6 +50,11 @@ def check_resumable(checkpoint: dict[str, Any], module: Any) -> None:
         need(is_agreed and done == steps, f"loops: count of {steps} epochs")
         for tracker in loop["epoch_progress"].values():  # Lightning begins no epoch after it has resumed within one
             tracker.update({key: max(tracker[key], steps) for key in ("ready", "started")})
+        if loop["epoch_progress"]["current"]["completed"] == steps:  # saved between two epochs
+            # With trainer.max_steps Lightning takes this for an epoch whose only batch has run, and counts it again.
+            batches = loop["epoch_loop.batch_progress"]
+            batches["current"], batches["is_last_batch"] = dict.fromkeys(batches["current"], 0), False
+            loop["epoch_loop.state_dict"]["_batches_that_stepped"] -= trainer.max_steps != -1
         for callback in callbacks_of(trainer):
             if state := checkpoint["callbacks"].get(callback.state_key):
                 check_like(state, callback.state_dict(), f"callbacks: {callback.state_key}", loose=True)

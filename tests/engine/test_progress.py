@@ -11,6 +11,7 @@ from lightning.pytorch import LightningModule, Trainer
 from oracle import SheetNet
 from torch import Tensor
 
+from xornet.callbacks.checkpoint import LastCheckpoint
 from xornet.data import XORDataModule
 
 
@@ -47,3 +48,19 @@ def test_lightnings_progress_counters_after_blocks_are_those_of_a_stock_run(
     assert ours.fit_loop.state_dict() == stock.fit_loop.state_dict()
     for counter in ("current_epoch", "global_step"):
         assert getattr(ours, counter) == getattr(stock, counter) == 23
+
+
+@pytest.mark.parametrize("limit", [{"max_epochs": -1, "max_steps": 23}, {"max_epochs": 1000, "max_steps": 23}])
+def test_a_run_that_is_resumed_to_a_number_of_steps_counts_its_epochs_once(
+    tmp_path: Path, limit: dict[str, int]
+) -> None:
+    fit(tmp_path, 9, [LastCheckpoint(str(tmp_path))])
+    last, epochs = tmp_path / "last.ckpt", limit["max_epochs"]
+    resumed, module = fit(tmp_path, epochs, [LastCheckpoint(str(tmp_path))], last, trainer={"max_steps": 23})
+    straight, same = fit(tmp_path, 23)
+    assert resumed.current_epoch == resumed.global_step == 23
+    assert module.history.curve["epochs"].tolist() == list(range(23))
+    assert torch.equal(module.ensemble.weights[0], same.ensemble.weights[0])
+    assert resumed.fit_loop.state_dict() == straight.fit_loop.state_dict()
+    again, _ = fit(tmp_path, 25, ckpt_path=last)
+    assert again.current_epoch == 25
