@@ -39,7 +39,7 @@ def main(cfg: DictConfig) -> None:
     results = write_results(module, epochs, folder)
     for point, target, predictions in zip(module.x, module.y, predicted, strict=True):
         bits = " ".join(f"{bit:g}" for bit in point.tolist())
-        print(f"{bits} -> {target.item():.0f}, predicted {predictions.nanquantile(0.5):.4f}")
+        print(f"{bits} -> {target.item():g}, predicted {predictions.nanquantile(0.5):.4f}")
     print(f"Loss: {found['test/loss']:.4f}")
     print(f"Accuracy: {found['test/accuracy']:.0%}")
     if len(module.ensemble) > 1:

@@ -11,8 +11,8 @@ from torch.utils.data import DataLoader, TensorDataset
 from xornet import data
 from xornet.runs.compare import load
 
-X = torch.tensor([[0.0, 0.0], [0.0, 1.0], [1.0, 1.0]])  # three points, and AND
-Y = torch.tensor([[0.0], [0.0], [1.0]])
+X = torch.tensor([[0.0, 0.0], [0.0, 1.0], [1.0, 1.0]])  # three points, and AND, or nearly
+Y = torch.tensor([[0.0], [0.25], [1.0]])
 
 
 class AndData(LightningDataModule):
@@ -46,6 +46,7 @@ def test_a_run_on_other_data_is_evaluated_compared_and_resumed_on_them(command: 
     assert evaluated.metrics["loss"] == pytest.approx(run.metrics["loss"])
     assert evaluated.metrics["predictions"] == pytest.approx(run.metrics["predictions"])
     assert evaluated.metrics["solved"] is True
+    assert "0 1 -> 0.25, predicted 0." in evaluated.out
     module, _ = load(f"{run.folder}/checkpoints/last.ckpt")
     assert torch.equal(module.x, X)
     assert torch.equal(module.y, Y)

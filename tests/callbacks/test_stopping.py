@@ -13,6 +13,7 @@ from conftest import NO_FIGURES, Command, fit
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, OnExceptionCheckpoint
 
+from xornet.callbacks import stopping
 from xornet.callbacks.checkpoint import LastCheckpoint
 from xornet.callbacks.interruption import StopOnSignal
 from xornet.callbacks.stopping import StayStopped
@@ -133,6 +134,17 @@ def test_a_run_that_lightnings_early_stopping_has_ended_stays_so_when_it_is_resu
     assert resumed.current_epoch == ended.current_epoch
     assert torch.equal(same.ensemble.weights[0], module.ensemble.weights[0])
     assert fit(tmp_path, 100, stopping(0.1), tmp_path / "last.ckpt")[0].current_epoch == 100
+
+
+def test_a_run_that_stopped_early_at_its_least_number_of_epochs_stays_so_too(tmp_path: Path) -> None:
+    def run(epochs: int, ckpt_path: Path | None = None) -> Trainer:
+        stop = stopping.EarlyStopping(every_n_epochs=10, patience=10**6, stopping_threshold=10)
+        callbacks = [StayStopped(), stop, LastCheckpoint(str(tmp_path))]
+        return fit(tmp_path, 100, callbacks, ckpt_path, trainer={"min_epochs": epochs})[0]
+
+    assert run(35).current_epoch == 35
+    assert run(35, tmp_path / "last.ckpt").current_epoch == 35
+    assert run(40, tmp_path / "last.ckpt").current_epoch == 40
 
 
 def test_a_file_name_with_a_metric_makes_a_directory_as_in_a_stock_run(command: Command, tmp_path: Path) -> None:

@@ -42,6 +42,11 @@ class BoundaryAnimation(Callback):
         self.max_frames = validation.integer("callbacks.animation.max_frames", max_frames, 2, 1000, remedy)
         self.snapshots: list[tuple[int, list[Tensor]]] = []  # epoch and weights of each frame
 
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Forget another run, unless this one goes on with it."""
+        if trainer.current_epoch == 0:
+            self.snapshots = []
+
     # Not by `state_dict`: Lightning warns when a run is resumed without a callback that has one.
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Keep the snapshots that the frames show."""

@@ -29,6 +29,7 @@ class LastCheckpoint(Checkpoint):
         """Make the directory, which goes again if nothing is saved."""
         expect(self.path.parent.absolute())
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.is_saved = False
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save every n epochs, but for the last: Lightning has not counted it yet, and the end is saved at once."""

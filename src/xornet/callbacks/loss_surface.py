@@ -34,6 +34,11 @@ class LossSurface(Callback):
         self.trajectory: dict[int, Tensor] = {}  # the weights (K,) before the update of every n-th epoch
         self.every = 1  # n
 
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Forget another run, unless this one goes on with it."""
+        if trainer.current_epoch == 0:
+            self.trajectory, self.every = {}, 1
+
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Keep the trajectory."""
         checkpoint["loss_surface"] = self.trajectory

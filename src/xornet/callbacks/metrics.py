@@ -25,6 +25,11 @@ class Metrics(Callback):
     def __init__(self) -> None:
         self.logged = -1  # the last epoch logged
 
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Forget another run, unless this one goes on with it."""
+        if trainer.current_epoch == 0:
+            self.logged = -1
+
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:

@@ -29,6 +29,11 @@ class RunSummary(Callback):
         self.question = question
         self.blocks = 0
 
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Forget another run, unless this one goes on with it."""
+        if trainer.current_epoch == 0:
+            self.blocks = 0
+
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Write the summary so far: after a block, when the run's configuration is on disk."""
         assert isinstance(pl_module, XORModule)

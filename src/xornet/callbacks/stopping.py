@@ -60,7 +60,11 @@ class StayStopped(Callback):
         """Have the run end without another epoch, if it had ended."""
         for stopper in stoppers(trainer):
             is_same = self.saved.get(stopper.state_key) == settings(stopper)
-            trainer.should_stop |= is_same and stopper.stopped_epoch + 1 == self.epochs
+            least = max(
+                trainer.min_epochs or 0, trainer.min_steps or 0
+            )  # which the request to stop may have waited for
+            has_ended = stopper.stopped_epoch + 1 == self.epochs or 0 < stopper.stopped_epoch < self.epochs == least
+            trainer.should_stop |= is_same and has_ended
         for timer in (callback for callback in callbacks_of(trainer) if isinstance(callback, Timer)):
             remaining = timer.time_remaining()
             trainer.should_stop |= self.epochs >= 0 and remaining is not None and remaining <= 0
