@@ -399,6 +399,16 @@ def test_a_job_is_recognised_by_what_it_is(command: Command, tmp_path: Path) -> 
     assert untouched(sweep / "0_optimizer.lr=0.1") | untouched(sweep / "1_optimizer.lr=1.0") == before
 
 
+def test_a_sweep_whose_jobs_all_failed_goes_on_without_what_made_them_fail(command: Command) -> None:
+    failed = command("-m", "seed=1,2", "optimizer.lr=-1", *SHORT)
+    assert failed.status == 1
+    repaired = ["-m", "seed=1,2", *SHORT, f"hydra.sweep.dir={failed.folder}"]
+    assert command(*repaired).status == 0
+    again = command(*repaired)
+    assert again.status == 0, again.err
+    assert again.err.count("skipped, finished before: ") == 2
+
+
 def test_jobs_that_would_write_the_same_path_are_refused_before_anything_runs(command: Command, tmp_path: Path) -> None:
     shared = {
         f"trainer.default_root_dir={tmp_path}/x": f"is not the directory of each job; use hydra.sweep.dir={tmp_path}/x",
