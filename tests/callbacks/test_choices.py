@@ -12,7 +12,8 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 SIGNAL = ["+callbacks.signal._target_=test_stopping.Signal", "+callbacks.signal.epoch=7"]
 CHOICES = {
-    **{path.stem: "last.ckpt" for path in (SRC.parent / "conf" / "callbacks").glob("*.yaml")},
+    **{path.stem: "last.ckpt" for path in (SRC.parent / "conf" / "callbacks").glob("*.yaml") if path.stem != "lr_map"},
+    "lr_map optimizer=rate_grid networks=4": "last.ckpt",
     "[best_checkpoint,early_stopping,lr_monitor]": "last.ckpt",
     "best_checkpoint callbacks.checkpoint=null": "interrupted.ckpt",
 }
