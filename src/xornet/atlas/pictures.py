@@ -51,16 +51,17 @@ def pictures(tables: Mapping[str, Table]) -> Iterator[tuple[str, Figure]]:
 def grid_picture(table: Table, column: str) -> Figure:
     """A map of learning rate and initial range for each width."""
     is_share = column == "solved"
-    maps = []
-    for hidden in table.values("model.hidden"):
-        cells, ups, acrosses = matrix(table.where({"model.hidden": hidden}), "model.init", "optimizer.lr", column)
-        maps.append((f"2-{hidden.strip('[]')}-1", cells))
+    up, across = (("model.init", table.values("model.init")), ("optimizer.lr", table.values("optimizer.lr")))
+    maps = [
+        (f"2-{hidden.strip('[]')}-1", matrix(table.where({"model.hidden": hidden}), up, across, column))
+        for hidden in table.values("model.hidden")
+    ]
     what = "Share solved (%)" if is_share else "Median solving epoch"
     networks, epochs = (int(table.rows[0][name]) for name in ("networks", "epochs"))
     title = f"{what} of {networks:,} XOR networks in each cell, {epochs:,} epochs ({GRIDS[table.name]})"
-    up = ("initial range ±r", ["default" if value == "null" else value for value in ups])
+    ranges = ["default" if value == "null" else value for value in up[1]]
     label = "share solved" if is_share else "median solving epoch"
-    return maps_picture(title, maps, ("learning rate", acrosses), up, label, is_share)
+    return maps_picture(title, maps, ("learning rate", across[1]), ("initial range ±r", ranges), label, is_share)
 
 
 def law_picture(table: Table, title: str) -> Figure:

@@ -144,10 +144,9 @@ def read(name: str, folder: Path) -> Table:
     return Table(name, keys, rows)
 
 
-def matrix(table: Table, up: str, across: str, name: str) -> tuple[Array, Sequence[str], Sequence[str]]:
-    """Return a column as a map, (values of `up`, values of `across`), nan where a cell is missing; and both values."""
-    ups, acrosses = table.values(up), table.values(across)
-    cells = np.full((len(ups), len(acrosses)), np.nan)
+def matrix(table: Table, up: tuple[str, Sequence[str]], across: tuple[str, Sequence[str]], name: str) -> Array:
+    """Return a column as a map, (values of a key `up`, values of a key `across`); nan where a cell is missing."""
+    cells = np.full((len(up[1]), len(across[1])), np.nan)
     for row in table.rows:
-        cells[ups.index(row[up]), acrosses.index(row[across])] = number(row[name])
-    return cells, ups, acrosses
+        cells[up[1].index(row[up[0]]), across[1].index(row[across[0]])] = number(row[name])
+    return cells
