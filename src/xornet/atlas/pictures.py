@@ -5,8 +5,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from matplotlib.figure import Figure
 
-from xornet.atlas.fits import fit_logarithm, fit_power
-from xornet.atlas.laws import LAWS, points
+from xornet.atlas.laws import LAWS, fits, points
 from xornet.atlas.table import Table, matrix
 from xornet.plots.atlas import Curve, Panel, curves_picture, maps_picture
 
@@ -66,14 +65,14 @@ def grid_picture(table: Table, column: str) -> Figure:
 
 def law_picture(table: Table, title: str) -> Figure:
     """The median solving epochs of every curve, and both laws fitted to them."""
-    panel = Panel("Dots: medians; dashed: a + b log2 x; dotted: c x^d", LAWS[table.name][1], "median solving epoch")
+    law = LAWS[table.name]
+    panel = Panel("Dots: medians; dashed: a + b log2 x; dotted: c x^d", law.name, "median solving epoch")
     for color, (cells, x, y) in enumerate(points(table)):
         panel.curves.append(Curve(short(cells), x, y, style="o", color=color))
-        if len(x) > 2:
+        for fit, style in zip(fits(law, x, y), ("--", ":"), strict=False):
             dense = np.geomspace(x[0], x[-1], 100)
-            logarithm = fit_logarithm(x, y)(dense)
-            panel.curves.append(Curve("", dense, np.where(logarithm > 0, logarithm, np.nan), style="--", color=color))
-            panel.curves.append(Curve("", dense, fit_power(x, y)(dense), style=":", color=color))
+            height = fit(dense)
+            panel.curves.append(Curve("", dense, np.where(height > 0, height, np.nan), style=style, color=color))
     figure = curves_picture(title, [panel])
     figure.set_size_inches(9, 6)
     return figure

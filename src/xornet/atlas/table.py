@@ -111,10 +111,9 @@ def results(job: Run) -> dict[str, str]:
     first, third = job.result("solved_epoch_quartiles") or (None, None)
     shares = [f"{share:.4f}" for share in (job.result("solved"), low, high)]
     epochs: list[Any] = [job.result("solved_epoch"), first, third]
-    whole = [job.result(name) for name in ("networks", "epochs")]
-    counts = [job.result(name) for name in ("unsolved", "diverged")]
-    times = ["" if epoch is None else f"{epoch:g}" if epoch < 1e5 else f"{epoch:.0f}" for epoch in epochs]
-    cells = [*whole, *shares, *times, *counts, f"{job.result('loss'):.4g}"]
+    times = ["" if epoch is None else f"{epoch:.8g}" for epoch in epochs]
+    networks, total, unsolved, diverged = map(job.result, ("networks", "epochs", "unsolved", "diverged"))
+    cells = [networks, total, *shares, *times, unsolved, diverged, f"{job.result('loss'):.4g}"]
     return dict(zip(RESULTS, map(str, cells), strict=True))
 
 
