@@ -5,7 +5,6 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -110,8 +109,7 @@ def results(job: Run) -> dict[str, str]:
     low, high = job.result("solved_interval")
     first, third = job.result("solved_epoch_quartiles") or (None, None)
     shares = [f"{share:.4f}" for share in (job.result("solved"), low, high)]
-    epochs: list[Any] = [job.result("solved_epoch"), first, third]
-    times = ["" if epoch is None else f"{epoch:.8g}" for epoch in epochs]
+    times = ["" if epoch is None else f"{epoch:.8g}" for epoch in (job.result("solved_epoch"), first, third)]
     networks, total, unsolved, diverged = map(job.result, ("networks", "epochs", "unsolved", "diverged"))
     cells = [networks, total, *shares, *times, unsolved, diverged, f"{job.result('loss'):.4g}"]
     return dict(zip(RESULTS, map(str, cells), strict=True))
