@@ -66,7 +66,8 @@ def grid_picture(table: Table, column: str) -> Figure:
 def law_picture(table: Table, title: str) -> Figure:
     """The median solving epochs of every curve, and both laws fitted to them."""
     law = LAWS[table.name]
-    panel = Panel("Dots: medians; dashed: a + b log2 x; dotted: c x^d", law.name, "median solving epoch")
+    fitted = f", fitted up to {law.largest:g}" if np.isfinite(law.largest) else ""
+    panel = Panel(f"Dots: medians; dashed: a + b log2 x; dotted: c x^d{fitted}", law.name, "median solving epoch")
     for color, (cells, x, y) in enumerate(points(table)):
         panel.curves.append(Curve(short(cells), x, y, style="o", color=color))
         for fit, style in zip(fits(law, x, y), ("--", ":"), strict=False):
