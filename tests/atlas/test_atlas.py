@@ -123,3 +123,18 @@ PAGE = (DOCS / "atlas.md").read_text() if (DOCS / "atlas.md").exists() else ""
 )
 def test_the_page_shows_what_its_commands_print(command: Command, line: str, printed: str) -> None:
     assert command(*shlex.split(line)[2:], script="atlas.py").out == printed
+
+
+@pytest.mark.parametrize("row", re.findall(r"^\| .* \| `python src/atlas\.py [^`]*` \|$", PAGE, re.M))
+def test_every_figure_of_ours_beside_a_source_stands_in_the_stored_table(command: Command, row: str) -> None:
+    """The figures of the column `ours`, to the digits that it shows: 88.8% as 0.888, 6,268 as 6268."""
+    _, _, _, ours, line, _ = (cell.strip() for cell in row.split("|"))
+    printed = command(*shlex.split(line.strip("`"))[2:], script="atlas.py").out
+    stored = [float(text) for text in re.findall(r"(?<![\w.])-?\d+(?:\.\d+)?(?:e[+-]\d+)?", printed)]
+    shown = re.findall(r"(?<![\w.])\d[\d,]*(?:\.\d+)?%?", ours)
+    assert shown
+    for text in shown:
+        digits = len(text.rstrip("%").partition(".")[2])
+        value, half = float(text.rstrip("%").replace(",", "")), 0.5 * 10.0**-digits
+        scale = 0.01 if text.endswith("%") else 1.0
+        assert any(abs(scale * value - abs(one)) <= scale * half * 1.001 for one in stored), (text, row)

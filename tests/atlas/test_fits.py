@@ -1,7 +1,12 @@
 import numpy as np
 import pytest
+import torch
+from torch import Tensor
 
 from xornet.atlas.fits import fit_logarithm, fit_power
+from xornet.backprop import append_ones, predict
+from xornet.data import truth_table
+from xornet.network import Ensemble
 from xornet.plots.render import Array
 
 H: Array = np.array([2.0, 4, 8, 16, 32])
@@ -32,3 +37,35 @@ def test_the_residual_is_the_root_mean_square_of_the_logarithms_of_the_ratios() 
 
 def test_a_logarithm_that_falls_below_zero_is_no_law_of_epochs() -> None:
     assert fit_logarithm(np.array([1.0, 2, 4, 8]), np.array([1000.0, 10, 5, 1])).residual == np.inf
+
+
+@pytest.mark.parametrize("hidden", [2, 4, 8])
+def test_the_saddle_at_the_origin_has_one_curved_direction_and_no_slope_below_the_third_order(hidden: int) -> None:
+    """What docs/atlas.md explains the escape times by: curvature (1 + H/4)/8 along the output's bias, none elsewhere.
+
+    So a learning rate above 16/(1 + H/4) leaves it by overshooting, and below, small weights r leave it after ~ 1/r².
+    """
+    ensemble = Ensemble(hidden=[hidden], init=1.0, networks=1, seed=3)
+    start = [weight.detach().double() for weight in ensemble.weights]
+    x, y = (part.double() for part in truth_table())
+
+    def loss(*weights: Tensor) -> Tensor:
+        return (predict(list(weights), append_ones(x), "sigmoid") - y[..., None]).square().mean()
+
+    def flat(weights: Tensor) -> Tensor:
+        return loss(*(part.view_as(like) for part, like in zip(weights.split(sizes), start, strict=True)))
+
+    sizes = [weight.numel() for weight in start]
+    hessian = torch.autograd.functional.hessian(flat, torch.zeros(sum(sizes), dtype=torch.float64))
+    curvatures = torch.linalg.eigvalsh(hessian)
+    assert curvatures[-1].item() == pytest.approx((1 + hidden / 4) / 8)
+    assert curvatures[:-1].abs().max().item() < 1e-15
+
+    slopes = []
+    for r in (1e-2, 1e-3):
+        weights = [(r * weight).requires_grad_() for weight in start]
+        with torch.no_grad():  # where the curved direction has come to rest: all outputs one half in the mean
+            weights[1][-1] = -(torch.sigmoid(weights[0][-1]) * weights[1][:-1, 0]).sum(0)
+        gradient, _ = torch.autograd.grad(loss(*weights), weights)
+        slopes.append(gradient.abs().max().item())
+    assert slopes[0] / slopes[1] == pytest.approx(1000, rel=0.01)

@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,21 @@ from xornet.plots.render import Array
 from xornet.runs.record import Run, read_jobs
 from xornet.sweeps.naming import plain
 
-# The tables that are fitted: against which column, its name in the law, and whether its reciprocal is meant.
+
+@dataclass
+class Law:
+    """What the solving epochs of a table are fitted against."""
+
+    key: str  # the column
+    name: str  # what it is called, or its reciprocal
+    is_reciprocal: bool = False
+    largest: float = np.inf  # the last x that is fitted; later ones show how the law goes on
+
+
 LAWS = {
-    "width_law": ("model.hidden", "hidden units", False),
-    "saddle_escape": ("model.init", "1/r", True),
-    "parity_bits": ("data.bits", "bits", False),
+    "width_law": Law("model.hidden", "hidden units", largest=32),  # the range of the source
+    "saddle_escape": Law("model.init", "1/r", is_reciprocal=True),
+    "parity_bits": Law("data.bits", "bits"),
 }
 
 
@@ -25,12 +36,12 @@ def points(table: Table) -> Iterator[tuple[str, Array, Array]]:
 
     Of several learning rates the best counts: the one with the largest share solved, then the fewest epochs.
     """
-    x_key, _, is_reciprocal = LAWS[table.name]
-    others = [key for key in table.keys if key not in (x_key, "optimizer.lr")]
+    law = LAWS[table.name]
+    others = [key for key in table.keys if key not in (law.key, "optimizer.lr")]
     for cells in dict.fromkeys(tuple((key, row[key]) for key in others) for row in table.rows):
         best: dict[float, dict[str, str]] = {}
         for row in table.where(dict(cells)).rows:
-            x = 1 / number(row[x_key]) if is_reciprocal else number(row[x_key])
+            x = 1 / number(row[law.key]) if law.is_reciprocal else number(row[law.key])
             if number(row["solved"]) >= 0.5 and (x not in best or rank(row) < rank(best[x])):
                 best[x] = row
         xs = np.array(sorted(best))
@@ -49,11 +60,18 @@ def rank(row: Mapping[str, str]) -> tuple[float, float]:
 def laws(tables: Mapping[str, Table]) -> Table:
     """The table of both forms, fitted to every curve with at least three points."""
     rows = []
-    for name in LAWS.keys() & tables.keys():
+    for name in sorted(LAWS.keys() & tables.keys()):
         for cells, x, y in points(tables[name]):
-            for fit in (fit_logarithm(x, y), fit_power(x, y)) if len(x) > 2 else ():
-                rows.append({"table": name, "cells": cells, "x": LAWS[name][1], **written(fit)})
-    return Table("laws", ["table", "cells", "x", "form"], sorted(rows, key=lambda row: (row["table"], row["cells"])))
+            for fit in fits(LAWS[name], x, y):
+                rows.append({"table": name, "cells": cells, "x": LAWS[name].name, **written(fit)})
+    return Table("laws", ["table", "cells", "x", "form"], rows)
+
+
+def fits(law: Law, x: Array, y: Array) -> tuple[Fit, ...]:
+    """Both forms, fitted to y (n,) at x (n,); none to fewer than three points."""
+    is_fitted = x <= law.largest
+    x, y = x[is_fitted], y[is_fitted]
+    return (fit_logarithm(x, y), fit_power(x, y)) if len(x) > 2 else ()
 
 
 def written(fit: Fit) -> dict[str, str]:

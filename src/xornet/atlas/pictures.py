@@ -5,8 +5,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from matplotlib.figure import Figure
 
-from xornet.atlas.fits import fit_logarithm, fit_power
-from xornet.atlas.laws import LAWS, points
+from xornet.atlas.laws import LAWS, fits, points
 from xornet.atlas.table import Table, matrix
 from xornet.plots.atlas import Curve, Panel, curves_picture, maps_picture
 
@@ -51,28 +50,30 @@ def pictures(tables: Mapping[str, Table]) -> Iterator[tuple[str, Figure]]:
 def grid_picture(table: Table, column: str) -> Figure:
     """A map of learning rate and initial range for each width."""
     is_share = column == "solved"
-    maps = []
-    for hidden in table.values("model.hidden"):
-        cells, ups, acrosses = matrix(table.where({"model.hidden": hidden}), "model.init", "optimizer.lr", column)
-        maps.append((f"2-{hidden.strip('[]')}-1", cells))
+    up, across = (("model.init", table.values("model.init")), ("optimizer.lr", table.values("optimizer.lr")))
+    maps = [
+        (f"2-{hidden.strip('[]')}-1", matrix(table.where({"model.hidden": hidden}), up, across, column))
+        for hidden in table.values("model.hidden")
+    ]
     what = "Share solved (%)" if is_share else "Median solving epoch"
     networks, epochs = (int(table.rows[0][name]) for name in ("networks", "epochs"))
     title = f"{what} of {networks:,} XOR networks in each cell, {epochs:,} epochs ({GRIDS[table.name]})"
-    up = ("initial range ±r", ["default" if value == "null" else value for value in ups])
+    ranges = ["default" if value == "null" else value for value in up[1]]
     label = "share solved" if is_share else "median solving epoch"
-    return maps_picture(title, maps, ("learning rate", acrosses), up, label, is_share)
+    return maps_picture(title, maps, ("learning rate", across[1]), ("initial range ±r", ranges), label, is_share)
 
 
 def law_picture(table: Table, title: str) -> Figure:
     """The median solving epochs of every curve, and both laws fitted to them."""
-    panel = Panel("Dots: medians; dashed: a + b log2 x; dotted: c x^d", LAWS[table.name][1], "median solving epoch")
+    law = LAWS[table.name]
+    fitted = f", fitted up to {law.largest:g}" if np.isfinite(law.largest) else ""
+    panel = Panel(f"Dots: medians; dashed: a + b log2 x; dotted: c x^d{fitted}", law.name, "median solving epoch")
     for color, (cells, x, y) in enumerate(points(table)):
         panel.curves.append(Curve(short(cells), x, y, style="o", color=color))
-        if len(x) > 2:
+        for fit, style in zip(fits(law, x, y), ("--", ":"), strict=False):
             dense = np.geomspace(x[0], x[-1], 100)
-            logarithm = fit_logarithm(x, y)(dense)
-            panel.curves.append(Curve("", dense, np.where(logarithm > 0, logarithm, np.nan), style="--", color=color))
-            panel.curves.append(Curve("", dense, fit_power(x, y)(dense), style=":", color=color))
+            height = fit(dense)
+            panel.curves.append(Curve("", dense, np.where(height > 0, height, np.nan), style=style, color=color))
     figure = curves_picture(title, [panel])
     figure.set_size_inches(9, 6)
     return figure

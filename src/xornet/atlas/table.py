@@ -5,7 +5,6 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -110,11 +109,9 @@ def results(job: Run) -> dict[str, str]:
     low, high = job.result("solved_interval")
     first, third = job.result("solved_epoch_quartiles") or (None, None)
     shares = [f"{share:.4f}" for share in (job.result("solved"), low, high)]
-    epochs: list[Any] = [job.result("solved_epoch"), first, third]
-    whole = [job.result(name) for name in ("networks", "epochs")]
-    counts = [job.result(name) for name in ("unsolved", "diverged")]
-    times = ["" if epoch is None else f"{epoch:g}" if epoch < 1e5 else f"{epoch:.0f}" for epoch in epochs]
-    cells = [*whole, *shares, *times, *counts, f"{job.result('loss'):.4g}"]
+    times = ["" if epoch is None else f"{epoch:.8g}" for epoch in (job.result("solved_epoch"), first, third)]
+    networks, total, unsolved, diverged = map(job.result, ("networks", "epochs", "unsolved", "diverged"))
+    cells = [networks, total, *shares, *times, unsolved, diverged, f"{job.result('loss'):.4g}"]
     return dict(zip(RESULTS, map(str, cells), strict=True))
 
 
@@ -144,10 +141,9 @@ def read(name: str, folder: Path) -> Table:
     return Table(name, keys, rows)
 
 
-def matrix(table: Table, up: str, across: str, name: str) -> tuple[Array, Sequence[str], Sequence[str]]:
-    """Return a column as a map, (values of `up`, values of `across`), nan where a cell is missing; and both values."""
-    ups, acrosses = table.values(up), table.values(across)
-    cells = np.full((len(ups), len(acrosses)), np.nan)
+def matrix(table: Table, up: tuple[str, Sequence[str]], across: tuple[str, Sequence[str]], name: str) -> Array:
+    """Return a column as a map, (values of a key `up`, values of a key `across`); nan where a cell is missing."""
+    cells = np.full((len(up[1]), len(across[1])), np.nan)
     for row in table.rows:
-        cells[ups.index(row[up]), acrosses.index(row[across])] = number(row[name])
-    return cells, ups, acrosses
+        cells[up[1].index(row[up[0]]), across[1].index(row[across[0]])] = number(row[name])
+    return cells
