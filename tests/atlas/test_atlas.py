@@ -53,7 +53,7 @@ def test_a_table_has_a_row_for_each_cell_in_the_order_of_the_values(command: Com
 REFUSED = {
     "model.init=1.5": "model.init=1.5 is not stored in docs/atlas/grid.csv, whose values are null, 0.1,",
     "optimizer.momentum=0.9": "grid.csv has no such key; use one of model.hidden, model.init, optimizer.lr",
-    "nothing": "nothing is no table of docs/atlas; use one of grid, ",
+    "nothing": "nothing is no table of docs/atlas; use one of escapes, grid, ",
     "grid 0.1": "0.1 is one word too many; use python src/atlas.py [table] [key=value ...]",
     "": "logs/atlas holds no sweep; use make atlas",
 }
