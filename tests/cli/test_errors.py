@@ -17,7 +17,7 @@ BAD = {
     "foo=1": "use one of callbacks, ckpt_path, data",
     "optimizer.learning_rate=1": "use one of dampening, foreach, lr, maximize, momentum",
     "model.hiden=[3]": "use one of activation, bits",
-    "optimizer=foo": "adam adamw rmsprop sgd",
+    "optimizer=foo": "adam adamw rate_grid rmsprop sgd",
     "optimizer.lr=-1": "use e.g. optimizer.lr=0.1",
     "optimizer.lr=???": "is missing; use optimizer.lr=<value>",
     "ckpt_path=/": "is a directory; use the checkpoints/last.ckpt of a run",
