@@ -102,7 +102,7 @@ def momentum_picture(table: Table) -> Figure:
             rate = part.column("optimizer.lr") / (1 - float(momentum))
             panel.curves.append(Curve(f"momentum {momentum}", rate, part.column("solved_epoch"), color=color))
         panels.append(panel)
-    return curves_picture("XOR: momentum μ acts as a learning rate 1/(1 - μ) times as large", panels)
+    return curves_picture("XOR: how far momentum μ acts as a learning rate 1/(1 - μ) times as large", panels)
 
 
 def short(cells: str) -> str:

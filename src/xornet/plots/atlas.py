@@ -87,7 +87,7 @@ def maps_picture(
     grid = figure.subplots(lines, columns, squeeze=False, sharex=True, sharey=True)
     every = np.concatenate([cells.ravel() for _, cells in maps])
     finite = every[np.isfinite(every)]
-    norm = Normalize(0, 1) if is_share else LogNorm(finite.min(), finite.max())
+    norm = Normalize(0, 1) if is_share else LogNorm(max(1.0, finite.min()), finite.max(), clip=True)
     cmap = MAP if is_share else MAP.reversed()
     for axes, (name, cells) in zip(grid.flat, maps, strict=False):
         image = axes.imshow(cells, origin="lower", aspect="auto", norm=norm, cmap=cmap)
