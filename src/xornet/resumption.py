@@ -8,7 +8,7 @@ from lightning.pytorch import Trainer
 from xornet import schema
 from xornet.checkpoint import table_of
 from xornet.data import same_table
-from xornet.engine.blocks import callbacks_of
+from xornet.engine.blocks import callbacks_of, run_length
 from xornet.engine.optimizers import describe, fresh_states
 from xornet.schema import check_like, need
 
@@ -50,11 +50,12 @@ def check_resumable(checkpoint: dict[str, Any], module: Any) -> None:
         need(is_agreed and done == steps, f"loops: count of {steps} epochs")
         for tracker in loop["epoch_progress"].values():  # Lightning begins no epoch after it has resumed within one
             tracker.update({key: max(tracker[key], steps) for key in ("ready", "started")})
-        if loop["epoch_progress"]["current"]["completed"] == steps:  # saved between two epochs
-            # With trainer.max_steps Lightning takes this for an epoch whose only batch has run, and counts it again.
+        is_between = loop["epoch_progress"]["current"]["completed"] == steps  # two epochs, not within one
+        if is_between and trainer.max_steps != -1 and steps < run_length(trainer):
+            # Lightning takes this for an epoch whose only batch has run, and would count it again.
             batches = loop["epoch_loop.batch_progress"]
             batches["current"], batches["is_last_batch"] = dict.fromkeys(batches["current"], 0), False
-            loop["epoch_loop.state_dict"]["_batches_that_stepped"] -= trainer.max_steps != -1
+            loop["epoch_loop.state_dict"]["_batches_that_stepped"] -= 1
         for callback in callbacks_of(trainer):
             if state := checkpoint["callbacks"].get(callback.state_key):
                 check_like(state, callback.state_dict(), f"callbacks: {callback.state_key}", loose=True)
