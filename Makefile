@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALL := PIP_CONSTRAINT=requirements.lock $(BIN)/pip install --quiet --editable
 ARGS ?=
 ATLAS := grid grid_momentum grid_tanh grid_relu grid_adam grid_headlines rate_conventions local_minima width_law \
-	momentum_speed initial_range saddle_escape parity_range parity_bits
+	momentum_speed initial_range saddle_escape parity_range parity_bits plateaus plateaus_by_init
 
 .DEFAULT_GOAL := help
 .PHONY: help setup train test test-all lint types bench figures atlas tensorboard clean
@@ -76,7 +76,7 @@ figures: setup ## Remake the pictures of docs/ (7 minutes); cost.png is drawn by
 	cp logs/figures/lr_map/lr_map.png docs/lr_map.png
 	cp logs/figures/lr_map_zoom/lr_map.png docs/lr_map_zoom.png
 
-atlas: .venv/dev ## Compute the tables and pictures of docs/atlas, on all cores (an hour); interrupted, it goes on
+atlas: .venv/dev ## Compute the tables and pictures of docs/atlas, on all cores (half an hour), resumed where it was
 	for name in $(ATLAS); do \
 		$(BIN)/python src/train.py experiment=$$name hydra/launcher=joblib hydra.sweep.dir=logs/atlas/$$name || exit 1; \
 	done

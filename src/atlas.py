@@ -5,7 +5,8 @@ from xornet.cli import startup  # noqa: F401 isort: skip - first: signals and ou
 import sys
 from pathlib import Path
 
-from xornet.atlas.laws import escapes, laws
+from xornet.atlas.laws import laws
+from xornet.atlas.networks import derived
 from xornet.atlas.pictures import pictures
 from xornet.atlas.table import from_sweep, read, write
 from xornet.cli import errors
@@ -18,9 +19,14 @@ STORED = Path(__file__).resolve().parents[1] / "docs" / "atlas"
 
 def main() -> None:
     """Print the stored cells that the command line names; without a word, make tables and pictures anew."""
-    given = sys.argv[1:]
-    if not given:
-        return make(directory.PROJECT / "logs" / "atlas", directory.PROJECT / "docs" / "atlas")
+    if given := sys.argv[1:]:
+        show(given)
+    else:
+        make(directory.PROJECT / "logs" / "atlas", directory.PROJECT / "docs" / "atlas")
+
+
+def show(given: list[str]) -> None:
+    """Print the stored cells that are named by a table and by values of its keys."""
     names = [word for word in given if "=" not in word]
     if len(names) > 1 or any(name.startswith("-") for name in names):
         raise ValueError(f"{names[-1]} is one word too many; use python src/atlas.py [table] [key=value ...]")
@@ -29,7 +35,6 @@ def main() -> None:
     print("\n".join(align([cells.columns, *(list(row.values()) for row in cells.rows)])))
     if len(cells.rows) == 1 and "networks" in cells.columns:
         print(f"Again: {cells.command(cells.rows[0])}")
-    return None
 
 
 def make(sweeps: Path, docs: Path) -> None:
@@ -42,14 +47,14 @@ def make(sweeps: Path, docs: Path) -> None:
     for folder in folders:
         table, unfinished = from_sweep(folder)
         if unfinished:
-            print(f"{table.name}: {unfinished} jobs are not finished, so no table is written; make atlas goes on")
+            print(f"{table.name}: {unfinished} jobs are not finished, so no table is written; make atlas resumes them")
             continue
         tables[table.name] = table
-    derived = [laws(tables)] + [escapes(sweeps / name) for name in ("local_minima",) if name in tables]
-    for table in [*tables.values(), *(table for table in derived if table.rows)]:
-        write(table, docs)
-        print(f"{table.name}: {len(table.rows)} rows, {docs}/{table.name}.csv")
-    for name, figure in pictures(tables):
+    for table in [*tables.values(), laws(tables), *derived(tables, sweeps)]:
+        if table.rows:
+            write(table, docs)
+            print(f"{table.name}: {len(table.rows)} rows, {docs}/{table.name}.csv")
+    for name, figure in pictures(tables, sweeps):
         (docs / f"{name}.png").write_bytes(png(drawn(figure)))
         print(f"{docs}/{name}.png")
 

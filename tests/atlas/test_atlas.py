@@ -18,7 +18,7 @@ TINY = ("experiment=grid", "model.hidden=[2],[1]", "optimizer.lr=3,0.3", "networ
 
 
 def test_a_table_has_a_row_for_each_cell_in_the_order_of_the_values(command: Command, tmp_path: Path) -> None:
-    """An interrupted sweep makes no table, the same command goes on, and a further value adds its cells alone."""
+    """An interrupted sweep makes no table, the same command resumes it, and a further value adds its cells alone."""
     here = f"hydra.sweep.dir={tmp_path}/logs/atlas/grid"
     assert command(*TINY, "model.init=1,null", here).status == 0
     table, unfinished = from_sweep(tmp_path / "logs/atlas/grid")
@@ -35,7 +35,7 @@ def test_a_table_has_a_row_for_each_cell_in_the_order_of_the_values(command: Com
     finished = sorted((tmp_path / "logs/atlas/grid").glob("*/metrics.json"))
     finished[3].unlink()
     made = command(script="atlas.py")
-    assert made.out == "grid: 1 jobs are not finished, so no table is written; make atlas goes on\n"
+    assert made.out == "grid: 1 jobs are not finished, so no table is written; make atlas resumes them\n"
     again = command(*TINY, "model.init=1,null,2,2.0", here)
     assert again.status == 1
     assert "model.init=2" in again.last_line
@@ -53,7 +53,7 @@ def test_a_table_has_a_row_for_each_cell_in_the_order_of_the_values(command: Com
 REFUSED = {
     "model.init=1.5": "model.init=1.5 is not stored in docs/atlas/grid.csv, whose values are null, 0.1,",
     "optimizer.momentum=0.9": "grid.csv has no such key; use one of model.hidden, model.init, optimizer.lr",
-    "nothing": "nothing is no table of docs/atlas; use one of escapes, grid, ",
+    "nothing": "nothing is no table of docs/atlas; use one of escapes, ",
     "grid 0.1": "0.1 is one word too many; use python src/atlas.py [table] [key=value ...]",
     "": "logs/atlas holds no sweep; use make atlas",
 }
@@ -119,7 +119,7 @@ def test_a_small_part_of_every_stored_table_runs_again_to_the_same_numbers(comma
         assert abs(share - expected) <= 3.3 * (expected * (1 - expected) / len(epochs)) ** 0.5, (quantile, row)
 
 
-PAGE = (DOCS / "atlas.md").read_text() if (DOCS / "atlas.md").exists() else ""
+PAGE = "".join((DOCS / f"{name}.md").read_text() for name in ("atlas", "plateaus"))
 
 
 @pytest.mark.parametrize(

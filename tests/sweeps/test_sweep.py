@@ -409,6 +409,15 @@ def test_a_sweep_whose_jobs_all_failed_goes_on_without_what_made_them_fail(comma
     assert again.err.count("skipped, finished before: ") == 2
 
 
+def test_a_sweep_of_which_a_part_failed_is_over_what_it_was_over(command: Command) -> None:
+    failed = command("-m", "seed=1,2", "optimizer.lr=0.1,-1", *SHORT)
+    before = sorted(failed.folder.iterdir())
+    other = command("-m", "seed=1,2", *SHORT, f"hydra.sweep.dir={failed.folder}")
+    assert other.status == 1
+    assert "holds a sweep over seed, optimizer.lr, but this one is over seed" in other.last_line
+    assert sorted(failed.folder.iterdir()) == before
+
+
 def test_jobs_that_would_write_the_same_path_are_refused_before_anything_runs(command: Command, tmp_path: Path) -> None:
     shared = {
         f"trainer.default_root_dir={tmp_path}/x": f"is not the directory of each job; use hydra.sweep.dir={tmp_path}/x",

@@ -1,17 +1,13 @@
-"""What follows from the tables of the claims: fitted laws, and networks that a larger learning rate frees."""
+"""The laws that are fitted to tables of the atlas."""
 
-import csv
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from xornet.atlas.fits import Fit, fit_logarithm, fit_power
 from xornet.atlas.table import Table, number
 from xornet.plots.render import Array
-from xornet.runs.record import Run, read_jobs
-from xornet.sweeps.naming import plain
 
 
 @dataclass
@@ -21,7 +17,7 @@ class Law:
     key: str  # the column
     name: str  # what it is called, or its reciprocal
     is_reciprocal: bool = False
-    largest: float = np.inf  # the last x that is fitted; later ones show how the law goes on
+    largest: float = np.inf  # the last x that is fitted; later ones show how the law continues
 
 
 LAWS = {
@@ -78,36 +74,3 @@ def written(fit: Fit) -> dict[str, str]:
     """The columns of a fit."""
     numbers = {"first": fit.first, "second": fit.second, "residual": fit.residual}
     return {"form": fit.form, **{name: f"{value:.4g}" for name, value in numbers.items()}}
-
-
-def escapes(sweep: Path) -> Table:
-    """Count how many of the networks that never solve the table at the smallest learning rate a larger one frees.
-
-    Args:
-        sweep: the directory of a sweep over `optimizer.lr`, all of whose jobs start from the same networks.
-
-    Returns:
-        a row a job: `stuck`, how many never solve the table at the smallest rate, and `freed`, how many of these here.
-
-    """
-    jobs = [job for job in read_jobs(sweep) if job.metrics]
-    groups: dict[tuple[str, ...], list[Run]] = {}
-    keys = ["optimizer.momentum", "model.init"]
-    for job in jobs:
-        groups.setdefault(tuple(plain(job.overrides[key]) for key in keys), []).append(job)
-    rows = []
-    for group, members in groups.items():
-        by_rate = sorted(members, key=lambda job: float(job.overrides["optimizer.lr"]))
-        stuck = ~ever_solved(by_rate[0])
-        for job in by_rate[1:]:
-            counts = {"stuck": str(stuck.sum()), "freed": str((stuck & ever_solved(job)).sum())}
-            rows.append(
-                {**dict(zip(keys, group, strict=True)), "optimizer.lr": job.overrides["optimizer.lr"], **counts}
-            )
-    return Table("escapes", [*keys, "optimizer.lr"], rows)
-
-
-def ever_solved(job: Run) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
-    """Whether each network of a job has ever solved the table, (N,)."""
-    with (job.folder / "networks.csv").open(encoding="utf-8", newline="") as file:
-        return np.array([row["solved_epoch"] != "" for row in csv.DictReader(file)])

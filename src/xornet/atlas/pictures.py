@@ -1,14 +1,18 @@
 """Which picture is drawn of which table of the atlas."""
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from xornet.atlas.laws import LAWS, fits, points
+from xornet.atlas.networks import PLATEAUS, follow, shares
 from xornet.atlas.table import Table, matrix
 from xornet.plots.atlas import Curve, Panel, curves_picture, maps_picture
+from xornet.plots.plateaus import plateaus_picture
 
+DEFAULT_RANGE = 2**-0.5  # of 2-2-1 networks, both layers: 1/√2
 GRIDS = {
     "grid": "sigmoid, momentum 0",
     "grid_momentum": "sigmoid, momentum 0.9",
@@ -18,33 +22,28 @@ GRIDS = {
 }
 
 
-def pictures(tables: Mapping[str, Table]) -> Iterator[tuple[str, Figure]]:
-    """Yield every picture that these tables allow, and its name."""
-    for name in GRIDS.keys() & tables.keys():
-        yield f"{name}_solved", grid_picture(tables[name], "solved")
-        if np.isfinite(tables[name].column("solved_epoch")).any():
-            yield f"{name}_epochs", grid_picture(tables[name], "solved_epoch")
-    if table := tables.get("width_law"):
-        yield (
-            "width_law",
-            law_picture(table, "Solving epoch of XOR against the number of hidden units, learning rate 0.5"),
-        )
-    if table := tables.get("saddle_escape"):
-        yield "saddle_escape", law_picture(table, "Time to leave the saddle at the origin, XOR, learning rate 3")
-    if table := tables.get("initial_range"):
-        yield (
-            "initial_range",
-            range_picture(table, "XOR, 2-2-1, learning rate 1: 10,000 networks of each initial range"),
-        )
-    if table := tables.get("parity_range"):
-        yield (
-            "parity_range",
-            range_picture(table, "Parity of four bits, 4-4-1, learning rate 4: 1,000 networks of each range"),
-        )
-    if table := tables.get("parity_bits"):
-        yield "parity_bits", law_picture(table, "Parity of N bits with 2N hidden units, each at its best learning rate")
-    if table := tables.get("momentum_speed"):
-        yield "momentum_speed", momentum_picture(table)
+TITLES = {
+    "width_law": "Solving epoch of XOR against the number of hidden units, learning rate 0.5",
+    "saddle_escape": "Time to leave the saddle at the origin, XOR, learning rate 3",
+    "parity_bits": "Parity of N bits with 2N hidden units, each at its best learning rate",
+    "initial_range": "XOR, 2-2-1, learning rate 1: 10,000 networks of each initial range",
+    "parity_range": "Parity of four bits, 4-4-1, learning rate 4: 1,000 networks of each range",
+}
+
+
+def pictures(tables: Mapping[str, Table], sweeps: Path) -> Iterator[tuple[str, Figure]]:
+    """Yield every picture that these tables, and the sweeps that they are made of, allow; and its name."""
+    for name, table in tables.items():
+        if name in GRIDS:
+            yield f"{name}_solved", grid_picture(table, "solved")
+            if np.isfinite(table.column("solved_epoch")).any():
+                yield f"{name}_epochs", grid_picture(table, "solved_epoch")
+        elif name in TITLES:
+            yield name, (law_picture if name in LAWS else range_picture)(table, TITLES[name])
+        elif name == "momentum_speed":
+            yield name, momentum_picture(table)
+    if {"plateaus", "plateaus_by_init"} <= tables.keys():
+        yield "plateaus", plateau_picture(sweeps)
 
 
 def grid_picture(table: Table, column: str) -> Figure:
@@ -103,6 +102,19 @@ def momentum_picture(table: Table) -> Figure:
             panel.curves.append(Curve(f"momentum {momentum}", rate, part.column("solved_epoch"), color=color))
         panels.append(panel)
     return curves_picture("XOR: how far momentum μ acts as a learning rate 1/(1 - μ) times as large", panels)
+
+
+def plateau_picture(sweeps: Path) -> Figure:
+    """Where the networks of each initial range stand, and how far those that stay are above their plateaus."""
+    ranges, found = shares(sweeps / "plateaus_by_init", "model.init")
+    order = np.argsort([DEFAULT_RANGE if value == "null" else float(value) for value in ranges])
+    labels = [f"default\n({DEFAULT_RANGE:.2f})" if ranges[i] == "null" else ranges[i] for i in order]
+    followed = follow(sweeps / "plateaus")
+    titles = ("2-2-1 networks on XOR after 10,000 epochs", "From r = 2: those that stay, to a million epochs")
+    excess = {place: followed.excess(place) for place in PLATEAUS}
+    return plateaus_picture(
+        labels, {place: row[order] for place, row in found.items()}, followed.epochs, excess, titles
+    )
 
 
 def short(cells: str) -> str:

@@ -16,7 +16,8 @@ RESULTS = (
     *("networks", "epochs", "solved", "solved_low", "solved_high", "solved_epoch", "solved_epoch_q25"),
     *("solved_epoch_q75", "unsolved", "diverged", "loss"),
 )
-DERIVED = ("first", "second", "residual", "stuck", "freed")  # of laws.csv and escapes.csv
+EXPONENTS = ("exponent", "exponent_q05", "exponent_q95")
+DERIVED = ("first", "second", "residual", "stuck", "freed", "share", "stay", *EXPONENTS)
 
 
 @dataclass

@@ -43,7 +43,7 @@ class BoundaryAnimation(Callback):
         self.snapshots: list[tuple[int, list[Tensor]]] = []  # epoch and weights of each frame
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Forget another run, unless this one goes on with it."""
+        """Start afresh, unless this Trainer continues its run."""
         if trainer.current_epoch == 0:
             self.snapshots = []
 

@@ -35,7 +35,7 @@ class LossSurface(Callback):
         self.every = 1  # n
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Forget another run, unless this one goes on with it."""
+        """Start afresh, unless this Trainer continues its run."""
         if trainer.current_epoch == 0:
             self.trajectory, self.every = {}, 1
 

@@ -26,7 +26,7 @@ class Metrics(Callback):
         self.logged = -1  # the last epoch logged
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Forget another run, unless this one goes on with it."""
+        """Start afresh, unless this Trainer continues its run."""
         if trainer.current_epoch == 0:
             self.logged = -1
 

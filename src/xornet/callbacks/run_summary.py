@@ -30,7 +30,7 @@ class RunSummary(Callback):
         self.blocks = 0
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Forget another run, unless this one goes on with it."""
+        """Start afresh, unless this Trainer continues its run."""
         if trainer.current_epoch == 0:
             self.blocks = 0
 

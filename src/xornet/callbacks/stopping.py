@@ -48,6 +48,10 @@ class StayStopped(Callback):
         self.saved: dict[str, Any] = {}  # what the checkpoint's EarlyStopping callbacks were configured with
         self.epochs = -1  # of the checkpoint
 
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Start afresh: what follows is of the checkpoint of this run alone."""
+        self.saved, self.epochs = {}, -1
+
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Note what early stopping is configured with."""
         checkpoint["early_stopping"] = {stopper.state_key: settings(stopper) for stopper in stoppers(trainer)}

@@ -11,8 +11,8 @@ from xornet.cli import signals, streams
 streams.make_usable()
 signals.exit_at_once()
 os.environ["MPLBACKEND"] = "agg"  # what a notebook's kernel exports may not be installed here
-# Threads that wait for each other sleep: where other programs use the cores, waiting awake keeps the one that is waited
-# for from running, and 10,000 networks take 45 times as long (docs/benchmarks.md). Read when PyTorch is imported.
+# Threads that wait for each other sleep: where other programs use the cores, those that wait awake keep the awaited one
+# from running, and 10,000 networks take a hundred times as long (docs/benchmarks.md). Read when PyTorch is imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 gc.disable()
 

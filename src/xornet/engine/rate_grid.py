@@ -46,7 +46,7 @@ class RateGridSGD(Optimizer):
         self.rates = [rates.to(weight) for rates, weight in zip(by_layer, weights, strict=True)]  # (N,) each
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]  # PyTorch declares two overloads
         """Update the weights; return the loss of `closure`, where there is one."""
         loss = torch.enable_grad()(closure)() if closure else None
         (group,) = self.param_groups

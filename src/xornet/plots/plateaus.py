@@ -1,4 +1,4 @@
-"""Where unsolved networks stand, against the range of their initial weights, and how their loss goes on falling."""
+"""Where unsolved networks stand, against the range of their initial weights, and how their loss falls."""
 
 from collections.abc import Mapping, Sequence
 

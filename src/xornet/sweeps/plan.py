@@ -56,7 +56,8 @@ def check_earlier(folder: Path, earlier: list[Run], keys: Sequence[str], fixed: 
         compose: composes a job from its overrides.
 
     """
-    theirs = differing([job for job in earlier if is_begun(job.folder)])  # others were never what their overrides say
+    kept = {key for job in earlier if is_begun(job.folder) for key in job.overrides}  # jobs that failed may be left
+    theirs = [key for key in differing(earlier) if key in kept]
     for job in earlier:
         if not (set(keys) <= job.overrides.keys() and set(theirs) <= set(keys)):
             over, ours = (", ".join(names) or "nothing" for names in (theirs or job.overrides, keys))

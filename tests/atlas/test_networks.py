@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from conftest import NO_FIGURES, SRC, Command
 
+from xornet.atlas.networks import Followed, exponent_table, follow, place_table, shares
+from xornet.atlas.table import read
 from xornet.engine.scores import wilson
-from xornet.sweeps.plateaus import Followed, follow, shares
 
 
 def test_the_same_networks_are_followed_from_job_to_job(command: Command) -> None:
@@ -33,6 +34,12 @@ def test_the_same_networks_are_followed_from_job_to_job(command: Command) -> Non
     assert (excess > 0).all()
     earlier, later = np.median(followed.exponents("1/8"), axis=1)
     assert earlier > later > 1  # ever more like 1/epochs
+
+    rows = [row for row in exponent_table(followed).rows if row["place"] == "1/8"]
+    assert [(row["from"], row["to"], row["stay"]) for row in rows] == [
+        (start, end, str(excess.shape[1])) for start, end in (("1000", "3000"), ("3000", "12000"))
+    ]
+    assert [float(row["exponent"]) for row in rows] == pytest.approx([earlier, later], abs=1e-3)
 
     values, found = shares(sweep.folder, "trainer.max_epochs")
     assert values == ["12000", "1000", "3000"]
@@ -62,11 +69,25 @@ def test_a_directory_that_is_no_such_sweep_is_refused(command: Command, tmp_path
         shares(others.folder, "seed")
 
 
+def test_the_page_has_the_shares_that_are_stored() -> None:
+    page = (SRC.parent / "docs" / "plateaus.md").read_text()
+    stored = read("places", SRC.parent / "docs" / "atlas")
+    shown = re.findall(r"^\| (default|[\d.]+) \| [\d.]+% \| [^|]+ \| (.*) \|$", page, re.M)
+    assert len(shown) == 9
+    for value, cells in shown:
+        part = stored.where({"model.init": "null" if value == "default" else value})
+        shares = {row["place"]: float(row["share"]) for row in part.rows}
+        found = [f"{100 * shares[place]:.1f}%" for place in ("1/8", "1/6", "1/4", "saturated", "other")]
+        assert cells.split(" | ") == found
+
+
 def test_other_networks_stand_where_the_page_says(command: Command) -> None:
     page = (SRC.parent / "docs" / "plateaus.md").read_text()
     (row,) = re.findall(r"^\| 2 \| ([\d.]+)% \| [^|]+ \| ([\d.]+)% \| ([\d.]+)% \| ([\d.]+)% ", page, re.M)
     run = command("experiment=plateaus_by_init", "model.init=2", "networks=200", "seed=5000", "model.compile=false")
     values, found = shares(run.folder, "model.init")
+    table = {row["place"]: float(row["share"]) for row in place_table(run.folder).rows}
+    assert table == pytest.approx({place: share[0] for place, share in found.items() if place != "solved"}, abs=1e-4)
     assert values == ["2"]
     for place, said in zip(("solved", "1/8", "1/6", "1/4"), row, strict=True):
         low, high = wilson(round(200 * found.get(place, np.zeros(1))[0]), 200)

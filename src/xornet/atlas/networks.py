@@ -1,0 +1,152 @@
+"""Unsolved networks of sweeps: which of them a larger learning rate frees, where they stand, how their loss falls."""
+
+import csv
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from xornet.atlas.table import Table
+from xornet.plots.render import Array
+from xornet.runs.record import Run, read_jobs
+from xornet.sweeps.naming import plain
+
+PLATEAUS = ("1/8", "1/6")  # where networks stay
+
+
+@dataclass
+class Followed:
+    """The same N networks after E numbers of epochs, as the jobs of a sweep over `trainer.max_epochs` leave them.
+
+    Args:
+        epochs: (E,), ascending.
+        places: (E, N), where each network stands (engine/plateaus.py), empty where it is solved.
+        losses: (E, N)
+
+    """
+
+    epochs: Array
+    places: "np.ndarray[tuple[int, int], np.dtype[np.str_]]"
+    losses: Array
+
+    def excess(self, place: str) -> Array:
+        """Loss above the plateau, (E, M), of the M networks that stand near `place` (`1/8`) at all of the epochs."""
+        stay = (self.places == place).all(0)
+        return self.losses[:, stay] - float(Fraction(place))
+
+    def exponents(self, place: str) -> Array:
+        """The α of loss - limit ~ epochs^-α between neighbouring epochs, (E - 1, M); nan where the loss is below.
+
+        α = -log((L_2 - L) / (L_1 - L)) / log(t_2 / t_1)
+        """
+        excess = self.excess(place)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return -np.diff(np.log(excess), axis=0) / np.diff(np.log(self.epochs))[:, None]
+
+
+def follow(sweep: Path) -> Followed:
+    """Read a sweep over `trainer.max_epochs`; ValueError if its jobs did not train the same networks."""
+    jobs = sorted(finished(sweep), key=lambda job: int(job.result("epochs")))
+    tables = [networks(job) for job in jobs]
+    if len({tuple(row["seed"] for row in table) for table in tables}) > 1:
+        raise ValueError(f"the jobs of {sweep} trained different networks; use a sweep over trainer.max_epochs alone")
+    return Followed(
+        epochs=np.array([job.result("epochs") for job in jobs], dtype=float),
+        places=np.array([[row["plateau"] for row in table] for table in tables]),
+        losses=np.array([[float(row["loss"]) for row in table] for table in tables]),
+    )
+
+
+def shares(sweep: Path, key: str) -> tuple[list[str], dict[str, Array]]:
+    """Read where the networks of each job of a sweep over `key` stand.
+
+    Returns:
+        the value of the key in each of J jobs, and for each place the share of their networks, (J,): `solved` first.
+
+    """
+    jobs = finished(sweep)
+    counts = [job.result("plateaus") for job in jobs]
+    sizes = np.array([job.result("networks") for job in jobs], dtype=float)
+    ever = sizes - [job.result("unsolved") for job in jobs]
+    places = dict.fromkeys(place for each in counts for place in each)
+    of_place = {place: np.array([each.get(place, 0) for each in counts]) / sizes for place in places}
+    return [job.overrides.get(key, "") for job in jobs], {"solved": ever / sizes, **of_place}
+
+
+def finished(sweep: Path) -> Sequence[Run]:
+    """The jobs of a sweep that finished, of ensembles; ValueError if there are none."""
+    jobs = [job for job in read_jobs(sweep) if job.result("plateaus") is not None]
+    if not jobs:
+        raise ValueError(f"{sweep} holds no finished job of many networks; use the directory of such a sweep")
+    return jobs
+
+
+def networks(job: Run) -> list[dict[str, str]]:
+    """The rows of a job's networks.csv."""
+    with (job.folder / "networks.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def unsolved(job: Run) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
+    """Whether each network of a job has never solved the table, (N,)."""
+    return np.array([row["solved_epoch"] == "" for row in networks(job)])
+
+
+def escapes(sweep: Path) -> Table:
+    """Count how many of the networks that never solve the table at the smallest learning rate a larger one frees.
+
+    Args:
+        sweep: the directory of a sweep over `optimizer.lr`, all of whose jobs start from the same networks.
+
+    Returns:
+        a row a job: `stuck`, how many never solve the table at the smallest rate, and `freed`, how many of these here.
+
+    """
+    jobs = [job for job in read_jobs(sweep) if job.metrics]
+    groups: dict[tuple[str, ...], list[Run]] = {}
+    keys = ["optimizer.momentum", "model.init"]
+    for job in jobs:
+        groups.setdefault(tuple(plain(job.overrides[key]) for key in keys), []).append(job)
+    rows = []
+    for group, members in groups.items():
+        by_rate = sorted(members, key=lambda job: float(job.overrides["optimizer.lr"]))
+        stuck = unsolved(by_rate[0])
+        for job in by_rate[1:]:
+            cell = dict(zip(keys, group, strict=True)) | {"optimizer.lr": job.overrides["optimizer.lr"]}
+            rows.append(cell | {"stuck": str(stuck.sum()), "freed": str((stuck & ~unsolved(job)).sum())})
+    return Table("escapes", [*keys, "optimizer.lr"], rows)
+
+
+def place_table(sweep: Path) -> Table:
+    """A row for each initial range and place: the share of the networks that never solve the table and stand there."""
+    ranges, found = shares(sweep, "model.init")
+    rows = [
+        {"model.init": value, "place": place, "share": f"{found[place][k]:.4f}"}
+        for place in list(found)[1:]
+        for k, value in enumerate(ranges)
+    ]
+    return Table("places", ["model.init", "place"], rows)
+
+
+def exponent_table(followed: Followed) -> Table:
+    """A row for each plateau and time: the α of the loss above it until the next, over the networks that stay."""
+    rows = []
+    for place in PLATEAUS:
+        alphas = followed.exponents(place)
+        for k, alpha in enumerate(alphas):
+            low, middle, high = (f"{value:.3f}" for value in np.quantile(alpha, (0.05, 0.5, 0.95)))
+            cell = {"place": place, "from": f"{followed.epochs[k]:.0f}", "to": f"{followed.epochs[k + 1]:.0f}"}
+            rows.append(cell | {"stay": f"{alpha.size}", "exponent": middle, "exponent_q05": low, "exponent_q95": high})
+    return Table("exponents", ["place", "from", "to"], rows)
+
+
+def derived(tables: Mapping[str, Table], sweeps: Path) -> Iterator[Table]:
+    """Yield what follows from single networks of the sweeps that have tables."""
+    if "local_minima" in tables:
+        yield escapes(sweeps / "local_minima")
+    if "plateaus_by_init" in tables:
+        yield place_table(sweeps / "plateaus_by_init")
+    if "plateaus" in tables:
+        yield exponent_table(follow(sweeps / "plateaus"))
