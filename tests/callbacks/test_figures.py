@@ -11,7 +11,7 @@ from lightning.pytorch import Callback
 
 from xornet.callbacks.animation import BoundaryAnimation
 from xornet.callbacks.checkpoint import LastCheckpoint
-from xornet.callbacks.figures import examples
+from xornet.callbacks.figures import HiddenUnits, LossCurve, examples
 from xornet.callbacks.loss_surface import LossSurface
 from xornet.runs.metrics import evaluate_networks, places_of
 
@@ -51,6 +51,12 @@ def test_examples_of_an_ensemble_that_nobody_or_everybody_solved(tmp_path: Path)
     module.ensemble.weights[1].data[..., 0] = 0.0
     module.history.tolerance = 2.0
     assert [i for i, _ in examples(module)] == [1, 2, 0]
+
+
+def test_a_trainer_of_a_notebook_may_name_a_directory_that_is_not_there_yet(tmp_path: Path) -> None:
+    fit(tmp_path / "not" / "there", 3, [LossCurve(), BoundaryAnimation(), HiddenUnits(), LossSurface()])
+    drawn = {path.name for path in (tmp_path / "not" / "there").iterdir()}
+    assert drawn >= {"decision_boundary.gif", "decision_boundary.png", "hidden_units.png", "loss_surface.png"}
 
 
 def test_an_ensemble_leaves_its_own_pictures_and_a_single_network_does_not(command: Command) -> None:

@@ -9,16 +9,30 @@ from oracle import X, Y
 from xornet.plots import decision_boundary, loss_curves
 from xornet.plots.render import drawn
 
+ENDS = ((-0.5, 1.5), (-0.5, 1.5))  # of the sheet's plane
+
 
 def test_the_grid_is_the_sheets_with_rows_along_the_second_input() -> None:
-    z = decision_boundary.boundary_grid(lambda points: points[:, :1] + 10 * points[:, 1:])
+    z = decision_boundary.boundary_grid(lambda points: points[:, :1] + 10 * points[:, 1:], X.numpy())
     assert z.shape == (200, 200)
     corners = [z[0, 0], z[0, -1], z[-1, 0], z[-1, -1]]  # x1 + 10 x2 at the corners of [-0.5, 1.5]²
     np.testing.assert_allclose(corners, [-5.5, -3.5, 14.5, 16.5], rtol=1e-6)
 
 
+def test_the_plane_of_other_points_reaches_a_quarter_of_their_extent_beyond_them() -> None:
+    for x, across, up in ((2 * X - 1, (-1.5, 1.5), (-1.5, 1.5)), (X * 100 + 7, (-18, 132), (-18, 132)), (X / 2, *ENDS)):
+        figure = decision_boundary.decision_boundaries(
+            [(decision_boundary.boundary_grid(lambda points: points[:, :1], x.numpy()), "")], x.numpy(), Y.numpy()
+        )
+        axes = figure.axes[0]
+        assert (axes.get_xlim(), axes.get_ylim()) == (across, up)
+        z = np.asarray(axes.images[0].get_array())
+        np.testing.assert_allclose([z[0, 0], z[-1, -1]], across)
+        np.testing.assert_allclose(z[:, 1] - z[:, 0], (across[1] - across[0]) / 199, rtol=1e-4)
+
+
 def test_the_boundary_has_fifty_fixed_bands_the_contour_and_the_points() -> None:
-    z = decision_boundary.boundary_grid(lambda points: (points[:, :1] + 0.5) / 2)
+    z = decision_boundary.boundary_grid(lambda points: (points[:, :1] + 0.5) / 2, X.numpy())
     figure = decision_boundary.decision_boundaries([(z, decision_boundary.BOUNDARY_TITLE)], X.numpy(), Y.numpy())
     axes, bar = figure.axes
     (contour,) = (child for child in axes.get_children() if isinstance(child, ContourSet))
@@ -46,7 +60,7 @@ def test_more_than_four_boundaries_stand_in_two_rows() -> None:
 
 
 def test_a_prediction_has_the_colour_of_its_band_at_its_place() -> None:
-    z = decision_boundary.boundary_grid(lambda points: (points[:, :1] + 0.5) / 2)
+    z = decision_boundary.boundary_grid(lambda points: (points[:, :1] + 0.5) / 2, X.numpy())
     figure = decision_boundary.decision_boundaries([(z, "")], X.numpy(), Y.numpy())
     image, axes = np.asarray(drawn(figure)), figure.axes[0]
     for prediction in (0.01, 0.11, 0.31, 0.81, 0.99):  # the middle of a band of 1/50, far from points and lines
@@ -64,11 +78,12 @@ def test_where_there_is_no_prediction_the_plane_is_white() -> None:
 
 
 def test_a_frame_of_the_animation_is_the_picture_drawn_anew() -> None:
-    rising = decision_boundary.boundary_grid(lambda points: (points[:, :1] + 0.5) / 2)
-    renderer = decision_boundary.FrameRenderer(X.numpy(), Y.numpy())
-    for z, title in ((rising, "first"), (1 - rising, "second"), (0.4 + 0 * rising, "flat"), (rising, "first")):
-        anew = drawn(decision_boundary.decision_boundaries([(z, title)], X.numpy(), Y.numpy()))
-        np.testing.assert_array_equal(np.asarray(renderer.frame(z, title)), np.asarray(anew))
+    rising = decision_boundary.boundary_grid(lambda points: (points[:, :1] + 0.5) / 2, X.numpy())
+    for x in (X.numpy(), 3 * X.numpy() - 5):
+        renderer = decision_boundary.FrameRenderer(x, Y.numpy())
+        for z, title in ((rising, "first"), (1 - rising, "second"), (0.4 + 0 * rising, "flat"), (rising, "first")):
+            anew = drawn(decision_boundary.decision_boundaries([(z, title)], x, Y.numpy()))
+            np.testing.assert_array_equal(np.asarray(renderer.frame(z, title)), np.asarray(anew))
 
 
 def test_a_flat_network_has_no_contour() -> None:
@@ -105,7 +120,7 @@ def test_the_share_of_solved_networks_is_drawn_in_percent() -> None:
 
 
 def test_several_boundaries_share_one_colour_bar() -> None:
-    z = decision_boundary.boundary_grid(lambda points: points[:, :1])
+    z = decision_boundary.boundary_grid(lambda points: points[:, :1], X.numpy())
     *panels, bar = decision_boundary.decision_boundaries([(z, "first"), (z, "second")], X.numpy(), Y.numpy()).axes
     assert [axes.get_title() for axes in panels] == ["first", "second"]
     assert bar.get_ylabel() == "prediction"

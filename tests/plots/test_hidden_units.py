@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from oracle import X, Y
 
 from xornet.callbacks.figures import unit_pictures, units_of
-from xornet.plots.hidden_units import LOWERS, RAISES, Units, hidden_units, names, plane
+from xornet.plots.hidden_units import LOWERS, RAISES, Units, hidden_plane, hidden_units, names
 from xornet.plots.no_hidden_units import no_hidden_units
 
 POINTS, TARGETS = X.numpy(), Y.numpy()
@@ -53,7 +53,7 @@ def test_of_many_units_the_plane_is_that_of_the_two_principal_directions() -> No
     flat = (
         np.random.default_rng(0).normal(size=(4, 2)) @ np.linalg.qr(np.random.default_rng(1).normal(size=(5, 2)))[0].T
     )
-    found, labels = plane(flat + 3)
+    found, labels = hidden_plane(flat + 3)
     shown = found.places @ found.directions + found.centre
     np.testing.assert_allclose(shown, flat + 3, atol=1e-12)  # nothing is lost of a flat one
     np.testing.assert_allclose(found.directions @ found.directions.T, np.eye(2), atol=1e-12)
@@ -83,6 +83,25 @@ def test_without_hidden_units_the_picture_says_why_no_line_can() -> None:
     np.testing.assert_allclose(red.mean(0), blue.mean(0))
     np.testing.assert_allclose(red.mean(0), crossing[0])
     assert "no line" in right.texts[0].get_text()
+
+
+def test_a_table_that_a_line_may_separate_has_no_reason_why_none_can() -> None:
+    conjunction = POINTS.min(1, keepdims=True)
+    (left,) = no_hidden_units(np.array([1.0, 1.0, -1.5]), POINTS, conjunction).axes
+    assert "Its Line" in left.get_title()
+    _, right = no_hidden_units(np.array([1.0, 1.0, -1.5]), 2 * POINTS - 1, 0.8 * TARGETS + 0.1).axes  # XOR as ±1
+    np.testing.assert_allclose(np.asarray(right.lines[2].get_xydata()), [[0, 0]])
+
+
+def test_the_lines_of_points_far_away_are_drawn_where_these_are() -> None:
+    lines = np.array([[1.0, 0, -60], [0, 1, 40]])  # x₁ = 60 and x₂ = -40
+    units = Units(lines, np.ones(2), SPACE, np.ones(3), signed=True)
+    left, _ = hidden_units(units, 100 * POINTS - [0, 80], TARGETS).axes
+    assert (left.get_xlim(), left.get_ylim()) == ((-25, 125), (-105, 45))
+    places = [place for *place, _ in drawn_lines(left)]
+    np.testing.assert_allclose(places, [(60, -30), (50, -40)])
+    arrows: list[Any] = list(left.texts)
+    np.testing.assert_allclose([arrow.xy for arrow in arrows], [(72, -30), (50, -28)])  # of 0.16 half planes
 
 
 def test_only_two_inputs_have_a_picture_of_their_units(command: Command) -> None:

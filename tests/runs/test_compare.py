@@ -74,7 +74,7 @@ def test_a_comparison_is_a_table_and_a_picture_of_the_runs_own_curves_and_bounda
         np.testing.assert_array_equal(np.asarray(line.get_xydata()), curve(each))
         network = XORNet()
         network.load_state_dict(torch.load(each.folder / "xornet.pt", weights_only=True))
-        np.testing.assert_allclose(np.asarray(axes.images[0].get_array()), boundary_grid(network), atol=1e-6)
+        np.testing.assert_allclose(np.asarray(axes.images[0].get_array()), boundary_grid(network, X.numpy()), atol=1e-6)
         assert axes.spines["top"].get_edgecolor() == line.get_color()
     assert bar.get_ylabel() == "prediction"
 
@@ -175,7 +175,7 @@ def test_an_error_is_one_line_and_nothing_is_written(command: Command, tmp_path:
 @pytest.mark.parametrize("runs", range(2, 9))
 @pytest.mark.parametrize("label", ["lr=0.1", "hidden=[8,8] optimizer=Adam lr=0.05 max_epochs=20000 ckpt_path=/a" * 2])
 def test_labels_neither_overlap_nor_leave_the_picture(runs: int, label: str) -> None:
-    z = boundary_grid(lambda points: (points[:, :1] + 0.5) / 2)
+    z = boundary_grid(lambda points: (points[:, :1] + 0.5) / 2, X.numpy())
     curves = [(np.arange(0, 20000, 20.0), np.geomspace(0.25, 0.01, 1000))] * runs
     figure = comparison.comparison(curves, [z] * runs, [label] * runs, [(X.numpy(), Y.numpy())] * runs)
     width, height = render.drawn(figure).size

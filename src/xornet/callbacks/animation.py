@@ -115,7 +115,8 @@ class BoundaryAnimation(Callback):
         assert self.renderer
         self.errors = table_errors(module, weights)
         on_cpu = [weight.cpu().float() for weight in weights]
-        z = boundary_grid(lambda x: predict(on_cpu, append_ones(x), module.ensemble.activation)[..., 0])
+        points, _ = table(module)
+        z = boundary_grid(lambda x: predict(on_cpu, append_ones(x), module.ensemble.activation)[..., 0], points)
         self.frames.append(self.renderer.frame(z, f"epoch {epoch:,}, loss {np.square(self.errors).mean():.4f}"))
 
 

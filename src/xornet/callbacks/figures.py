@@ -127,7 +127,7 @@ def examples(module: XORModule) -> Iterator[tuple[int, str]]:
 
 def grid(module: XORModule, i: int) -> Array:
     """The present predictions of network i over the input plane."""
-    return boundary_grid(module.ensemble.network(i).cpu().float())
+    return boundary_grid(module.ensemble.network(i).cpu().float(), table(module)[0])
 
 
 def save(pictures: dict[str, Image], folder: str | Path) -> None:
@@ -138,6 +138,7 @@ def save(pictures: dict[str, Image], folder: str | Path) -> None:
 
 def publish(pictures: dict[str, Image], trainer: Trainer) -> None:
     """Write pictures into the run directory, and give them to the loggers."""
+    Path(trainer.default_root_dir).mkdir(parents=True, exist_ok=True)  # a Trainer of a notebook has not made it yet
     save(pictures, trainer.default_root_dir)
     for name, picture in pictures.items():
         log_image(picture, trainer, name.removesuffix(".png"), trainer.current_epoch)

@@ -26,7 +26,7 @@ def comparison(
 
     Args:
         curves: epochs (S,) and losses (S,) of each, None where there are none.
-        boundaries: predictions over the grid, from `boundary_grid`, of each; None where the inputs are not two.
+        boundaries: predictions over the plane, from `boundary_grid`, of each; None where the inputs are not two.
         labels: (J,), what sets each apart.
         tables: x (P, 2) and y (P, 1) of each; not used for one without a boundary.
         many: whether there are ensembles, whose loss is a median, and of which network 0 is shown.

@@ -22,19 +22,34 @@ Predict = Callable[[Tensor], Tensor]
 BOUNDARY_TITLE = "Decision Boundary of Neural Network"
 # The sheet's coolwarm in 50 bands at alpha 0.7, blended with white beforehand: transparent bands would show seams.
 BANDS = ListedColormap(0.7 * colormaps["coolwarm"]((np.arange(50) + 0.5) / 50) + 0.3, name="coolwarm, alpha 0.7")
-GRID = np.linspace(-0.5, 1.5, 200)  # the sheet's: 200 x 200 points over [-0.5, 1.5]²
+GRID = 200  # points along each input
 ROW = 4  # boundaries side by side
-TICKS = np.linspace(-0.5, 1.5, 5)
 
 
-def boundary_grid(predict: Predict) -> Array:
-    """Predictions over the sheet's grid, (200, 200), rows along the second input.
+def plane(x: Array) -> tuple[Array, Array]:
+    """Return what is drawn of the input plane, as the GRID numbers along each input.
+
+    The sheet's [-0.5, 1.5]², and more where points lie beyond: up to a quarter of the table's extent around it.
+
+    Args:
+        x: (P, 2), the points of the table.
+
+    """
+    low, high = x.min(0), x.max(0)
+    margin = (high - low) / 4
+    low, high = np.minimum(-0.5, low - margin), np.maximum(1.5, high + margin)
+    return np.linspace(low[0], high[0], GRID), np.linspace(low[1], high[1], GRID)
+
+
+def boundary_grid(predict: Predict, x: Array) -> Array:
+    """Predictions over the plane of a table's points, (200, 200), rows along the second input.
 
     Args:
         predict: maps x (G, 2) to predictions (G, 1).
+        x: (P, 2), the points of the table.
 
     """
-    first, second = np.meshgrid(GRID, GRID)
+    first, second = np.meshgrid(*plane(x))
     points = torch.tensor(np.c_[first.ravel(), second.ravel()], dtype=torch.float32)
     with torch.no_grad():
         return predict(points).double().cpu().numpy().reshape(first.shape)
@@ -46,7 +61,7 @@ def decision_boundaries(panels: Sequence[tuple[Array, str]], x: Array, y: Array)
     The colours are fixed to 0 ... 1, so that pictures of different epochs can be compared; the black contour is 0.5.
 
     Args:
-        panels: predictions over the grid, from `boundary_grid`, and a title, for each; more than ROW in two rows.
+        panels: predictions over the plane, from `boundary_grid`, and a title, for each; more than ROW in two rows.
         x: (P, 2)
         y: (P, 1)
 
@@ -64,15 +79,17 @@ def decision_boundaries(panels: Sequence[tuple[Array, str]], x: Array, y: Array)
 
 
 def draw_boundary(axes: Axes, z: Array, title: str, x: Array, y: Array) -> None:
-    """Draw predictions over the grid, and the points of the table."""
-    draw_predictions(axes, z, title)
+    """Draw predictions over the plane, and the points of the table."""
+    draw_predictions(axes, z, title, *plane(x))
     draw_plane(axes, x, y)
 
 
 def draw_plane(axes: Axes, x: Array, y: Array) -> None:
     """Draw the points of the table, and the axes of the input plane."""
     draw_points(axes, x, y)
-    axes.set(xlabel="$x_1$", ylabel="$x_2$", xticks=TICKS, yticks=TICKS, xlim=GRID[[0, -1]], ylim=GRID[[0, -1]])
+    across, up = plane(x)
+    axes.set(xlabel="$x_1$", ylabel="$x_2$", xlim=across[[0, -1]], ylim=up[[0, -1]])
+    axes.locator_params(nbins=4)
 
 
 def draw_points(axes: Axes, places: Array, y: Array) -> PathCollection:
@@ -86,7 +103,7 @@ def draw_bar(figure: FigureBase, panels: list[Axes]) -> None:
     figure.colorbar(panels[0].images[0], ax=panels, label="prediction", ticks=np.linspace(0, 1, 6))
 
 
-def draw_predictions(axes: Axes, z: Array, title: str, across: Array = GRID, up: Array = GRID) -> None:
+def draw_predictions(axes: Axes, z: Array, title: str, across: Array, up: Array) -> None:
     """Draw predictions over a grid, and their contour at 0.5."""
     dx, dy = (across[1] - across[0]) / 2, (up[1] - up[0]) / 2  # the points of the grid are the middles of pixels
     axes.imshow(
@@ -103,7 +120,7 @@ def draw_predictions(axes: Axes, z: Array, title: str, across: Array = GRID, up:
     axes.set(title=title, xlim=across[[0, -1]], ylim=up[[0, -1]])
 
 
-def draw_contour(axes: Axes, z: Array, across: Array = GRID, up: Array = GRID) -> QuadContourSet | None:
+def draw_contour(axes: Axes, z: Array, across: Array, up: Array) -> QuadContourSet | None:
     """Draw where predictions over a grid are 0.5, if they are anywhere."""
     if not ((z < 0.5).any() and (z > 0.5).any()):
         return None
@@ -120,7 +137,8 @@ class FrameRenderer:
     """
 
     def __init__(self, x: Array, y: Array) -> None:
-        figure = decision_boundaries([(np.zeros((len(GRID), len(GRID))), "")], x, y)
+        self.plane = plane(x)
+        figure = decision_boundaries([(np.zeros((GRID, GRID)), "")], x, y)
         self.axes, self.canvas = figure.axes[0], FigureCanvasAgg(figure)
         (self.image,), (self.points,) = self.axes.images, self.axes.collections
         for artist in (self.image, self.points, *self.axes.spines.values(), self.axes.title):
@@ -129,11 +147,11 @@ class FrameRenderer:
         self.background = self.canvas.copy_from_bbox(figure.bbox)
 
     def frame(self, z: Array, title: str) -> Image:
-        """Return the picture of predictions over the grid, as `decision_boundaries` would draw it."""
+        """Return the picture of predictions over the plane, as `decision_boundaries` would draw it."""
         self.canvas.restore_region(self.background)
         self.image.set_data(z)
         self.axes.set_title(title)
-        contour = draw_contour(self.axes, z)
+        contour = draw_contour(self.axes, z, *self.plane)
         lines = [contour] if contour else []
         for artist in (self.image, *lines, self.points, *self.axes.spines.values(), self.axes.title):
             self.axes.draw_artist(artist)

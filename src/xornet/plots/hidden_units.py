@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from xornet.data import point_names
-from xornet.plots.decision_boundary import draw_plane, draw_points, draw_predictions
+from xornet.plots.decision_boundary import draw_plane, draw_points, draw_predictions, plane
 from xornet.plots.principal import Plane, principal_plane
 from xornet.plots.render import Array
 
@@ -59,19 +59,19 @@ def two_panels() -> tuple[Figure, Axes, Axes]:
     return figure, left, right
 
 
-def draw_line(axes: Axes, line: Array, colour: str, width: float, label: str | None = None) -> None:
-    """Draw where w₁x₁ + w₂x₂ + b = 0, and to which side it grows."""
+def draw_line(axes: Axes, line: Array, x: Array, colour: str, width: float, label: str | None = None) -> None:
+    """Draw where w₁x₁ + w₂x₂ + b = 0 in the plane of the points x (P, 2), and to which side it grows."""
     normal, bias = line[:2], line[2]
     if not (length := np.hypot(*normal)):
         return
-    middle = np.array([0.5, 0.5])
+    ends = np.array([(along[0], along[-1]) for along in plane(x)])
+    middle, half = ends.mean(1), (ends[:, 1] - ends[:, 0]) / 2
     foot = middle - normal * (normal @ middle + bias) / length**2  # the point of the line nearest to the middle
     along = np.array([-normal[1], normal[0]]) / length
     axes.axline(tuple(foot), tuple(foot + along), color=colour, linewidth=width, label=label)
-    if (abs(foot - middle) < 0.95).all():
-        axes.annotate(
-            "", tuple(foot + 0.16 * normal / length), tuple(foot), arrowprops={"color": colour, "arrowstyle": "->"}
-        )
+    if (abs(foot - middle) < 0.95 * half).all():
+        tip = foot + 0.16 * half.min() * normal / length
+        axes.annotate("", tuple(tip), tuple(foot), arrowprops={"color": colour, "arrowstyle": "->"})
 
 
 def draw_lines(axes: Axes, units: Units, x: Array, y: Array) -> None:
@@ -81,7 +81,7 @@ def draw_lines(axes: Axes, units: Units, x: Array, y: Array) -> None:
     for number, (line, weight, width) in enumerate(zip(units.lines, units.weights, widths, strict=True), 1):
         colour = (RAISES if weight > 0 else LOWERS) if units.signed else NEITHER
         amount = f"{weight:+.1f}".replace("-", "−") if units.signed else f"{weight:.1f}"
-        draw_line(axes, line, colour, width, f"unit {number}: {amount}")
+        draw_line(axes, line, x, colour, width, f"unit {number}: {amount}")
     axes.set_title("The Line of Each Hidden Unit")
     if len(units.lines) <= LARGEST_LEGEND:
         axes.legend(
@@ -94,7 +94,7 @@ def draw_lines(axes: Axes, units: Units, x: Array, y: Array) -> None:
 
 def draw_space(axes: Axes, units: Units, x: Array, y: Array) -> None:
     """Draw the points as the last hidden layer sees them, and what the output makes of that plane."""
-    found, labels = plane(units.space)
+    found, labels = hidden_plane(units.space)
     places = found.places
     low, high = places.min(0), places.max(0)
     margin = 0.25 * max(*(high - low), 0.1)
@@ -115,7 +115,7 @@ def sigmoid(z: Array) -> Array:
     return 0.5 + 0.5 * np.tanh(z / 2)
 
 
-def plane(space: Array) -> tuple[Plane, list[str]]:
+def hidden_plane(space: Array) -> tuple[Plane, list[str]]:
     """Return the plane that shows most of the points (P, H') in hidden space, and the names of its axes.
 
     One or two units are that plane themselves; of more, their first two principal directions.

@@ -1,5 +1,7 @@
 """A network without hidden units: its only line, and why no line can separate XOR."""
 
+import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from xornet.plots.decision_boundary import draw_plane
@@ -8,7 +10,7 @@ from xornet.plots.render import Array
 
 
 def no_hidden_units(line: Array, x: Array, y: Array) -> Figure:
-    """Draw the only line of a network without hidden units, and why no line can separate XOR.
+    """Draw the only line of a network without hidden units, and for XOR why no line can separate it.
 
     Args:
         line: (3,), the weights of x₁ and x₂, and the bias.
@@ -18,19 +20,27 @@ def no_hidden_units(line: Array, x: Array, y: Array) -> Figure:
     """
     figure, left, right = two_panels()
     draw_plane(left, x, y)
-    draw_line(left, line, "black", 1.5)
+    draw_line(left, line, x, "black", 1.5)
     predictions = sigmoid(x @ line[:2] + line[2])
     left.set_title(f"Its Line: Predictions {predictions.min():.2f} to {predictions.max():.2f}")
-    draw_plane(right, x, y)
-    for target, colour in ((1, RAISES), (0, LOWERS)):
-        ends = x[y[:, 0] == target]
-        right.plot(*ends.T, color=colour, linewidth=2, linestyle="--")
-    right.plot(0.5, 0.5, "kX", markersize=11)
+    red, blue = x[y[:, 0] > 0.5], x[y[:, 0] <= 0.5]
+    if len(red) == len(blue) == 2 and np.allclose(red.mean(0), blue.mean(0)):
+        draw_reason(right, red, blue)
+        draw_plane(right, x, y)
+    else:  # of another table, which a line may separate
+        right.remove()
+    return figure
+
+
+def draw_reason(axes: Axes, red: Array, blue: Array) -> None:
+    """Draw why no line separates two points (2, 2) from two others whose middle is the same."""
+    for ends, colour in ((red, RAISES), (blue, LOWERS)):
+        axes.plot(*ends.T, color=colour, linewidth=2, linestyle="--")
+    axes.plot(*red.mean(0), "kX", markersize=11)
     words = (
         "Halfway between the red points is halfway\n"
         "between the blue ones: one place, which\n"
         "no line can have on both of its sides."
     )
-    right.text(0.5, -0.27, words, ha="center", va="center", fontsize=9)
-    right.set_title("Why No Line Can")
-    return figure
+    axes.text(0.5, 0.115, words, ha="center", va="center", fontsize=9, transform=axes.transAxes)
+    axes.set_title("Why No Line Can")
