@@ -135,6 +135,24 @@ def test_a_sweep_is_refused_as_a_whole_and_stays_as_it_was(command: Command, tmp
         assert contents(sweep) == before
 
 
+def test_a_sweep_of_evaluations_that_is_refused_stays_as_it_was(command: Command, tmp_path: Path) -> None:
+    one, two = (f"{command(*SHORT, f'seed={seed}').folder}/checkpoints/last.ckpt" for seed in (1, 2))
+    sweep, pair = f"hydra.sweep.dir={tmp_path}/sweep", f"ckpt_path={one},{two}"
+    assert command("-m", pair, sweep, script="eval.py").status == 0
+    before = contents(tmp_path)
+    for others in (f"ckpt_path={two},{one}", "ckpt_path=/nowhere,/else", f"ckpt_path={one}"):
+        refused = command("-m", others, sweep, script="eval.py")
+        assert refused.status == 1
+        assert f"{tmp_path}/sweep holds a sweep of ['{pair}'], but this one is of ['{others}']" in refused.last_line
+        assert contents(tmp_path) == before
+    checked = command("-m", "seed=1,2", sweep, script="check_gradients.py")
+    assert "use another directory" in checked.last_line
+    for script, job in (("eval.py", "ckpt_path=/nowhere,/else"), ("check_gradients.py", "optimizer.lr=-1,-2")):
+        assert command("-m", job, f"hydra.sweep.dir={tmp_path}/new/sweep", script=script).status == 1
+    assert contents(tmp_path) == before
+    assert command("-m", pair, sweep, script="eval.py").status == 0
+
+
 def test_a_job_that_is_refused_stays_as_it_was_and_its_cause_stands_beside_it(command: Command, tmp_path: Path) -> None:
     sweep = ["-m", "seed=1,2", f"hydra.sweep.dir={tmp_path}/sweep", *SHORT]
     assert command(*sweep).status == 0

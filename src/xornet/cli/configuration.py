@@ -53,7 +53,8 @@ def check(cfg: DictConfig, is_complete: bool = True) -> None:
         named |= {f"{group}.{name}": node for name, node in nodes.items() if node}
     for key, node in named.items():
         if not (isinstance(node, dict) and "_target_" in node) and (is_complete or "${" not in str(node)):
-            raise ValueError(f"{key}={node} names no class; use {key}._target_=<class>")
+            file = "" if "." in key else f"{key}=<name of a file of conf/{key}> with it, or "
+            raise ValueError(f"{key}={node} names no class; use {file}{key}._target_=<class>")
     if container.get("model", {}).get("optimizer", "") is None:
         raise ValueError("model.optimizer=null names no class; use e.g. optimizer=sgd")
     for key, given in (("optimizer", "the parameters"), ("scheduler", "the optimizer")):

@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 
 from xornet.cli import errors, streams
 from xornet.cli.configuration import check_hydra
-from xornet.runs.directory import check_holder, expect
+from xornet.runs.directory import check_holder, check_same_sweep, expect
 
 streams.make_usable(ends=False)  # for the processes of every launcher; nothing more to do where a script has done it
 
@@ -43,4 +43,7 @@ class DirectoryCallback(Callback):
     @ends_the_command
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Check the directory, into which Hydra writes before the first job begins."""
-        check_holder(Path(config.hydra.sweep.dir), "a sweep of evaluations")
+        folder = Path(config.hydra.sweep.dir).absolute()
+        check_holder(folder, "a sweep of evaluations")
+        check_same_sweep(folder, config)
+        expect(folder)

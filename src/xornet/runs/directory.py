@@ -10,10 +10,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 PROJECT = Path(__file__).resolve().parents[3]
 CONFIG = Path(".hydra", "config.yaml")  # in a run's directory, what it was configured with
+SWEEP = "multirun.yaml"  # in a sweep's directory, what Hydra was told; it is written before the first job
 
 made: list[Path] = []  # the directories that this process makes, or has Hydra make
 
@@ -25,9 +26,11 @@ def expect(folder: Path) -> None:
 
 
 def remove_empty() -> None:
-    """Remove the directories that this process has made and nothing was written into."""
+    """Remove the directories that this process has made and nothing was written into, but what Hydra says of a sweep."""
     for folder in sorted(made, key=lambda path: len(path.parts), reverse=True):
         with suppress(OSError):  # it holds something, or was never made
+            if [*folder.iterdir()] == [folder / SWEEP]:
+                (folder / SWEEP).unlink()
             folder.rmdir()
     made.clear()
 
@@ -69,7 +72,7 @@ def check_holder(folder: Path, may_hold: str) -> None:
 
     It may hold `a run`, `an evaluation`, `a sweep` or `a sweep of evaluations`, or nothing.
     """
-    config, sweep, table = folder / CONFIG, folder / "multirun.yaml", folder / "sweep.csv"
+    config, sweep, table = folder / CONFIG, folder / SWEEP, folder / "sweep.csv"
     holds = None
     if sweep.exists():
         holds = "a sweep" if "model" in OmegaConf.load(sweep) else "a sweep of evaluations"
@@ -88,6 +91,14 @@ def check_holder(folder: Path, may_hold: str) -> None:
         holds = "a sweep.csv of something else"
     if holds not in (None, may_hold):
         raise ValueError(f"{folder} holds {holds}; use another directory")
+
+
+def check_same_sweep(folder: Path, config: DictConfig) -> None:
+    """Refuse the directory of a sweep of evaluations that were others: their results would be written over."""
+    if (folder / SWEEP).exists():
+        earlier, now = (str(one.hydra.overrides.task) for one in (OmegaConf.load(folder / SWEEP), config))
+        if earlier != now:
+            raise ValueError(f"{folder} holds a sweep of {earlier}, but this one is of {now}; use another directory")
 
 
 def read_overrides(folder: Path) -> dict[str, str]:
