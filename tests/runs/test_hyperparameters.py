@@ -12,6 +12,7 @@ import pytest
 import torch
 from conftest import NO_FIGURES, Command, CommandResult
 from omegaconf import OmegaConf
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 from xornet.engine.optimizers import NOT_ELEMENTWISE
 from xornet.runs.hyperparameters import NUMBERS, hparams_row
@@ -84,6 +85,19 @@ def test_tensorboard_sorts_and_filters_the_hyperparameters_and_results_of_any_ru
             assert values == sorted(values, reverse=True)
             assert len(groups) == len(RUNS)
             assert (len(values) == len(RUNS)) == (tag != "final/solved_epoch")  # where it was never solved, none
+
+
+def test_a_run_that_is_extended_where_it_was_has_the_row_of_its_end(command: Command) -> None:
+    settings = ("optimizer=adam", "optimizer.lr=0.1", "seed=1", *NO_FIGURES)
+    run = command(*settings, "trainer.max_epochs=3")
+    last = f"ckpt_path={run.folder}/checkpoints/last.ckpt"
+    command(*settings, "trainer.max_epochs=600", last, f"hydra.run.dir={run.folder}")
+    log = events.read(run.folder)
+    row = HParamsPluginData.FromString(log.SummaryMetadata("_hparams_/session_start_info").plugin_data.content)
+    assert row.session_start_info.hparams["trainer.max_epochs"].number_value == 600
+    solved = [(event.step, event.value) for event in log.Scalars("final/solved")]
+    assert solved == [(600, 1)]
+    assert len(list(run.folder.glob("events.out.tfevents.*.hparams"))) == 1
 
 
 def test_a_row_without_results_is_refused(command: Command) -> None:

@@ -6,13 +6,17 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
+from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
 from xornet.module import XORModule
 from xornet.runs.continuity import first_step
+from xornet.runs.events import EVENTS
 from xornet.runs.hyperparameters import hparams_row, hyperparameters
 from xornet.runs.metrics import evaluate
 from xornet.runs.verdict import describe
+
+SUFFIX = ".hparams"  # of the event file that holds the HParams row
 
 
 class RunSummary(Callback):
@@ -61,10 +65,7 @@ class RunSummary(Callback):
             logger.log_metrics(metrics, trainer.current_epoch)
         for logger in (logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)):
             logger.experiment.add_text("run", self.summary(trainer, pl_module, verdict), trainer.current_epoch)
-            # Not by SummaryWriter.add_hparams, which begins an event file of its own, and writes a list of columns:
-            # TensorBoard takes that of an arbitrary run for all, where it would itself list the columns of every run.
-            for summary in hparams(row, metrics)[1:]:
-                logger.experiment.file_writer.add_summary(summary)
+            write_row(Path(logger.log_dir), row, metrics)
 
     def summary(self, trainer: Trainer, module: XORModule, verdict: str = "") -> str:
         """The question, the verdict, what was set, and the configuration as Hydra composed it, in Markdown."""
@@ -78,3 +79,17 @@ class RunSummary(Callback):
             f"```yaml\n{configuration}```" if configuration else "",
         ]
         return "\n\n".join(part for part in parts if part)
+
+
+def write_row(folder: Path, row: dict[str, Any], metrics: dict[str, float]) -> None:
+    """Write the HParams row of a run into an event file of its own, in place of that of an earlier part of the run.
+
+    TensorBoard keeps the first row that it reads, and the run may have been extended. Not by SummaryWriter.add_hparams,
+    which writes a list of columns too: TensorBoard takes that of an arbitrary run for all, where it would itself list
+    the columns of every run.
+    """
+    for old in folder.glob(f"{EVENTS}*{SUFFIX}"):
+        old.unlink()
+    with SummaryWriter(str(folder), filename_suffix=SUFFIX) as writer:
+        for summary in hparams(row, metrics)[1:]:
+            writer.file_writer.add_summary(summary)

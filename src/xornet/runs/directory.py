@@ -26,7 +26,7 @@ def expect(folder: Path) -> None:
 
 
 def remove_empty() -> None:
-    """Remove the directories that this process has made and nothing was written into, but what Hydra says of a sweep."""
+    """Remove the directories that this process has made and that hold nothing, or only what Hydra says of a sweep."""
     for folder in sorted(made, key=lambda path: len(path.parts), reverse=True):
         with suppress(OSError):  # it holds something, or was never made
             if [*folder.iterdir()] == [folder / SWEEP]:
