@@ -227,6 +227,15 @@ def test_a_directory_that_cannot_be_made_is_named(command: Command, tmp_path: Pa
     assert f"Not a directory: '{tmp_path}/logs/here'; use hydra.run.dir=" in run.last_line
 
 
+def test_neither_the_name_of_a_directory_nor_that_of_an_option_is_blamed(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "optimizer.lr=1").write_text("a file where the directory should be")
+    run = command("optimizer.lr=0.5", f"hydra.run.dir='{tmp_path}/optimizer.lr=1/run'")
+    assert "optimizer.lr=0.5" not in run.last_line
+    assert run.last_line.endswith("use hydra.run.dir=<a writable directory with free space>")
+    run = command("-cd", f"{tmp_path}/none", "seed=1")
+    assert run.last_line.startswith("error: Additional config directory ")
+
+
 def test_networks_that_would_not_fit_into_memory_are_refused(command: Command) -> None:
     run = command("networks=1000000", "data.bits=16")
     assert run.status == 1

@@ -21,15 +21,15 @@ def blamed(overrides: Sequence[str], message: str, remedy: str, place: str) -> s
         place: the part of the configuration where it went wrong, if that is known.
 
     """
-    given = [override.lstrip("+~").partition("=") for override in overrides if not override.startswith("-")]
+    given = [override.lstrip("+~").partition("=") for override in overrides if re.match("[^-/].*=|~", override)]
     inside = [override for override in given if place and override[0].startswith(place)] or given
     cause = message.partition(";")[0]
     is_unknown = re.search("unexpected keyword argument|is no argument of", cause)  # in a file, if no override says it
     is_group = message.startswith("that is no option of a group")
     about = (
         [override for override in given if is_group and override[0] in GROUPS and not is_option(override[2])]
-        or [override for override in given if is_word(override[0], cause)]
-        or [override for override in given if is_word(override[0], message)]
+        or [override for override in given if is_word(override[0], without_paths(cause))]
+        or [override for override in given if is_word(override[0], without_paths(message))]
         or [override for override in inside if is_named(override[0].rpartition(".")[2], cause)]
         or [override for override in inside if is_telling(override[2]) and is_word(override[2], cause)]
         or [override for override in given if is_telling(override[2]) and is_word(override[2], cause)]
@@ -60,6 +60,11 @@ def is_telling(value: str) -> bool:
 def is_option(value: str) -> bool:
     """Whether a value could be the name of a file of a group."""
     return re.fullmatch(r"[A-Za-z_][\w/-]*", value) is not None and value not in ("null", "true", "false")
+
+
+def without_paths(message: str) -> str:
+    """A message without the paths in it, for directories of jobs are named after keys."""
+    return re.sub(r"(?<![\w.])/[^\s']*", "", message)
 
 
 def is_word(text: str, message: str) -> bool:
