@@ -172,7 +172,7 @@ def test_an_endless_run_records_no_more_than_a_long_one() -> None:
         errors = torch.full((100, 4, 1, 1), float(start))
         at = history.curve_epochs(start, 100)
         recorded = errors[at.start - start :: at.step]
-        history.record(Block(start, 100, at, recorded, errors[-1], Snapshots([], 1)))
+        history.record(Block(start, 100, at, recorded, errors[-1], Snapshots([], 1, 1)))
     epochs = history.curve["epochs"]
     assert 500 <= len(epochs) <= 1000
     assert epochs.tolist() == list(range(0, 12000, history.every))

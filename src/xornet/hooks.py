@@ -12,7 +12,7 @@ from xornet import schema
 from xornet.checkpoint import table_of
 from xornet.data import check_same, one_batch, same_table, table_of_batch, truth_table
 from xornet.engine import rate_grid
-from xornet.engine.blocks import PRECISIONS, has_step_hooks, run_length
+from xornet.engine.blocks import PRECISIONS, has_step_hooks, run_length, samples_every
 from xornet.engine.compiled import is_compiled
 from xornet.engine.history import History
 from xornet.engine.optimizers import describe, from_description
@@ -93,9 +93,8 @@ class RunHooks(LightningModule):
         compiles &= not (is_watched or (self.scheduler and changes_momentum(self.scheduler)))
         is_new = not (self.trainer.ckpt_path and self.trainer.current_epoch)
         with torch.inference_mode(gradient == "backprop"):
-            self.runner = EpochRunner(
-                self.ensemble, self.x, self.y, optimizer, self.history, gradient, compiles, self.stopwatch, is_new
-            )
+            args = (self.ensemble, self.x, self.y, optimizer, self.history, gradient, compiles, self.stopwatch, is_new)
+            self.runner = EpochRunner(*args, samples_every(self.trainer))
         if is_watched:
             self.runner.backward = call_step_hooks(self.runner.backward, self.trainer, self, optimizer)
 

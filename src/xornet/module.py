@@ -144,6 +144,6 @@ class XORModule(RunHooks):
         self.log_dict({f"{stage}/{name}": number for name, number in numbers.items()}, batch_size=len(errors))
 
     @torch.no_grad()
-    def gradients(self, networks: int) -> list[Tensor]:
-        """∂L/∂W of each layer at the present weights, of at most the first `networks` networks."""
-        return backpropagate(self.ensemble.first(networks), self.x, self.y, self.ensemble.activation)[1]
+    def gradients(self, weights: list[Tensor]) -> list[Tensor]:
+        """∂L/∂W of each layer (I + 1, H, N) at these weights of N networks."""
+        return backpropagate(weights, self.x, self.y, self.ensemble.activation)[1]

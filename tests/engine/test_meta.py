@@ -46,7 +46,7 @@ def run_block(
     made = optimizer(ensemble.parameters())
     history = History(networks, tolerance=0.5)
     with torch.inference_mode(gradient == "backprop"):
-        runner = EpochRunner(ensemble, x, y, made, history, gradient, compiles, Stopwatch())
+        runner = EpochRunner(ensemble, x, y, made, history, gradient, compiles, Stopwatch(), samples_every=2)
         runner.schedules = [Schedule(follower(made))] if follower else []
         for start in (0, 1) if compiles else (0,):  # the first epoch is never compiled
             for buffer in runner.epochs(start, 5, lambda: False):
@@ -63,7 +63,7 @@ def test_a_block_stays_on_its_device_and_waits_for_nothing(gradient: str, networ
     runner = run_block(partial(torch.optim.SGD, lr=0.1), gradient, networks=networks)
     block = runner.block
     assert block.length == 5
-    tensors = [block.errors, block.last, *block.snapshots.last, *chain(*block.snapshots.weights)]
+    tensors = [block.errors, block.last, *chain(*block.snapshots.samples.values(), *block.snapshots.weights)]
     milestones = [runner.history.solved_epoch, runner.history.diverged_epoch]
     assert all(tensor.is_meta for tensor in (*tensors, *milestones))
 

@@ -1,3 +1,4 @@
+import math
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -41,13 +42,38 @@ def test_snapshots_are_the_weights_before_the_update_of_their_epochs(tmp_path: P
             assert torch.allclose(weights[epoch][layer], weight[..., 0], rtol=0, atol=1e-7)
 
 
-def test_the_last_snapshot_of_a_block_holds_all_networks_before_its_last_update(tmp_path: Path) -> None:
+class Sampler(Callback):
+    """Asks for samples."""
+
+    every_n_epochs = math.inf
+
+    def __init__(self, every: int) -> None:
+        self.samples_every_n_epochs = every
+
+
+@pytest.mark.parametrize("model", [{}, {"gradient": "autograd"}, {"compile": True}], ids=str)
+@pytest.mark.usefixtures("compiler")
+def test_samples_are_the_weights_of_the_networks_on_both_sides_of_the_updates_asked_for(
+    tmp_path: Path, model: dict[str, Any]
+) -> None:
     seen = Blocks()
-    fit(tmp_path, 14, [seen], optimizer=ADAM, networks=3)
+    fit(tmp_path, 14, [Sampler(12), Sampler(8), seen], optimizer=ADAM, networks=3, **model)
+    samples = {epoch: weights for block in seen.blocks for epoch, weights in block.snapshots.samples.items()}
+    assert list(samples) == [0, 3, 4, 7, 8, 11, 12]
+    assert "compile" in model or [block.length for block in seen.blocks] == [7, 7]
+    for epoch in (3, 4, 7, 8, 12):
+        _, module = fit(tmp_path, epoch, optimizer=ADAM, networks=3, **model)
+        for before, weight in zip(samples[epoch], module.ensemble.weights, strict=True):
+            assert torch.allclose(before, weight, rtol=0, atol=1e-7)
+
+
+def test_a_block_of_large_networks_is_short_enough_for_its_samples(tmp_path: Path) -> None:
+    seen = Blocks()
+    fit(tmp_path, 7, [Sampler(1), seen], networks=500, hidden=[700])
+    assert [epoch for block in seen.blocks for epoch in block.snapshots.samples] == list(range(7))
     for block in seen.blocks:
-        _, module = fit(tmp_path, block.start + block.length - 1, optimizer=ADAM, networks=3)
-        for before, weight in zip(block.snapshots.last, module.ensemble.weights, strict=True):
-            assert torch.equal(before, weight)
+        sampled = block.snapshots.samples.values()
+        assert sum(weight.numel() for layers in sampled for weight in layers) <= LARGEST
 
 
 def test_a_block_of_a_large_network_is_short_enough_for_its_snapshots(tmp_path: Path) -> None:

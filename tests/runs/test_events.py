@@ -48,6 +48,7 @@ def test_an_event_file_torn_at_any_byte_keeps_what_was_logged_before(command: Co
     *_, before, last = records(whole)
     assert before < last
     loss, tags = events.scalar(run.folder, "train/loss"), set(events.read(run.folder).Tags()["scalars"])
+    assert loss.popitem()[0] == 19  # the last record
     torn = tmp_path / "torn" / path.name
     torn.parent.mkdir()
     for length in range(last, len(whole)):
@@ -61,7 +62,7 @@ def test_an_event_file_torn_at_any_byte_keeps_what_was_logged_before(command: Co
 
 def tear(folder: Path) -> None:
     """Cut the last record of a run's event file in two, as a kill in the midst of a write does."""
-    (path,) = folder.glob("events*")
+    (path,) = folder.glob("events*[0-9]")
     file = path.read_bytes()
     last = records(file)[-1]
     path.write_bytes(file[: (last + len(file)) // 2])

@@ -1,5 +1,6 @@
 """Gradient flow: how large the gradient of each layer is, and how far an update moves its weights."""
 
+import math
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -29,6 +30,8 @@ class GradientMonitor(Callback):
 
     """
 
+    every_n_epochs = math.inf  # needs no block to end: the blocks hold samples of the weights
+
     def __init__(self, every_n_epochs: int = 200, histogram_every_n_epochs: int = 1000) -> None:
         self.intervals = [
             interval("gradient_monitor.every_n_epochs", every_n_epochs, example=200),
@@ -38,35 +41,34 @@ class GradientMonitor(Callback):
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Space the logging steps."""
         growth = spacing(run_length(trainer) / CURVE_POINTS / self.intervals[0])
-        self.every_n_epochs, self.histogram_every_n_epochs = (growth * every for every in self.intervals)
-
-    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        """Log gradients, if they are due: after a checkpoint of this epoch, so that a resumed run logs them."""
-        self.log_state(trainer, pl_module, trainer.current_epoch)
+        self.samples_every_n_epochs, self.histogram_every_n_epochs = (growth * every for every in self.intervals)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Log the size of the last update, if it is due."""
+        """Log the gradients of the block, and the sizes of its updates, that are due."""
         assert isinstance(pl_module, XORModule)
         block: Block = outputs["block"]
-        if (end := block.start + block.length) % self.every_n_epochs == 0:
-            before, now = block.snapshots.last, pl_module.ensemble.first(SAMPLE)
-            ratios = [mean(norm(b - a) / norm(a)) for a, b in zip(before, now, strict=True)]
-            log(trainer, pl_module, "update/ratio", ratios, end - 1)
+        samples = block.snapshots.samples
+        for epoch, weights in samples.items():
+            self.log_state(trainer, pl_module, epoch, weights)
+            if (epoch + 1) % self.samples_every_n_epochs == 0:
+                updated = samples.get(epoch + 1) or pl_module.ensemble.first(SAMPLE)
+                ratios = [mean(norm(b - a) / norm(a)) for a, b in zip(weights, updated, strict=True)]
+                log(trainer, pl_module, "update/ratio", ratios, epoch)
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log the gradients and weights of the trained networks."""
-        self.log_state(trainer, pl_module, trainer.current_epoch)
+        assert isinstance(pl_module, XORModule)
+        self.log_state(trainer, pl_module, trainer.current_epoch, pl_module.ensemble.first(SAMPLE))
 
-    def log_state(self, trainer: Trainer, module: LightningModule, epoch: int) -> None:
-        """Log the state before the update of `epoch`, if it is due."""
-        assert isinstance(module, XORModule)
-        if epoch % self.every_n_epochs:
+    def log_state(self, trainer: Trainer, module: XORModule, epoch: int, weights: list[Tensor]) -> None:
+        """Log the weights before the update of `epoch`, and their gradients, if they are due."""
+        if epoch % self.samples_every_n_epochs:
             return
-        weights, gradients = module.ensemble.first(SAMPLE), module.gradients(SAMPLE)
+        gradients = module.gradients(weights)
         log(trainer, module, "update/gradient_norm", [mean(norm(gradient)) for gradient in gradients], epoch)
-        if epoch % self.histogram_every_n_epochs < self.every_n_epochs:
+        if epoch % self.histogram_every_n_epochs < self.samples_every_n_epochs:
             for writer in writers(trainer):
                 for group, tensors in (("weights", weights), ("weights_gradients", gradients)):
                     for layer, tensor in zip(module.layers, tensors, strict=True):

@@ -85,6 +85,14 @@ def block_length(trainer: Trainer) -> float:
     return min(ends, default=math.inf) - epoch
 
 
+def samples_every(trainer: Trainer) -> int:
+    """Return how many epochs lie between the samples of Snapshots that callbacks ask for, 0 if none does.
+
+    A callback asks with an attribute `samples_every_n_epochs`; of several, all get what each of them asks for.
+    """
+    return math.gcd(*(getattr(callback, "samples_every_n_epochs", 0) for callback in callbacks_of(trainer)))
+
+
 def stop_request(trainer: Trainer) -> Callable[[], bool]:
     """Return a function that says whether a block that starts now must end: on request, or after LONGEST_BLOCK."""
     deadline = time.monotonic() + LONGEST_BLOCK

@@ -1,6 +1,7 @@
 """How a block of epochs is run: PyTorch's operations one after the other, or one compiled function an epoch."""
 
 import logging
+import sys
 from collections.abc import Callable, Iterator
 from itertools import repeat
 
@@ -14,7 +15,7 @@ from xornet.engine.history import Block, History
 from xornet.engine.inplace import InplaceBackprop
 from xornet.engine.optimizers import has_step_hooks, step_function
 from xornet.engine.schedulers import Schedule
-from xornet.engine.snapshots import LARGEST, Snapshots
+from xornet.engine.snapshots import LARGEST, SAMPLE, Snapshots
 from xornet.engine.stopwatch import Stopwatch
 from xornet.network import Ensemble
 
@@ -41,6 +42,7 @@ class EpochRunner:
         compiles: whether to compile.
         stopwatch: is given the seconds that compiling takes.
         is_new: whether the optimizer has not made a step yet: the run is not resumed.
+        samples_every: as of Snapshots, 0 for no samples.
 
     Raises:
         ValueError: PyTorch is to detect anomalies, which it does in autograd alone.
@@ -58,6 +60,7 @@ class EpochRunner:
         compiles: bool,
         stopwatch: Stopwatch,
         is_new: bool = True,
+        samples_every: int = 0,
     ) -> None:
         if torch.is_anomaly_enabled() and gradient == "backprop":
             raise ValueError("trainer.detect_anomaly=true looks at autograd; use model.gradient=autograd with it")
@@ -68,7 +71,11 @@ class EpochRunner:
         self.backward: Callable[[Tensor], None] = method.backward
         numbers = len(x) * y.shape[1] * len(ensemble)
         self.errors = x.new_empty(min(LONGEST, max(1, BLOCK_VALUES // numbers)), *y.shape, len(ensemble))
-        self.most_snapshots = max(1, LARGEST // sum(weight[..., 0].numel() for weight in self.weights))
+        self.samples_every = samples_every or sys.maxsize
+        one, sample = (sum(weight[..., :size].numel() for weight in self.weights) for size in (1, SAMPLE))
+        # What the snapshots of a block may hold limits its length; of the samples there are two in `samples_every`.
+        self.longest = min(LONGEST, max(1, LARGEST // sample // 2) * self.samples_every)
+        self.most_snapshots = max(1, LARGEST // one)
         args = (self.weights, x, y, ensemble.activation, optimizer, history, stopwatch)
         self.compiled = CompiledEpochs(*args) if compiles else None
         self.is_new, self.schedules = is_new, list[Schedule]()  # of the learning rate, stepped every epoch
@@ -82,18 +89,19 @@ class EpochRunner:
         self.restore()
         is_first = self.compiled is not None and self.is_new  # the epoch in which the optimizer makes its state
         self.is_new = False
-        length = 1 if is_first else int(min(length, LONGEST, self.most_snapshots * self.history.every))
+        length = 1 if is_first else int(min(length, self.longest, self.most_snapshots * self.history.every))
         compiled = None if is_first or has_step_hooks(self.optimizer) else self.compiled
         step = self.optimizer.step if self.schedules else step_function(self.optimizer)  # which schedulers count
         self.update = torch.no_grad()(step) if torch.is_grad_enabled() else step
-        snapshots, curve = Snapshots(self.weights, every := self.history.every), []
+        every, sampled, curve = self.history.every, self.samples_every, list[Tensor]()
+        snapshots = Snapshots(self.weights, every, sampled)
         end = start + (length if compiled else min(length, len(self.errors)))
         buffers = repeat(compiled.error) if compiled else self.errors[: end - start]
         for epoch, error in zip(range(start, end), buffers, strict=False):
             is_last = epoch + 1 == end or should_stop()
             is_recorded = epoch % every == 0
-            if is_recorded or is_last:
-                snapshots.record(epoch, is_last)
+            if is_recorded or (epoch + 1) % sampled < 2:
+                snapshots.record(epoch)
             if compiled is None:
                 yield error
             elif epoch > start:

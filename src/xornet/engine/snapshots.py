@@ -9,27 +9,28 @@ LARGEST = 2**22  # numbers that the snapshots of one block may hold (16 MiB in f
 
 
 class Snapshots:
-    """The weights of network 0 at every n-th epoch, and those of SAMPLE networks at the last epoch of a block.
+    """The weights of network 0 at every n-th epoch, and those of SAMPLE networks on both sides of chosen updates.
 
     All are taken before the update of their epoch.
 
     Args:
         weights: one (I + 1, H, N) tensor a layer.
         every: n.
+        samples_every: m; the samples are of the epochs m, 2m, ... and of the ones before these.
 
     """
 
-    def __init__(self, weights: Sequence[Tensor], every: int) -> None:
+    def __init__(self, weights: Sequence[Tensor], every: int, samples_every: int) -> None:
         self.live = [weight.detach() for weight in weights]
-        self.every = every
+        self.every, self.samples_every = every, samples_every
         self.epochs: list[int] = []
         self.weights: list[list[Tensor]] = []  # one (I + 1, H) tensor a layer, at each of these epochs
-        self.last: list[Tensor] = []  # one (I + 1, H, SAMPLE or N) tensor a layer
+        self.samples: dict[int, list[Tensor]] = {}  # by epoch, one (I + 1, H, SAMPLE or N) tensor a layer
 
-    def record(self, epoch: int, is_last: bool) -> None:
-        """Copy the weights if `epoch` is one of those above; called before its update."""
+    def record(self, epoch: int) -> None:
+        """Copy the weights, if `epoch` is one of those above; called before its update."""
         if epoch % self.every == 0:
             self.epochs.append(epoch)
             self.weights.append([weight[..., 0].clone() for weight in self.live])
-        if is_last:
-            self.last = [weight[..., :SAMPLE].clone() for weight in self.live]
+        if (epoch + 1) % self.samples_every < 2:
+            self.samples[epoch] = [weight[..., :SAMPLE].clone() for weight in self.live]

@@ -10,6 +10,7 @@ from typing import Any
 from lightning.pytorch import Trainer
 from lightning.pytorch.core.saving import save_hparams_to_yaml
 from lightning.pytorch.loggers import TensorBoardLogger
+from tensorboard.compat.proto.summary_pb2 import Summary
 from torch.utils.tensorboard import SummaryWriter
 
 from xornet import files
@@ -78,13 +79,10 @@ class EventLogger(TensorBoardLogger):
                 path.rename(path.with_name(f"{EVENTS}{int(second) - 1:010d}~{number:06d}{rest}"))
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Log scalars; Lightning would call a full disk a value that cannot be logged."""
-        try:
-            super().log_metrics(metrics, step)
-        except ValueError as error:
-            if isinstance(error.__cause__, OSError):
-                raise error.__cause__ from None
-            raise
+        """Log the scalars of a step as one event, where Lightning makes one of each: a default run logs 6,400."""
+        values = [Summary.Value(tag=name, simple_value=float(value)) for name, value in metrics.items()]
+        assert self.experiment.file_writer is not None
+        self.experiment.file_writer.add_summary(Summary(value=values), step)
 
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
         """Write `hparams.yaml`."""
