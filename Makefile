@@ -76,7 +76,7 @@ figures: setup ## Remake the pictures of docs/ (7 minutes); cost.png is drawn by
 	cp logs/figures/lr_map/lr_map.png docs/lr_map.png
 	cp logs/figures/lr_map_zoom/lr_map.png docs/lr_map_zoom.png
 
-atlas: .venv/dev ## Compute the tables and pictures of docs/atlas, on all cores (half an hour), resumed where it was
+atlas: .venv/dev ## Compute the tables and pictures of docs/atlas, on all cores (45 minutes on 2), resumed where it was
 	for name in $(ATLAS); do \
 		$(BIN)/python src/train.py experiment=$$name hydra/launcher=joblib hydra.sweep.dir=logs/atlas/$$name || exit 1; \
 	done
