@@ -1,10 +1,13 @@
 """What is refused leaves every file as it was: of a run, of an evaluation, of a sweep and of its jobs."""
 
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
 from conftest import NO_FIGURES, Command
+
+from xornet.runs.lock import locked
 
 SHORT = ("trainer.max_epochs=40", *NO_FIGURES)
 
@@ -151,6 +154,30 @@ def test_a_sweep_of_evaluations_that_is_refused_stays_as_it_was(command: Command
         assert command("-m", job, f"hydra.sweep.dir={tmp_path}/new/sweep", script=script).status == 1
     assert contents(tmp_path) == before
     assert command("-m", pair, sweep, script="eval.py").status == 0
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows locks no directory")
+def test_of_two_commands_in_one_directory_at_once_the_second_is_refused(command: Command, tmp_path: Path) -> None:
+    run, sweep = (f"hydra.{kind}.dir={tmp_path}/{kind}" for kind in ("run", "sweep"))
+    assert command(run, *SHORT).status == 0
+    assert command("-m", "seed=1,2", sweep, *SHORT).status == 0
+    before = contents(tmp_path)
+    for folder, given in (("run", (run,)), ("sweep", ("-m", "seed=1,2,3", sweep))):
+        with locked(tmp_path / folder):
+            refused = command(*given, *SHORT)
+        assert refused.status == 1
+        assert f"{tmp_path}/{folder} is in use by another command; wait until that has ended" in refused.last_line
+        assert contents(tmp_path) == before
+    job = tmp_path / "sweep" / "1_seed=2"
+    (job / "metrics.json").unlink()
+    before = contents(job)
+    with locked(job):  # by a command that resumes this job alone
+        part = command("-m", "seed=1,2,3", sweep, *SHORT)
+    assert part.status == 1
+    assert f"{job} is in use by another command" in part.last_line
+    assert contents(job) == before
+    assert command("-m", "seed=1,2,3", sweep, *SHORT).status == 0
+    assert command(run, *SHORT).status == 0
 
 
 def test_a_job_that_is_refused_stays_as_it_was_and_its_cause_stands_beside_it(command: Command, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ stands in the sweep's directory.
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,14 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from xornet.cli.hydra_callback import DirectoryCallback, ends_the_command
 from xornet.runs.directory import check_holder
+from xornet.runs.lock import locked
 from xornet.runs.record import differing, read_jobs
 from xornet.sweeps import summary
 from xornet.sweeps.naming import check_repeated, earlier_jobs, identity
 from xornet.sweeps.plan import check_earlier, check_jobs, check_keys, check_search, product, written
 
 summaries: list[Callable[[], list[str]]] = []  # of the sweeps that this process has begun; each returns its failures
+locks = ExitStack()  # of the directories of these sweeps
 
 
 class SweepCallback(DirectoryCallback):
@@ -71,6 +73,8 @@ class SweepCallback(DirectoryCallback):
         if is_search or not known or any(getattr(one.value(), "shuffle", False) for one in parsed.values()):
             fresh = "null"  # nobody knows yet, or there is no difference
         subdir = hydra["sweep"]["subdir"].replace(",0,null}", f",{taken},{fresh}}}")
+        folder.mkdir(parents=True, exist_ok=True)
+        locks.enter_context(locked(folder))
         with open_dict(config):
             config.hydra.overrides.hydra += [
                 f"hydra.job.config.override_dirname.exclude_keys=[{','.join(map(repr, constant))}]",
@@ -78,7 +82,6 @@ class SweepCallback(DirectoryCallback):
             ]
         if "max_failure_rate" in config.hydra.sweeper:  # Optuna's
             config.hydra.sweeper.max_failure_rate = 1.0  # a failed job ends no sweep
-            folder.mkdir(parents=True, exist_ok=True)  # where its storage may stand
         if hydra["sweeper"].get("storage") and (hydra["sweeper"].get("sampler") or {}).get("seed") is not None:
             config.hydra.sweeper.sampler.seed += len(earlier)  # or a search that goes on would draw the same again
         is_elsewhere = "submitit" in str(hydra["launcher"].get("_target_"))
@@ -114,6 +117,7 @@ def summed_up() -> Iterator[None]:
         if failed:
             print("\n".join(failed), file=sys.stderr)
         summaries.clear()
+        locks.close()
     if failed:
         sys.exit(1)
     if unanswered:

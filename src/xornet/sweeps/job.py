@@ -13,6 +13,7 @@ from xornet import files
 from xornet.cli import errors
 from xornet.cli.run_directory import RunDirectory, is_job, output_dir, record
 from xornet.runs.directory import CONFIG, checkpoints, flatten, is_begun, read_config
+from xornet.runs.lock import InUseError, locked
 from xornet.runs.metrics import objective
 from xornet.runs.record import error_files, read_metrics
 from xornet.sweeps.isolation import process_left_as_found, runs_ended
@@ -30,14 +31,15 @@ def run(train: Train, cfg: DictConfig) -> float | None:
     """
     directory = RunDirectory(cfg)
     try:
-        directory.check()
-        if is_job():
-            return run_job(train, cfg, directory)
-        with runs_ended():
-            return train(cfg, directory)
+        with locked(output_dir()):
+            directory.check()
+            if is_job():
+                return run_job(train, cfg, directory)
+            with runs_ended():
+                return train(cfg, directory)
     except BaseException as error:
         directory.undo()
-        if not (is_job() and isinstance(error, Exception)):
+        if not (is_job() and isinstance(error, Exception)) or isinstance(error, InUseError):
             raise
         task: Any = OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)
         cause = errors.report(error, task, errors.DISK.replace("run.dir", "sweep.dir"))

@@ -1,0 +1,43 @@
+"""One command at a time in a directory: two at once would mix their results."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # Windows, which locks no directory
+    fcntl = None  # type: ignore[assignment]
+
+
+class InUseError(ValueError):
+    """A directory is in use by another command."""
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Lock a directory that exists, until this process ends in whichever way; nothing is written for that.
+
+    Without effect where there are no such locks, as on Windows and on some file systems of clusters.
+
+    Raises:
+        InUseError: another process has locked it.
+
+    """
+    if fcntl is None:
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InUseError(
+                f"{folder} is in use by another command; wait until that has ended, or use another directory"
+            ) from None
+        except OSError:  # no locks on this file system
+            pass
+        yield
+    finally:
+        os.close(descriptor)
