@@ -4,9 +4,9 @@ import os
 
 import torch
 
-# Handing work to a second thread costs more than it saves at 1,000 networks (1.28 times the time, 10,000 epochs on two
-# cores), and pays at 100,000 (0.70 times, 400 epochs).
-WORTH_THREADS = 4096
+# Threads that sleep while they wait (cli/startup.py) must be woken for every epoch. Two of them take 1.8 times as long
+# as one at 10,000 networks, as long at 30,000 and 0.6 times as long at 100,000 (AMD EPYC Genoa; docs/benchmarks.md).
+WORTH_THREADS = 2**15
 
 
 def set_threads(networks: int) -> None:
