@@ -7,6 +7,7 @@ from matplotlib.contour import ContourSet
 from oracle import X, Y
 
 from xornet.plots import decision_boundary, loss_curves
+from xornet.plots.frames import FrameRenderer
 from xornet.plots.render import drawn
 
 ENDS = ((-0.5, 1.5), (-0.5, 1.5))  # of the sheet's plane
@@ -80,7 +81,7 @@ def test_where_there_is_no_prediction_the_plane_is_white() -> None:
 def test_a_frame_of_the_animation_is_the_picture_drawn_anew() -> None:
     rising = decision_boundary.boundary_grid(lambda points: (points[:, :1] + 0.5) / 2, X.numpy())
     for x in (X.numpy(), 3 * X.numpy() - 5):
-        renderer = decision_boundary.FrameRenderer(x, Y.numpy())
+        renderer = FrameRenderer(x, Y.numpy())
         for z, title in ((rising, "first"), (1 - rising, "second"), (0.4 + 0 * rising, "flat"), (rising, "first")):
             anew = drawn(decision_boundary.decision_boundaries([(z, title)], x, Y.numpy()))
             np.testing.assert_array_equal(np.asarray(renderer.frame(z, title)), np.asarray(anew))

@@ -16,7 +16,8 @@ from xornet.callbacks.figures import boundary_pictures, log_image, publish, tabl
 from xornet.engine.blocks import run_length
 from xornet.engine.history import Block
 from xornet.module import XORModule
-from xornet.plots.decision_boundary import FrameRenderer, boundary_grid
+from xornet.plots.decision_boundary import boundary_grid
+from xornet.plots.frames import FrameRenderer
 from xornet.plots.render import Array, gif
 
 THRESHOLD = 0.06  # the change of a prediction against the others that makes a frame

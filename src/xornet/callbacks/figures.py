@@ -12,7 +12,8 @@ from xornet import files
 from xornet.backprop import ACTIVATIONS, append_ones, preactivation
 from xornet.engine import plateaus
 from xornet.module import XORModule
-from xornet.plots.decision_boundary import BOUNDARY_TITLE, FrameRenderer, boundary_grid, decision_boundaries
+from xornet.plots.decision_boundary import BOUNDARY_TITLE, boundary_grid, decision_boundaries
+from xornet.plots.frames import FrameRenderer
 from xornet.plots.hidden_units import Units, hidden_units
 from xornet.plots.loss_curves import loss_curve, solved_share
 from xornet.plots.no_hidden_units import no_hidden_units
