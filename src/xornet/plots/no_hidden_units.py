@@ -18,17 +18,18 @@ def no_hidden_units(line: Array, x: Array, y: Array) -> Figure:
         y: (P, 1)
 
     """
-    figure, left, right = two_panels()
+    red, blue = x[y[:, 0] > 0.5], x[y[:, 0] <= 0.5]
+    if len(red) == len(blue) == 2 and np.allclose(red.mean(0), blue.mean(0)):
+        figure, left, right = two_panels()
+        draw_reason(right, red, blue)
+        draw_plane(right, x, y)
+    else:  # of another table, which a line may separate
+        figure = Figure()
+        left = figure.subplots()
     draw_plane(left, x, y)
     draw_line(left, line, x, "black", 1.5)
     predictions = sigmoid(x @ line[:2] + line[2])
     left.set_title(f"Its Line: Predictions {predictions.min():.2f} to {predictions.max():.2f}")
-    red, blue = x[y[:, 0] > 0.5], x[y[:, 0] <= 0.5]
-    if len(red) == len(blue) == 2 and np.allclose(red.mean(0), blue.mean(0)):
-        draw_reason(right, red, blue)
-        draw_plane(right, x, y)
-    else:  # of another table, which a line may separate
-        right.remove()
     return figure
 
 
@@ -42,5 +43,5 @@ def draw_reason(axes: Axes, red: Array, blue: Array) -> None:
         "between the blue ones: one place, which\n"
         "no line can have on both of its sides."
     )
-    axes.text(0.5, 0.115, words, ha="center", va="center", fontsize=9, transform=axes.transAxes)
+    axes.text(0.5, 0.015, words, ha="center", va="bottom", fontsize=9, transform=axes.transAxes)
     axes.set_title("Why No Line Can")
