@@ -43,11 +43,13 @@ def make(sweeps: Path, docs: Path) -> None:
     if not folders:
         raise ValueError(f"{sweeps} holds no sweep; use make atlas")
     docs.mkdir(parents=True, exist_ok=True)
-    tables = {}
+    tables, are_finished = {}, True
     for folder in folders:
-        table, unfinished = from_sweep(folder)
+        is_stored = (docs / f"{folder.name}.csv").exists()
+        table, unfinished = from_sweep(folder, read(folder.name, docs) if is_stored else None)
         if unfinished:
             print(f"{table.name}: {unfinished} jobs are not finished, so no table is written; make atlas resumes them")
+            are_finished = False
             continue
         tables[table.name] = table
     for table in [*tables.values(), laws(tables), *derived(tables, sweeps)]:
@@ -57,6 +59,8 @@ def make(sweeps: Path, docs: Path) -> None:
     for name, figure in pictures(tables, sweeps):
         (docs / f"{name}.png").write_bytes(png(drawn(figure)))
         print(f"{docs}/{name}.png")
+    if not are_finished:
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -36,6 +36,7 @@ def test_a_table_has_a_row_for_each_cell_in_the_order_of_the_values(command: Com
     finished[3].unlink()
     made = command(script="atlas.py")
     assert made.out == "grid: 1 jobs are not finished, so no table is written; make atlas resumes them\n"
+    assert made.status == 1
     again = command(*TINY, "model.init=1,null,2,2.0", here)
     assert again.status == 1
     assert "model.init=2" in again.last_line
@@ -48,6 +49,20 @@ def test_a_table_has_a_row_for_each_cell_in_the_order_of_the_values(command: Com
     stored = read("grid", tmp_path / "docs/atlas")
     assert stored == from_sweep(tmp_path / "logs/atlas/grid")[0]
     assert {path.name for path in (tmp_path / "docs/atlas").glob("*.png")} == {"grid_solved.png"}  # nothing is solved
+
+    (tmp_path / "logs/atlas/grid").rename(tmp_path / "elsewhere")  # as in a fresh clone, which has the table alone
+    assert command(*TINY, "model.init=4", "model.hidden=[1]", here).status == 0
+    assert command(script="atlas.py").status == 0
+    extended = read("grid", tmp_path / "docs/atlas")
+    assert [row for row in extended.rows if row["model.init"] != "4"] == stored.rows
+    assert len(extended.rows) == 14
+    table = (tmp_path / "docs/atlas/grid.csv").read_bytes()
+    (tmp_path / "logs/atlas/grid").rename(tmp_path / "one value")
+    assert command(*TINY, "model.init=8", "networks=10", here).status == 0
+    refused = command(script="atlas.py")
+    assert refused.status == 1
+    assert "does not extend docs/atlas/grid.csv" in refused.last_line
+    assert (tmp_path / "docs/atlas/grid.csv").read_bytes() == table
 
 
 REFUSED = {

@@ -87,16 +87,31 @@ def number(text: str) -> float:
         return np.nan
 
 
-def from_sweep(folder: Path) -> tuple[Table, int]:
-    """Return the table of a sweep's directory, in the order of its values, and how many of its jobs are unfinished."""
+def from_sweep(folder: Path, stored: Table | None = None) -> tuple[Table, int]:
+    """Return the table of a sweep's directory, in the order of its values, and how many of its jobs are unfinished.
+
+    Args:
+        folder: the sweep's.
+        stored: the table that it is to extend, which keeps the cells that the sweep does not have.
+
+    Raises:
+        ValueError: the sweep has other keys than the stored table, or other numbers of networks or epochs.
+
+    """
     jobs = read_jobs(folder)
-    keys = differing(jobs)
-    finished = {tuple(plain(job.overrides[key]) for key in keys): job for job in jobs if job.metrics}
-    rows = [
-        {**{key: job.overrides[key] for key in keys}, **results(job)}
-        for _, job in sorted(finished.items(), key=lambda item: [place(value) for value in item[0]])
-    ]
-    return Table(folder.name, keys, rows), sum(job.metrics is None for job in jobs)
+    keys = stored.keys if stored else differing(jobs)
+    rows = [{**{key: job.overrides.get(key, "") for key in keys}, **results(job)} for job in jobs if job.metrics]
+    if stored:
+        sizes = {(row["networks"], row["epochs"]) for row in stored.rows}
+        fit = all(row[key] for row in rows for key in keys) and set(differing(jobs)) <= set(keys)
+        if not fit or any((row["networks"], row["epochs"]) not in sizes for row in rows):
+            raise ValueError(
+                f"{folder} does not extend docs/atlas/{stored.name}.csv, which has {', '.join(keys)} as its keys and "
+                "its own numbers of networks and epochs; move it away, or use another hydra.sweep.dir"
+            )
+    cells = {tuple(plain(row[key]) for key in keys): row for row in [*(stored.rows if stored else []), *rows]}
+    ordered = sorted(cells.items(), key=lambda item: [place(value) for value in item[0]])
+    return Table(folder.name, keys, [row for _, row in ordered]), sum(job.metrics is None for job in jobs)
 
 
 def place(value: str) -> tuple[float, str]:
