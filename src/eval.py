@@ -4,6 +4,7 @@ from xornet.cli import startup  # noqa: F401 isort: skip - first: signals and ou
 
 import sys
 import time
+from pathlib import Path
 
 import hydra
 from omegaconf import DictConfig
@@ -16,6 +17,7 @@ from xornet.cli.trainer import make_trainer
 from xornet.plots.render import drawn
 from xornet.runs.compare import load
 from xornet.runs.directory import check_holder
+from xornet.runs.lock import locked
 from xornet.runs.metrics import discard, write_results
 from xornet.runs.verdict import describe
 
@@ -26,6 +28,12 @@ def main(cfg: DictConfig) -> None:
     folder = output_dir()
     expect_job(folder)
     configuration.check(cfg)
+    with locked(folder):
+        evaluate(cfg, folder)
+
+
+def evaluate(cfg: DictConfig, folder: Path) -> None:
+    """Evaluate a checkpoint into a directory."""
     check_holder(folder, "an evaluation")
     module, epochs = load(cfg.ckpt_path)
     trainer = make_trainer(cfg.trainer, [])

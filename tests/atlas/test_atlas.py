@@ -56,13 +56,13 @@ def test_a_table_has_a_row_for_each_cell_in_the_order_of_the_values(command: Com
     extended = read("grid", tmp_path / "docs/atlas")
     assert [row for row in extended.rows if row["model.init"] != "4"] == stored.rows
     assert len(extended.rows) == 14
-    table = (tmp_path / "docs/atlas/grid.csv").read_bytes()
+    before = (tmp_path / "docs/atlas/grid.csv").read_bytes()
     (tmp_path / "logs/atlas/grid").rename(tmp_path / "one value")
     assert command(*TINY, "model.init=8", "networks=10", here).status == 0
     refused = command(script="atlas.py")
     assert refused.status == 1
     assert "does not extend docs/atlas/grid.csv" in refused.last_line
-    assert (tmp_path / "docs/atlas/grid.csv").read_bytes() == table
+    assert (tmp_path / "docs/atlas/grid.csv").read_bytes() == before
 
 
 REFUSED = {

@@ -10,6 +10,7 @@ from lightning.pytorch import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from xornet.callbacks.gradient_monitor import GradientMonitor
+from xornet.data import XORDataModule
 from xornet.module import XORModule
 
 MOMENTUM = partial(torch.optim.SGD, lr=0.1, momentum=0.9)
@@ -39,6 +40,15 @@ def test_the_update_ratio_is_the_mean_length_of_the_optimizers_own_step_to_that_
             before, after = (weights_after(tmp_path, epoch + more)[layer] for more in (0, 1))
             lengths = [np.linalg.norm((after - before)[..., i]) / np.linalg.norm(before[..., i]) for i in range(3)]
             assert ratio == pytest.approx(np.mean(lengths), rel=1e-3)
+
+
+def test_a_trainer_that_continues_logs_no_step_twice(tmp_path: Path) -> None:
+    logger = TensorBoardLogger(tmp_path, "", "")
+    trainer, module = fit(tmp_path, 20, [GradientMonitor(10, 20)], trainer={"logger": logger, "log_every_n_steps": 1})
+    trainer.fit_loop.max_epochs = 40
+    trainer.fit(module, XORDataModule())
+    logged = [event.step for event in events.read(tmp_path).Scalars("update/gradient_norm/hidden")]
+    assert logged == [0, 10, 20, 30, 40]
 
 
 def test_histograms_are_of_the_weights_and_of_their_gradients(tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ def test_a_run_that_is_extended_where_it_was_has_the_row_of_its_end(command: Com
     assert row.session_start_info.hparams["trainer.max_epochs"].number_value == 600
     solved = [(event.step, event.value) for event in log.Scalars("final/solved")]
     assert solved == [(600, 1)]
-    assert len(list(run.folder.glob("events.out.tfevents.*.hparams"))) == 1
+    assert len(list(run.folder.glob("events.out.tfevents.*.hparams-row"))) == 1
 
 
 def test_a_row_without_results_is_refused(command: Command) -> None:

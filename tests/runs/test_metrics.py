@@ -12,7 +12,8 @@ from xornet.callbacks.figures import examples
 from xornet.callbacks.gradient_monitor import mean, norm
 from xornet.engine.optimizers import NOT_ELEMENTWISE, check_optimizer
 from xornet.engine.scores import wilson
-from xornet.runs.metrics import LEFT, discard, evaluate, objective, write_networks
+from xornet.runs.directory import LEFT
+from xornet.runs.metrics import discard, evaluate, objective, write_networks
 from xornet.runs.verdict import describe
 
 

@@ -109,6 +109,17 @@ def test_what_is_not_ours_is_not_overwritten(command: Command, tmp_path: Path) -
     assert "metrics.json was not written by this project; use another directory" in run.last_line
     sweep = command("-m", "seed=1,2", f"hydra.sweep.dir={tmp_path}/table", *SHORT)
     assert "holds a sweep.csv of something else" in sweep.last_line
+    for name in ("networks.csv", "loss_curve.png", "xornet.pt", "hparams.yaml", "csv/metrics.csv"):
+        path = tmp_path / "notes" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("mine")
+        for script, given in (("train.py", SHORT), ("eval.py", (f"ckpt_path={run.folder}/last.ckpt",))):
+            refused = command(f"hydra.run.dir={tmp_path}/notes", *given, script=script)
+            assert f"notes holds a {name} of something else; use another directory" in refused.last_line
+        assert path.read_text() == "mine"
+        path.unlink()
+    (tmp_path / "notes" / "csv").rmdir()
+    (tmp_path / "notes").rmdir()
     assert contents(tmp_path) == before
 
 
@@ -168,6 +179,17 @@ def test_of_two_commands_in_one_directory_at_once_the_second_is_refused(command:
         assert refused.status == 1
         assert f"{tmp_path}/{folder} is in use by another command; wait until that has ended" in refused.last_line
         assert contents(tmp_path) == before
+    elsewhere = f"trainer.default_root_dir={tmp_path}/run"  # where the results go, unlike Hydra's own files
+    checkpoint = f"ckpt_path={tmp_path}/run/checkpoints/last.ckpt"
+    for script, words in (
+        ("train.py", (elsewhere, *SHORT)),
+        ("eval.py", (checkpoint, f"hydra.run.dir={tmp_path}/eval")),
+    ):
+        (tmp_path / "eval").mkdir(exist_ok=True)
+        with locked(tmp_path / ("run" if script == "train.py" else "eval")):
+            refused = command(*words, script=script)
+        assert refused.status == 1
+        assert "is in use by another command" in refused.last_line
     job = tmp_path / "sweep" / "1_seed=2"
     (job / "metrics.json").unlink()
     before = contents(job)

@@ -37,9 +37,12 @@ class GradientMonitor(Callback):
             interval("gradient_monitor.every_n_epochs", every_n_epochs, example=200),
             interval("gradient_monitor.histogram_every_n_epochs", histogram_every_n_epochs, example=1000),
         ]
+        self.logged = -1  # the last epoch whose state was logged
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Space the logging steps."""
+        if trainer.current_epoch == 0:  # not a Trainer that continues its run
+            self.logged = -1
         growth = spacing(run_length(trainer) / CURVE_POINTS / self.intervals[0])
         self.samples_every_n_epochs, self.histogram_every_n_epochs = (growth * every for every in self.intervals)
 
@@ -64,8 +67,9 @@ class GradientMonitor(Callback):
 
     def log_state(self, trainer: Trainer, module: XORModule, epoch: int, weights: list[Tensor]) -> None:
         """Log the weights before the update of `epoch`, and their gradients, if they are due."""
-        if epoch % self.samples_every_n_epochs:
+        if epoch % self.samples_every_n_epochs or epoch <= self.logged:
             return
+        self.logged = epoch
         gradients = module.gradients(weights)
         log(trainer, module, "update/gradient_norm", [mean(norm(gradient)) for gradient in gradients], epoch)
         if epoch % self.histogram_every_n_epochs < self.samples_every_n_epochs:

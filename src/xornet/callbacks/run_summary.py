@@ -11,12 +11,10 @@ from torch.utils.tensorboard.summary import hparams
 
 from xornet.module import XORModule
 from xornet.runs.continuity import first_step
-from xornet.runs.events import EVENTS
+from xornet.runs.events import EVENTS, ROW
 from xornet.runs.hyperparameters import hparams_row, hyperparameters
 from xornet.runs.metrics import evaluate
 from xornet.runs.verdict import describe
-
-SUFFIX = ".hparams"  # of the event file that holds the HParams row
 
 
 class RunSummary(Callback):
@@ -32,11 +30,13 @@ class RunSummary(Callback):
     def __init__(self, question: str | None = None) -> None:
         self.question = question
         self.blocks = 0
+        self.row: tuple[dict[str, Any], dict[str, float]] | None = None  # of a run that has ended
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Start afresh, unless this Trainer continues its run."""
         if trainer.current_epoch == 0:
             self.blocks = 0
+        self.row = None
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Write the summary so far: after a block, when the run's configuration is on disk."""
@@ -59,13 +59,20 @@ class RunSummary(Callback):
         results = evaluate(pl_module)
         ends = {f"final/{name}": results[name] for name in ("loss", "accuracy", "solved", "solved_epoch")}
         metrics = {name: float(value) for name, value in ends.items() if value is not None}
-        row = hparams_row(hyperparameters(pl_module, trainer))
+        self.row = hparams_row(hyperparameters(pl_module, trainer)), metrics
         verdict = describe(results, len(pl_module.ensemble), trainer.current_epoch)
         for logger in trainer.loggers:
             logger.log_metrics(metrics, trainer.current_epoch)
         for logger in (logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)):
             logger.experiment.add_text("run", self.summary(trainer, pl_module, verdict), trainer.current_epoch)
-            write_row(Path(logger.log_dir), row, metrics)
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Write the HParams row, behind all that other callbacks log of the end: TensorBoard reads no file twice."""
+        for logger in trainer.loggers:
+            if self.row and isinstance(logger, TensorBoardLogger):
+                logger.experiment.flush()
+                write_row(Path(logger.log_dir), *self.row)
+        self.row = None
 
     def summary(self, trainer: Trainer, module: XORModule, verdict: str = "") -> str:
         """The question, the verdict, what was set, and the configuration as Hydra composed it, in Markdown."""
@@ -88,8 +95,8 @@ def write_row(folder: Path, row: dict[str, Any], metrics: dict[str, float]) -> N
     which writes a list of columns too: TensorBoard takes that of an arbitrary run for all, where it would itself list
     the columns of every run.
     """
-    for old in folder.glob(f"{EVENTS}*{SUFFIX}"):
+    for old in folder.glob(f"{EVENTS}*{ROW}"):
         old.unlink()
-    with SummaryWriter(str(folder), filename_suffix=SUFFIX) as writer:
+    with SummaryWriter(str(folder), filename_suffix=ROW) as writer:
         for summary in hparams(row, metrics)[1:]:
             writer.file_writer.add_summary(summary)

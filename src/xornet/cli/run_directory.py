@@ -19,7 +19,7 @@ from xornet import files
 from xornet.runs.continuity import is_own
 from xornet.runs.csv_logger import CSVLogger
 from xornet.runs.directory import CONFIG, check_holder, is_begun, made
-from xornet.runs.events import EVENTS, EventLogger
+from xornet.runs.events import EVENTS, ROW, EventLogger
 from xornet.runs.hyperparameters import log_hyperparameters
 from xornet.runs.metrics import discard
 from xornet.runs.record import error_files, read_metrics
@@ -89,7 +89,11 @@ class RunDirectory(Callback):
             if isinstance(logger, EventLogger):
                 logger.put_last()
         discard(self.folder, before=None if is_own(trainer) else self.start)
-        (self.folder / "metrics.json").unlink(missing_ok=True)
+        for path in (
+            self.folder / "metrics.json",
+            *(path for log in self.logged for path in log.glob(f"{EVENTS}*{ROW}")),
+        ):
+            path.unlink(missing_ok=True)
         if is_job():
             for path in error_files(output_dir()):
                 path.unlink(missing_ok=True)

@@ -14,6 +14,15 @@ from omegaconf import DictConfig, OmegaConf
 
 PROJECT = Path(__file__).resolve().parents[3]
 CONFIG = Path(".hydra", "config.yaml")  # in a run's directory, what it was configured with
+# What a run may leave that the next one in its directory need not replace: that one may be of one network, log
+# elsewhere, draw nothing, or end early.
+RESULTS = (
+    *("metrics.json", "networks.csv", "xornet.pt", "error.txt", "loss_curve.png", "loss_surface.png", "solved.png"),
+    *("decision_boundary.png", "decision_boundary.gif", "hidden_units.png", "examples.png", "lr_map.png"),
+)
+# What a resumed run needs.
+STATE = ("hparams.yaml", "csv/hparams.yaml", "csv/metrics.csv", "checkpoints/last.ckpt", "checkpoints/interrupted.ckpt")
+LEFT = (*RESULTS, *STATE)
 SWEEP = "multirun.yaml"  # in a sweep's directory, what Hydra was told; it is written before the first job
 
 made: list[Path] = []  # the directories that this process makes, or has Hydra make
@@ -75,7 +84,7 @@ def check_holder(folder: Path, may_hold: str) -> None:
     config, sweep, table = folder / CONFIG, folder / SWEEP, folder / "sweep.csv"
     holds = None
     if sweep.exists():
-        holds = "a sweep" if "model" in OmegaConf.load(sweep) else "a sweep of evaluations"
+        holds = "a sweep" if {"model", "trainer"} <= OmegaConf.load(sweep).keys() else "a sweep of evaluations"
     elif table.exists() and table.read_bytes().startswith(b"job,"):  # of a search, for which Hydra writes no such file
         holds = "a sweep"
     elif config.exists():
@@ -87,8 +96,8 @@ def check_holder(folder: Path, may_hold: str) -> None:
         holds = "a run"
     elif any((folder / "checkpoints").glob("*")):
         holds = "checkpoints of something else"
-    elif table.exists():
-        holds = "a sweep.csv of something else"
+    elif names := [name for name in ("sweep.csv", *LEFT) if (folder / name).exists()]:  # which would be written over
+        holds = f"a {names[0]} of something else"
     if holds not in (None, may_hold):
         raise ValueError(f"{folder} holds {holds}; use another directory")
 

@@ -17,6 +17,7 @@ from xornet import files
 from xornet.runs.directory import expect
 
 EVENTS = "events.out.tfevents."  # and the second in which the file was begun
+ROW = ".hparams-row"  # the end of the name of the event file that holds the HParams row
 
 
 class EventLogger(TensorBoardLogger):

@@ -12,17 +12,7 @@ from xornet.checkpoint import is_ours
 from xornet.data import point_names
 from xornet.engine import plateaus, scores
 from xornet.module import XORModule
-from xornet.runs.directory import CONFIG, checkpoints, read_config
-
-# What a run may leave that the next one in its directory need not replace: that one may be of one network, log
-# elsewhere, draw nothing, or end early.
-RESULTS = (
-    *("metrics.json", "networks.csv", "xornet.pt", "error.txt", "loss_curve.png", "loss_surface.png", "solved.png"),
-    *("decision_boundary.png", "decision_boundary.gif", "hidden_units.png", "examples.png", "lr_map.png"),
-)
-# What a resumed run needs.
-STATE = ("hparams.yaml", "csv/hparams.yaml", "csv/metrics.csv", "checkpoints/last.ckpt", "checkpoints/interrupted.ckpt")
-LEFT = (*RESULTS, *STATE)
+from xornet.runs.directory import CONFIG, LEFT, RESULTS, checkpoints, read_config
 
 
 def evaluate(module: XORModule) -> dict[str, Any]:
