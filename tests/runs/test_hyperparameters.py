@@ -100,6 +100,27 @@ def test_a_run_that_is_extended_where_it_was_has_the_row_of_its_end(command: Com
     assert len(list(run.folder.glob("events.out.tfevents.*.hparams-row"))) == 1
 
 
+def test_an_extension_that_fails_leaves_no_row_of_the_part_before(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = ("seed=1", *NO_FIGURES)
+    run = command(*settings, "trainer.max_epochs=3")
+    assert list(run.folder.glob("events*.hparams-row"))
+
+    def fail(*_: Any) -> None:
+        raise OSError("no space")
+
+    monkeypatch.setattr("xornet.callbacks.checkpoint.LastCheckpoint.on_train_end", fail)
+    last = f"ckpt_path={run.folder}/checkpoints/last.ckpt"
+    assert command(*settings, "trainer.max_epochs=1500", last, f"hydra.run.dir={run.folder}").status == 1
+    assert not list(run.folder.glob("events*.hparams-row"))
+
+
+def test_a_suffix_of_ones_own_loses_no_event_file(command: Command) -> None:
+    run = command("trainer.max_epochs=3", "+logger.tensorboard.filename_suffix=.hparams", *NO_FIGURES)
+    assert list(events.scalar(run.folder, "train/loss")) == [0, 1, 2]
+
+
 def test_a_row_without_results_is_refused(command: Command) -> None:
     run = command("logger.tensorboard.default_hp_metric=true", "trainer.max_epochs=3")
     assert run.status == 1

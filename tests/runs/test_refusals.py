@@ -167,6 +167,14 @@ def test_a_sweep_of_evaluations_that_is_refused_stays_as_it_was(command: Command
     assert command("-m", pair, sweep, script="eval.py").status == 0
 
 
+def test_a_sweep_of_gradient_checks_is_none_of_training(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "sweep").mkdir()
+    sweep = ("-m", "seed=1,2", f"hydra.sweep.dir={tmp_path}/sweep")
+    for _ in range(2):
+        assert command(*sweep, script="check_gradients.py").status == 0
+    assert "holds a sweep of evaluations; use another directory" in command(*sweep, *SHORT).last_line
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows locks no directory")
 def test_of_two_commands_in_one_directory_at_once_the_second_is_refused(command: Command, tmp_path: Path) -> None:
     run, sweep = (f"hydra.{kind}.dir={tmp_path}/{kind}" for kind in ("run", "sweep"))
