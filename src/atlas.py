@@ -53,7 +53,10 @@ def make(sweeps: Path, docs: Path) -> None:
             continue
         tables[table.name] = table
     for table in [*tables.values(), laws(tables), *derived(tables, sweeps)]:
-        if table.rows:
+        is_stored = (docs / f"{table.name}.csv").exists()
+        if is_stored and len(table.rows) < len(read(table.name, docs).rows):
+            print(f"{table.name}: kept as it is stored, for {sweeps} holds a part of its sweeps alone")
+        elif table.rows:
             write(table, docs)
             print(f"{table.name}: {len(table.rows)} rows, {docs}/{table.name}.csv")
     for name, figure in pictures(tables, sweeps):
