@@ -2,6 +2,7 @@
 
 from xornet.cli import startup  # noqa: F401 isort: skip - first: signals and outputs work while the rest imports
 
+import argparse
 import sys
 from pathlib import Path
 
@@ -14,13 +15,19 @@ from xornet.plots.render import drawn, png
 from xornet.runs import directory
 from xornet.sweeps.table import align
 
+USAGE = "use python src/atlas.py [table] [key=value ...]"
 STORED = Path(__file__).resolve().parents[1] / "docs" / "atlas"
 
 
 def main() -> None:
     """Print the stored cells that the command line names; without a word, make tables and pictures anew."""
-    if given := sys.argv[1:]:
-        show(given)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("word", nargs="*", help="a table of docs/atlas (grid, if none is given), or key=value of one")
+    given, unknown = parser.parse_known_args()
+    if unknown:
+        raise ValueError(f"{unknown[0]} is no option of atlas.py; {USAGE}")
+    if given.word:
+        show(given.word)
     else:
         make(directory.PROJECT / "logs" / "atlas", directory.PROJECT / "docs" / "atlas")
 
@@ -28,12 +35,14 @@ def main() -> None:
 def show(given: list[str]) -> None:
     """Print the stored cells that are named by a table and by values of its keys."""
     names = [word for word in given if "=" not in word]
-    if len(names) > 1 or any(name.startswith("-") for name in names):
-        raise ValueError(f"{names[-1]} is one word too many; use python src/atlas.py [table] [key=value ...]")
-    table = read(names[0] if names else "grid", STORED)
-    cells = table.where(dict(word.split("=", 1) for word in given if "=" in word))
+    if len(names) > 1:
+        raise ValueError(f"{names[-1]} is one word too many; {USAGE}")
+    pairs = [word.split("=", 1) for word in given if "=" in word]
+    if twice := [key for key, _ in pairs if [key for key, _ in pairs].count(key) > 1]:
+        raise ValueError(f"{twice[0]} is given twice; use one value of it, or none for all")
+    cells = read(names[0] if names else "grid", STORED).where(dict(pairs))
     print("\n".join(align([cells.columns, *(list(row.values()) for row in cells.rows)])))
-    if len(cells.rows) == 1 and "networks" in cells.columns:
+    if len(cells.rows) == 1 and cells.is_swept:
         print(f"Again: {cells.command(cells.rows[0])}")
 
 
@@ -47,9 +56,11 @@ def make(sweeps: Path, docs: Path) -> None:
     for folder in folders:
         is_stored = (docs / f"{folder.name}.csv").exists()
         table, unfinished = from_sweep(folder, read(folder.name, docs) if is_stored else None)
-        if unfinished:
-            print(f"{table.name}: {unfinished} jobs are not finished, so no table is written; make atlas resumes them")
+        for job in unfinished:
+            print(f"{job.folder}: {job.status}" + (f" ({job.cause}); correct it, or delete it" if job.cause else ""))
             are_finished = False
+        if any(not job.cause for job in unfinished):
+            print(f"{table.name}: not all jobs are finished, so no table is written; make atlas resumes them")
             continue
         tables[table.name] = table
     for table in [*tables.values(), laws(tables), *derived(tables, sweeps)]:

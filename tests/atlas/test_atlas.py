@@ -3,6 +3,7 @@
 import csv
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ def test_a_table_has_a_row_for_each_cell_in_the_order_of_the_values(command: Com
     here = f"hydra.sweep.dir={tmp_path}/logs/atlas/grid"
     assert command(*TINY, "model.init=1,null", here).status == 0
     table, unfinished = from_sweep(tmp_path / "logs/atlas/grid")
-    assert unfinished == 0
+    assert unfinished == []
     assert table.keys == ["model.hidden", "model.init", "optimizer.lr"]
     cells = [tuple(row[key] for key in table.keys) for row in table.rows]
     assert cells == [(f"[{h}]", r, lr) for h in (1, 2) for r in ("null", "1") for lr in ("0.3", "3")]
@@ -35,7 +36,10 @@ def test_a_table_has_a_row_for_each_cell_in_the_order_of_the_values(command: Com
     finished = sorted((tmp_path / "logs/atlas/grid").glob("*/metrics.json"))
     finished[3].unlink()
     made = command(script="atlas.py")
-    assert made.out == "grid: 1 jobs are not finished, so no table is written; make atlas resumes them\n"
+    (job,) = (path for path in (tmp_path / "logs/atlas/grid").iterdir() if path.name.startswith("3_"))
+    assert made.out == (
+        f"{job}: interrupted\ngrid: not all jobs are finished, so no table is written; make atlas resumes them\n"
+    )
     assert made.status == 1
     again = command(*TINY, "model.init=1,null,2,2.0", here)
     assert again.status == 1
@@ -68,12 +72,30 @@ def test_a_table_has_a_row_for_each_cell_in_the_order_of_the_values(command: Com
     assert (tmp_path / "docs/atlas/grid.csv").read_bytes() == before
 
 
+def test_failed_jobs_are_named_and_cost_the_table_no_other_cell(command: Command, tmp_path: Path) -> None:
+    sweep = tmp_path / "logs/atlas/grid"
+    assert command(*TINY, "model.init=-1,1", f"hydra.sweep.dir={sweep}").status == 1
+    made = command(script="atlas.py")
+    assert made.status == 1
+    *failed, table, _ = made.out.splitlines()
+    assert len(failed) == 4
+    for line in failed:
+        assert line.startswith(f"{sweep}/")
+        assert re.search(r"model\.init=-1\S*: failed \(model\.init must be .*\); correct it, or delete it$", line)
+    assert table == f"grid: 4 rows, {tmp_path}/docs/atlas/grid.csv"
+    for folder in sweep.glob("*model.init=-1*"):
+        shutil.rmtree(folder)
+    assert command(script="atlas.py").status == 0
+
+
 REFUSED = {
     "model.init=1.5": "model.init=1.5 is not stored in docs/atlas/grid.csv, whose values are null, 0.1,",
     "optimizer.momentum=0.9": "grid.csv has no such key; use one of model.hidden, model.init, optimizer.lr",
     "nothing": "nothing is no table of docs/atlas; use one of escapes, ",
     "grid 0.1": "0.1 is one word too many; use python src/atlas.py [table] [key=value ...]",
     "": "logs/atlas holds no sweep; use make atlas",
+    "model.init=1 model.init=2": "model.init is given twice; use one value of it, or none for all",
+    "--all": "--all is no option of atlas.py; use python src/atlas.py [table] [key=value ...]",
 }
 
 

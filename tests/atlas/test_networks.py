@@ -77,7 +77,7 @@ def test_the_page_has_the_shares_that_are_stored() -> None:
     for value, cells in shown:
         part = stored.where({"model.init": "null" if value == "default" else value})
         shares = {row["place"]: float(row["share"]) for row in part.rows}
-        found = [f"{100 * shares[place]:.1f}%" for place in ("1/8", "1/6", "1/4", "saturated", "other")]
+        found = [f"{100 * shares[place]:.1f}%" for place in ("1/8", "1/6", "1/4", "saturated", "elsewhere")]
         assert cells.split(" | ") == found
 
 

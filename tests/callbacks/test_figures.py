@@ -37,7 +37,7 @@ def test_examples_are_the_fastest_the_median_the_slowest_and_an_unsolved_network
     for i, title in unsolved:
         alike = sorted(loss for loss, place in zip(losses, places, strict=True) if place == places[i])
         assert losses[i] == alike[(len(alike) - 1) // 2]
-        words = "elsewhere" if places[i] == "other" else f"near {places[i]}"
+        words = places[i] if places[i] == "elsewhere" else f"near {places[i]}"
         assert title == f"{words}: seed {1 + i}\nunsolved, loss {losses[i]:.4f}"
 
 

@@ -47,18 +47,18 @@ def test_networks_that_tell_groups_apart_stand_near_the_least_loss_of_these_grou
         ([1 / 3, 1 / 3, 1.0, 1 / 3], "1/6"),
         ([0.05, 0.45, 0.95, 0.55], "1/8"),
         ([0.45, 0.55, 0.42, 0.58], "1/4"),
-        ([0.0, 0.61, 1.0, 0.39], "other"),  # further than 0.1 from 1/2
-        ([0.177, 0.666, 0.695, 0.513], "other"),  # its loss is 0.1246: on its way from 1/6 to the solution
+        ([0.0, 0.61, 1.0, 0.39], "elsewhere"),  # further than 0.1 from 1/2
+        ([0.177, 0.666, 0.695, 0.513], "elsewhere"),  # its loss is 0.1246: on its way from 1/6 to the solution
         ([1.0, 1.0, 1.0, 0.0], "saturated"),  # its loss is 1/4
         ([0.0, 0.09, 0.0, 0.0], "saturated"),
-        ([0.0, 0.11, 0.0, 0.0], "other"),
-        ([0.5, 0.0, 0.5, 0.0], "other"),
+        ([0.0, 0.11, 0.0, 0.0], "elsewhere"),
+        ([0.5, 0.0, 0.5, 0.0], "elsewhere"),
         ([0.0, torch.nan, 0.5, 0.5], ""),
     ],
 )
 def test_a_network_is_named_by_its_predictions_and_not_by_its_loss_alone(predictions: list[float], place: str) -> None:
     assert standing(predictions) == [place]
-    assert standing([0.5] * 4, predictions, [0.0, 0.5, 0.5, 1.0]) == ["1/4", place, "other"]  # wrong points right
+    assert standing([0.5] * 4, predictions, [0.0, 0.5, 0.5, 1.0]) == ["1/4", place, "elsewhere"]  # wrong points right
 
 
 def test_other_tables_have_other_plateaus_by_the_same_rule() -> None:
@@ -66,10 +66,10 @@ def test_other_tables_have_other_plateaus_by_the_same_rule() -> None:
     right = parity[:4, 0].tolist()
     assert standing([0.5] * 8, [*right, *[0.5] * 4], y=parity) == ["1/4", "1/8"]
     both = torch.tensor([[0.0], [0.0], [0.0], [1.0]])
-    assert standing([0.25] * 4, [0.5] * 4, y=both) == ["3/16", "other"]
+    assert standing([0.25] * 4, [0.5] * 4, y=both) == ["3/16", "elsewhere"]
 
 
 def test_places_are_counted_the_most_frequent_first_and_other_last() -> None:
-    counts = plateaus.count(["other", "1/4", "", "1/8", "other", "1/8", "other"])
-    assert list(counts.items()) == [("1/8", 2), ("1/4", 1), ("other", 3)]
+    counts = plateaus.count(["elsewhere", "1/4", "", "1/8", "elsewhere", "1/8", "elsewhere"])
+    assert list(counts.items()) == [("1/8", 2), ("1/4", 1), ("elsewhere", 3)]
     assert plateaus.names(torch.zeros(4, 1, 0), XOR) == []

@@ -118,8 +118,13 @@ def test_the_worked_step_of_network_0_has_its_rates() -> None:
     ("override", "cause"),
     [
         ("networks=1000", "networks must be a square, side x side, for a grid of rates, got 1000; use networks=961"),
-        ("optimizer.hidden=[1,0.1]", "the lower one first, above 0 and at most 1e30, got [1, 0.1]; use e.g. "),
-        ("optimizer.output=[0,1]", "optimizer.output must be two rates, the lower one first, above 0"),
+        ("optimizer.hidden=[1,0.1]", "the lower one first, from 1e-30 to 1e30, got [1, 0.1]; use e.g. "),
+        ("optimizer.output=[1e-60,1]", "the lower one first, from 1e-30 to 1e30, got [1e-60, 1]; use e.g. "),
+        (
+            "optimizer.output=[5,5.0000001]",
+            "optimizer.output must be a range of 2 different numbers in torch.float32, got [5, 5.0000001]; use",
+        ),
+        ("optimizer.output=[0,1]", "optimizer.output must be two rates, the lower one first, from 1e-30"),
         ("optimizer.hidden=[1,2,3]", "optimizer.hidden must be two rates"),
         ("optimizer.hidden=3", "optimizer.hidden must be a list of finite numbers, got 3"),
         ("model.initialisations=5", "model.initialisations must be an integer from 1 to 4, got 5; use null"),

@@ -282,16 +282,35 @@ def test_a_run_outside_a_sweep_knows_nothing_of_this(command: Command) -> None:
 
 
 def test_a_sweep_of_one_constant_job_or_of_failures_alone_has_its_summary_too(command: Command) -> None:
-    one = command("-m", "optimizer.lr=-1", *SHORT)
+    one = command("-m", "trainer.precision=8", *SHORT)
     assert one.status == 1
     assert one.last_line == "error: 1 of 1 jobs failed"
     assert [row["status"] for row in rows(one.folder)] == ["failed"]
-    two = command("-m", "optimizer.lr=-1,-2", *SHORT)
+    two = command("-m", "trainer.precision=8,9", *SHORT)
     assert two.last_line == "error: 2 of 2 jobs failed"
-    assert [row["optimizer.lr"] for row in rows(two.folder)] == ["-1", "-2"]
+    assert [row["trainer.precision"] for row in rows(two.folder)] == ["8", "9"]
     # corrected, the sweep is a success, whatever stands there of before
-    assert command("-m", "optimizer.lr=1,-2", *SHORT, f"hydra.sweep.dir={two.folder}").status == 1
-    assert command("-m", "optimizer.lr=1,2", *SHORT, f"hydra.sweep.dir={two.folder}").status == 0
+    assert command("-m", "trainer.precision=32,9", *SHORT, f"hydra.sweep.dir={two.folder}").status == 1
+    assert command("-m", "trainer.precision=32,64", *SHORT, f"hydra.sweep.dir={two.folder}").status == 0
+
+
+@pytest.mark.parametrize(
+    ("swept", "cause"),
+    [
+        ("optimizer.lr=-1,-2", "optimizer.lr must be a number from 0 to 1e30, got -1; use e.g. optimizer.lr=0.1"),
+        ("seed=1,2 model.init=-1", "model.init must be a number from 0 to 1e30, got -1; use model.init=null"),
+        ("model.activation=step,ramp", "model.activation must be one of sigmoid, tanh, relu, got 'step'"),
+        ("scheduler=step seed=1,2 scheduler.step_size=much", "scheduler.step_size must be a"),
+    ],
+)
+def test_a_sweep_none_of_whose_jobs_can_train_ends_in_one_line_before_the_first(
+    command: Command, tmp_path: Path, swept: str, cause: str
+) -> None:
+    run = command("-m", *swept.split(), *SHORT)
+    assert run.status == 1
+    assert run.err.count("\n") == 1
+    assert cause in run.last_line
+    assert not list(tmp_path.rglob("*.*"))
 
 
 def test_jobs_with_the_same_overrides_both_run(command: Command) -> None:
@@ -400,7 +419,7 @@ def test_a_job_is_recognised_by_what_it_is(command: Command, tmp_path: Path) -> 
 
 
 def test_a_sweep_whose_jobs_all_failed_goes_on_without_what_made_them_fail(command: Command) -> None:
-    failed = command("-m", "seed=1,2", "optimizer.lr=-1", *SHORT)
+    failed = command("-m", "seed=1,2", "trainer.precision=8", *SHORT)
     assert failed.status == 1
     repaired = ["-m", "seed=1,2", *SHORT, f"hydra.sweep.dir={failed.folder}"]
     assert command(*repaired).status == 0
@@ -453,7 +472,7 @@ def test_a_job_with_checkpoints_elsewhere_is_resumed_from_them(command: Command,
 
 def test_an_interpolation_in_an_override_hides_no_failure(command: Command) -> None:
     own = "callbacks.checkpoint.dirpath=${trainer.default_root_dir}/ck"
-    run = command("-m", "seed=1,2", "optimizer.lr=-1", own, *SHORT)
+    run = command("-m", "seed=1,2", "trainer.precision=8", own, *SHORT)
     assert run.status == 1
     assert run.last_line == "error: 2 of 2 jobs failed"
     assert [row["status"] for row in rows(run.folder)] == ["failed", "failed"]

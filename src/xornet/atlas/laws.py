@@ -1,11 +1,11 @@
 """The laws that are fitted to tables of the atlas."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from xornet.atlas.fits import Fit, fit_logarithm, fit_power
+from xornet.atlas.fits import Fit, fit_exponential, fit_logarithm, fit_power
 from xornet.atlas.table import Table, number
 from xornet.plots.render import Array
 
@@ -16,6 +16,7 @@ class Law:
 
     key: str  # the column
     name: str  # what it is called, or its reciprocal
+    forms: tuple[Callable[[Array, Array], Fit], ...] = (fit_logarithm, fit_power)
     is_reciprocal: bool = False
     largest: float = np.inf  # the last x that is fitted; later ones show how the law continues
 
@@ -23,7 +24,7 @@ class Law:
 LAWS = {
     "width_law": Law("model.hidden", "hidden units", largest=32),  # the range of the source
     "saddle_escape": Law("model.init", "1/r", is_reciprocal=True),
-    "parity_bits": Law("data.bits", "bits"),
+    "parity_bits": Law("data.bits", "bits", forms=(fit_power, fit_exponential)),
 }
 
 
@@ -54,7 +55,7 @@ def rank(row: Mapping[str, str]) -> tuple[float, float]:
 
 
 def laws(tables: Mapping[str, Table]) -> Table:
-    """The table of both forms, fitted to every curve with at least three points."""
+    """The table of the forms, fitted to every curve with at least three points."""
     rows = []
     for name in sorted(LAWS.keys() & tables.keys()):
         for cells, x, y in points(tables[name]):
@@ -64,10 +65,10 @@ def laws(tables: Mapping[str, Table]) -> Table:
 
 
 def fits(law: Law, x: Array, y: Array) -> tuple[Fit, ...]:
-    """Both forms, fitted to y (n,) at x (n,); none to fewer than three points."""
+    """The forms, fitted to y (n,) at x (n,); none to fewer than three points."""
     is_fitted = x <= law.largest
     x, y = x[is_fitted], y[is_fitted]
-    return (fit_logarithm(x, y), fit_power(x, y)) if len(x) > 2 else ()
+    return tuple(fit(x, y) for fit in law.forms) if len(x) > 2 else ()
 
 
 def written(fit: Fit) -> dict[str, str]:

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from xornet.atlas.laws import LAWS, fits, points
 from xornet.atlas.networks import PLATEAUS, follow, shares
-from xornet.atlas.table import Table, matrix
+from xornet.atlas.table import Table, matrix, number
 from xornet.plots.atlas import Curve, Panel, curves_picture, maps_picture
 from xornet.plots.plateaus import plateaus_picture
 
@@ -20,7 +20,8 @@ GRIDS = {
     "grid_relu": "relu, momentum 0",
     "grid_adam": "sigmoid, Adam",
 }
-
+STYLES = {"--": "dashed", ":": "dotted"}  # of the first and the second law of a table
+MEDIAN_OF = 0.1  # the smallest share of networks whose median is shown: fewer say little of a cell
 
 TITLES = {
     "width_law": "Solving epoch of XOR against the number of hidden units, learning rate 0.5",
@@ -36,7 +37,7 @@ def pictures(tables: Mapping[str, Table], sweeps: Path) -> Iterator[tuple[str, F
     for name, table in tables.items():
         if name in GRIDS:
             yield f"{name}_solved", grid_picture(table, "solved")
-            if np.isfinite(table.column("solved_epoch")).any():
+            if any(known(row)["solved_epoch"] for row in table.rows):
                 yield f"{name}_epochs", grid_picture(table, "solved_epoch")
         elif name in TITLES:
             yield name, (law_picture if name in LAWS else range_picture)(table, TITLES[name])
@@ -49,12 +50,13 @@ def pictures(tables: Mapping[str, Table], sweeps: Path) -> Iterator[tuple[str, F
 def grid_picture(table: Table, column: str) -> Figure:
     """A map of learning rate and initial range for each width."""
     is_share = column == "solved"
+    shown = table if is_share else Table(table.name, table.keys, [known(row) for row in table.rows])
     up, across = (("model.init", table.values("model.init")), ("optimizer.lr", table.values("optimizer.lr")))
     maps = [
-        (f"2-{hidden.strip('[]')}-1", matrix(table.where({"model.hidden": hidden}), up, across, column))
+        (f"2-{hidden.strip('[]')}-1", matrix(shown.where({"model.hidden": hidden}), up, across, column))
         for hidden in table.values("model.hidden")
     ]
-    what = "Share solved (%)" if is_share else "Median solving epoch"
+    what = "Share solved (%)" if is_share else f"Median solving epoch, where at least {MEDIAN_OF:.0%} get there,"
     networks, epochs = (int(table.rows[0][name]) for name in ("networks", "epochs"))
     title = f"{what} of {networks:,} XOR networks in each cell, {epochs:,} epochs ({GRIDS[table.name]})"
     ranges = ["default" if value == "null" else value for value in up[1]]
@@ -62,17 +64,26 @@ def grid_picture(table: Table, column: str) -> Figure:
     return maps_picture(title, maps, ("learning rate", across[1]), ("initial range ±r", ranges), label, is_share)
 
 
+def known(row: Mapping[str, str]) -> dict[str, str]:
+    """The row, without its solving epoch where few networks ever solve the table."""
+    ever = 1 - number(row["unsolved"]) / number(row["networks"])
+    return dict(row) if ever >= MEDIAN_OF else dict(row) | {"solved_epoch": ""}
+
+
 def law_picture(table: Table, title: str) -> Figure:
-    """The median solving epochs of every curve, and both laws fitted to them."""
+    """The median solving epochs of every curve, and the laws fitted to them."""
     law = LAWS[table.name]
     fitted = f", fitted up to {law.largest:g}" if np.isfinite(law.largest) else ""
-    panel = Panel(f"Dots: medians; dashed: a + b log2 x; dotted: c x^d{fitted}", law.name, "median solving epoch")
+    panel = Panel("", law.name, "median solving epoch")
+    drawn: dict[str, str] = {}
     for color, (cells, x, y) in enumerate(points(table)):
         panel.curves.append(Curve(short(cells), x, y, style="o", color=color))
-        for fit, style in zip(fits(law, x, y), ("--", ":"), strict=False):
+        for fit, (style, word) in zip(fits(law, x, y), STYLES.items(), strict=False):
             dense = np.geomspace(x[0], x[-1], 100)
             height = fit(dense)
             panel.curves.append(Curve("", dense, np.where(height > 0, height, np.nan), style=style, color=color))
+            drawn[word] = fit.form
+    panel.title = "; ".join(["Dots: medians", *(f"{word}: {form}" for word, form in drawn.items())]) + fitted
     figure = curves_picture(title, [panel])
     figure.set_size_inches(9, 6)
     return figure

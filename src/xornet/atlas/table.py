@@ -57,12 +57,16 @@ class Table:
             rows = [row for row in rows if plain(row[key]) == plain(value)]
             if not rows:
                 stored = ", ".join(self.values(key))
-                command = shlex.join([*run_command(self.name), f"hydra.sweep.dir=logs/atlas/{self.name}"])
-                raise ValueError(
-                    f"{key}={value} is not stored in docs/atlas/{self.name}.csv, whose values are {stored}; "
-                    f"use one of them, or add it: {command} {shlex.quote(f'{key}={value}')} && python src/atlas.py"
-                )
+                said = f"{key}={value} is not stored in docs/atlas/{self.name}.csv, whose values are {stored}"
+                words = [*run_command(self.name), f"hydra.sweep.dir=logs/atlas/{self.name}", f"{key}={value}"]
+                add = f", or add it: {shlex.join(words)} && python src/atlas.py" if self.is_swept else ""
+                raise ValueError(f"{said}; use one of them{add}")
         return Table(self.name, self.keys, rows)
+
+    @property
+    def is_swept(self) -> bool:
+        """Whether its rows are jobs of a sweep, not what follows from several."""
+        return "networks" in self.columns
 
     @property
     def columns(self) -> list[str]:
@@ -87,8 +91,8 @@ def number(text: str) -> float:
         return np.nan
 
 
-def from_sweep(folder: Path, stored: Table | None = None) -> tuple[Table, int]:
-    """Return the table of a sweep's directory, in the order of its values, and how many of its jobs are unfinished.
+def from_sweep(folder: Path, stored: Table | None = None) -> tuple[Table, list[Run]]:
+    """Return the table of a sweep's directory, in the order of its values, and its jobs that have not finished.
 
     Args:
         folder: the sweep's.
@@ -111,7 +115,7 @@ def from_sweep(folder: Path, stored: Table | None = None) -> tuple[Table, int]:
             )
     cells = {tuple(plain(row[key]) for key in keys): row for row in [*(stored.rows if stored else []), *rows]}
     ordered = sorted(cells.items(), key=lambda item: [place(value) for value in item[0]])
-    return Table(folder.name, keys, [row for _, row in ordered]), sum(job.metrics is None for job in jobs)
+    return Table(folder.name, keys, [row for _, row in ordered]), [job for job in jobs if job.metrics is None]
 
 
 def place(value: str) -> tuple[float, str]:

@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
+from hydra.utils import instantiate
 from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from xornet.cli.overrides import NODES
 from xornet.network import check_size
@@ -73,6 +75,22 @@ def check_networks(cfg: DictConfig) -> None:
     if isinstance(model, DictConfig) and model.get("_target_") == "xornet.module.XORModule":
         bits, hidden, networks = (OmegaConf.select(cfg, f"model.{key}") for key in ("bits", "hidden", "networks"))
         check_size(bits, list(hidden) if isinstance(hidden, ListConfig) else hidden, networks)
+
+
+def refusal(cfg: DictConfig) -> Exception | None:
+    """Return why a job can have no network, or no optimizer; None if it can, or if that is known only in the job."""
+    model = cfg.get("model")
+    if not (isinstance(model, DictConfig) and model.get("_target_") == "xornet.module.XORModule"):
+        return None
+    try:
+        resolved: Any = OmegaConf.to_container(model, resolve=True)
+    except OmegaConfBaseException:  # as of ${hydra:job.num}
+        return None
+    try:
+        instantiate(resolved, networks=1, initialisations=None, _convert_="all")
+    except Exception as error:  # as the job itself would report it
+        return error
+    return None
 
 
 def check_targets(key: str, node: Any, packages: tuple[str, ...], is_complete: bool = True) -> None:

@@ -23,7 +23,7 @@ from torch import Tensor
 
 TOLERANCE = 0.1  # distance of a prediction from the mean target of its group, or from 0 and 1
 LARGEST_DENOMINATOR = 100  # of a loss as a fraction
-SATURATED, OTHER = "saturated", "other"
+SATURATED, ELSEWHERE = "saturated", "elsewhere"
 
 
 def names(predictions: Tensor, y: Tensor) -> list[str]:
@@ -31,7 +31,7 @@ def names(predictions: Tensor, y: Tensor) -> list[str]:
 
     Returns:
         the loss of the plateau near which it stands as a fraction (`1/4`, `1/8`, `1/6`, ...); else `saturated` if every
-        prediction is within TOLERANCE of 0 or 1; else `other`; nothing for a network that has diverged.
+        prediction is within TOLERANCE of 0 or 1; else `elsewhere`; nothing for a network that has diverged.
 
     """
     saturated = (torch.minimum(predictions, 1 - predictions) < TOLERANCE).all(0).all(0)
@@ -44,7 +44,7 @@ def names(predictions: Tensor, y: Tensor) -> list[str]:
 def name(limit: float, is_saturated: bool) -> str:
     """The loss of a plateau as the nearest fraction with a small denominator; a word where it is nan."""
     if math.isnan(limit):
-        return SATURATED if is_saturated else OTHER
+        return SATURATED if is_saturated else ELSEWHERE
     return str(Fraction(limit).limit_denominator(LARGEST_DENOMINATOR))
 
 
@@ -73,11 +73,11 @@ def limits(predictions: Tensor, y: Tensor) -> Tensor:
 
 
 def count(found: Iterable[str]) -> dict[str, int]:
-    """How many networks stand at each place, the most frequent first, `other` last."""
+    """How many networks stand at each place, the most frequent first, `elsewhere` last."""
     counts = Counter(each for each in found if each)
-    return {each: counts[each] for each in sorted(counts, key=lambda each: (each == OTHER, -counts[each], each))}
+    return {each: counts[each] for each in sorted(counts, key=lambda each: (each == ELSEWHERE, -counts[each], each))}
 
 
 def describe(place: str) -> str:
     """A place in words: `near 1/8`, `saturated`, `elsewhere`."""
-    return {SATURATED: SATURATED, OTHER: "elsewhere"}.get(place, f"near {place}")
+    return place if place in (SATURATED, ELSEWHERE) else f"near {place}"

@@ -25,7 +25,7 @@ class RateGridSGD(Optimizer):
         lr: multiplies all rates; what a scheduler changes.
 
     Raises:
-        ValueError: a range is reversed or not positive, or N is no square.
+        ValueError: a range is reversed, outside 1e-30 to 1e30, or too narrow for the precision; or N is no square.
 
     """
 
@@ -44,6 +44,11 @@ class RateGridSGD(Optimizer):
         across, up = grid(weights[0].shape[-1], hidden), grid(weights[0].shape[-1], output)
         by_layer = [across.repeat(len(up))] * (len(weights) - 1) + [up.repeat_interleave(len(across))]
         self.rates = [rates.to(weight) for rates, weight in zip(by_layer, weights, strict=True)]  # (N,) each
+        dtype = weights[0].dtype
+        for key, ends, rates in (("optimizer.hidden", hidden, across), ("optimizer.output", output, up)):
+            if ends[0] < ends[1] and len(rates.to(dtype).unique()) < len(rates):  # stripes, where there are none
+                said = f"{key} must be a range of {len(rates)} different numbers in {dtype}, got {list(ends)}"
+                raise ValueError(f"{said}; use a wider one, or trainer.precision=64-true")
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]  # PyTorch declares two overloads
@@ -69,6 +74,6 @@ def grid(networks: int, ends: Sequence[float]) -> Tensor:
 
 def check_range(key: str, ends: Sequence[float]) -> None:
     """Refuse what is no range of learning rates."""
-    if len(ends) != 2 or not 0 < ends[0] <= ends[1] <= 1e30:
-        said = f"{key} must be two rates, the lower one first, above 0 and at most 1e30, got {list(ends)}"
+    if len(ends) != 2 or not 1e-30 <= ends[0] <= ends[1] <= 1e30:
+        said = f"{key} must be two rates, the lower one first, from 1e-30 to 1e30, got {list(ends)}"
         raise ValueError(f"{said}; use e.g. {key}=[0.01,100]")

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from xornet.plots.render import Array
 
 # C0, C1, ... are matplotlib's own colours, in their order
-COLOURS = {"solved": "0.88", "1/8": "C0", "1/6": "C1", "1/4": "C2", "saturated": "C3", "other": "C4"}
+COLOURS = {"solved": "0.88", "1/8": "C0", "1/6": "C1", "1/4": "C2", "saturated": "C3", "elsewhere": "C4"}
 
 
 def plateaus_picture(

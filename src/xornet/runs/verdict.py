@@ -30,7 +30,7 @@ def describe(results: dict[str, Any], networks: int, epochs: int) -> str:
 
 def describe_plateaus(counts: dict[str, int]) -> str:
     """Return where unsolved networks stand, in parentheses: nothing if that is nowhere in particular."""
-    if set(counts) <= {plateaus.OTHER}:
+    if set(counts) <= {plateaus.ELSEWHERE}:
         return ""
     parts = [f"{count:,} {plateaus.describe(place)}" for place, count in counts.items()]
     return f" ({', '.join(parts).replace('near', 'near loss', 1)})"

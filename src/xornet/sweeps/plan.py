@@ -68,7 +68,7 @@ def check_earlier(folder: Path, earlier: list[Run], keys: Sequence[str], fixed: 
 
 
 def check_jobs(jobs: Sequence[Sequence[str]], folder: Path, compose: Compose, keys: Sequence[str]) -> None:
-    """Compose every job, and refuse what would run other than it says, or where another job writes.
+    """Compose every job, and refuse what would run other than it says, where another job writes, or not in any job.
 
     Args:
         jobs: the overrides of each.
@@ -78,11 +78,14 @@ def check_jobs(jobs: Sequence[Sequence[str]], folder: Path, compose: Compose, ke
 
     """
     writers: dict[Path, int] = {}
+    refusals: list[Exception] = []
     for number, overrides in enumerate(jobs):
         cfg = compose(overrides)
         check_keys(cfg)
         configuration.check(without_hydra(cfg), is_complete=False)
         configuration.check_networks(cfg)
+        if len(refusals) == number and (refused := configuration.refusal(cfg)):  # as all jobs before it
+            refusals.append(refused)
         own = {*keys, *map(key_of, overrides)}
         if ignored := [str(key) for key in cfg.hydra.sweeper.get("params") or {} if key not in own]:
             raise ValueError(
@@ -96,6 +99,8 @@ def check_jobs(jobs: Sequence[Sequence[str]], folder: Path, compose: Compose, ke
                     f"{key}={path} would be written by jobs {writers[path]} and {number}; "
                     "use ${hydra:runtime.output_dir}, the directory of each job, in it"
                 )
+    if len(refusals) == len(jobs):  # else each fails on its own
+        raise refusals[0]
 
 
 def without_hydra(cfg: DictConfig) -> DictConfig:
