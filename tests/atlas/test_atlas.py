@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from conftest import SRC, Command
 
+from xornet.atlas.laws import laws
+from xornet.atlas.pictures import grid_picture
 from xornet.atlas.table import RESULTS, Table, from_sweep, number, read
 from xornet.engine.scores import wilson
 
@@ -157,6 +159,19 @@ def test_a_small_part_of_every_stored_table_runs_again_to_the_same_numbers(comma
         share = sum(at <= number(row[epoch]) for at in epochs) / len(epochs)
         expected = quantile * ever
         assert abs(share - expected) <= 3.3 * (expected * (1 - expected) / len(epochs)) ** 0.5, (quantile, row)
+
+
+def test_the_laws_are_those_of_the_stored_tables() -> None:
+    stored = {name: read(name, DOCS / "atlas") for name in STORED}
+    assert laws(stored).rows == stored["laws"].rows
+
+
+def test_a_picture_of_epochs_leaves_out_what_a_tenth_of_the_networks_do_not_reach() -> None:
+    rows = read("grid", DOCS / "atlas").where({"model.hidden": "[4]", "optimizer.lr": "100"}).rows
+    table = Table("grid", ["model.hidden", "model.init", "optimizer.lr"], rows)
+    (texts,) = ([text.get_text() for text in axes.texts] for axes in grid_picture(table, "solved_epoch").axes[:1])
+    assert texts == [f"{number(row['solved_epoch']):.0f}" if number(row["unsolved"]) <= 900 else "–" for row in rows]
+    assert 1 < texts.count("–") < len(texts)
 
 
 PAGE = "".join((DOCS / f"{name}.md").read_text() for name in ("atlas", "plateaus"))

@@ -1,9 +1,11 @@
+from itertools import product
+
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from xornet.atlas.fits import fit_logarithm, fit_power
+from xornet.atlas.fits import fit_exponential, fit_logarithm, fit_power
 from xornet.backprop import append_ones, predict
 from xornet.data import truth_table
 from xornet.network import Ensemble
@@ -12,20 +14,36 @@ from xornet.plots.render import Array
 H: Array = np.array([2.0, 4, 8, 16, 32])
 POWER: Array = np.array([900 * h**-0.4 for h in H.tolist()])
 LOGARITHM: Array = 280 - 33 * np.log2(H)
+EXPONENTIAL: Array = 5 * 1.2**H
 
 
 def test_each_form_finds_the_parameters_of_its_own_data() -> None:
-    logarithm, power = fit_logarithm(H, LOGARITHM), fit_power(H, POWER)
+    logarithm, power, exponential = fit_logarithm(H, LOGARITHM), fit_power(H, POWER), fit_exponential(H, EXPONENTIAL)
     assert (logarithm.first, logarithm.second) == pytest.approx((280, -33))
     assert (power.first, power.second) == pytest.approx((900, -0.4))
     assert logarithm.residual == pytest.approx(0, abs=1e-9)
     assert power.residual == pytest.approx(0, abs=1e-9)
     assert power(np.array([4.0])) == pytest.approx([900 * 4**-0.4])
+    assert (exponential.first, exponential.second) == pytest.approx((5, 1.2))
+    assert exponential.residual == pytest.approx(0, abs=1e-9)
 
 
 def test_the_form_of_the_data_has_the_smaller_residual() -> None:
     assert fit_power(H, POWER).residual < fit_logarithm(H, POWER).residual
     assert fit_logarithm(H, LOGARITHM).residual < fit_power(H, LOGARITHM).residual
+    assert fit_exponential(H, EXPONENTIAL).residual < fit_power(H, EXPONENTIAL).residual
+
+
+def test_the_logarithm_has_the_least_squares_of_its_relative_errors() -> None:
+    """No other a and b near it have less, on data that are no logarithm."""
+    fit = fit_logarithm(H, POWER)
+
+    def squares(a: float, b: float) -> float:
+        return float((((a + b * np.log2(H)) / POWER - 1) ** 2).sum())
+
+    least = squares(fit.first, fit.second)
+    for a, b in product((-1, 0, 1), (-0.1, 0, 0.1)):
+        assert squares(fit.first + a, fit.second + b) > least - 1e-12
 
 
 def test_the_residual_is_the_root_mean_square_of_the_logarithms_of_the_ratios() -> None:
@@ -35,8 +53,8 @@ def test_the_residual_is_the_root_mean_square_of_the_logarithms_of_the_ratios() 
     assert fit.residual == pytest.approx(np.log(1.1))
 
 
-def test_a_logarithm_that_falls_below_zero_is_no_law_of_epochs() -> None:
-    assert fit_logarithm(np.array([1.0, 2, 4, 8]), np.array([1000.0, 10, 5, 1])).residual == np.inf
+def test_a_logarithm_that_is_below_zero_at_a_point_is_no_law_of_epochs() -> None:
+    assert fit_logarithm(np.array([1.0, 2, 4, 8]), np.array([10000.0, 100, 1000, 10000])).residual == np.inf
 
 
 @pytest.mark.parametrize("hidden", [2, 4, 8])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from conftest import NO_FIGURES, SRC, Command
 
-from xornet.atlas.networks import Followed, exponent_table, follow, place_table, shares
+from xornet.atlas.networks import Followed, escapes, exponent_table, follow, place_table, shares
 from xornet.atlas.table import read
 from xornet.engine.scores import wilson
 
@@ -92,3 +92,28 @@ def test_other_networks_stand_where_the_page_says(command: Command) -> None:
     for place, said in zip(("solved", "1/8", "1/6", "1/4"), row, strict=True):
         low, high = wilson(round(200 * found.get(place, np.zeros(1))[0]), 200)
         assert low <= float(said) / 100 <= high, place
+
+
+def test_a_larger_rate_frees_the_share_that_is_stored(command: Command) -> None:
+    """The first networks of the range from which most are freed, within 3.3 standard deviations."""
+    cells = {"optimizer.momentum": "0", "model.init": "0.3", "optimizer.lr": "4"}
+    (stored,) = read("escapes", SRC.parent / "docs" / "atlas").where(cells).rows
+    one = [f"{key}={value}" for key, value in cells.items() if key != "optimizer.lr"]
+    run = command("experiment=local_minima", *one, "optimizer.lr=0.5,4", "networks=200")
+    (row,) = escapes(run.folder).rows
+    assert {key: row[key] for key in cells} == cells
+    for trials, hits, expected in (
+        (200, int(row["stuck"]), int(stored["stuck"]) / 1000),
+        (int(row["stuck"]), int(row["freed"]), int(stored["freed"]) / int(stored["stuck"])),
+    ):
+        assert abs(hits / trials - expected) <= 3.3 * (expected * (1 - expected) / trials) ** 0.5
+
+
+def test_the_loss_of_other_networks_falls_with_the_exponent_that_is_stored(command: Command) -> None:
+    cells = {"place": "1/8", "from": "10000"}
+    (stored,) = read("exponents", SRC.parent / "docs" / "atlas").where(cells).rows
+    short = ("networks=60", "seed=7000", "model.compile=false", "logger=csv", "trainer.max_epochs=10000,100000")
+    run = command("experiment=plateaus", *short)
+    (row,) = exponent_table(follow(run.folder)).where(cells).rows
+    assert int(row["stay"]) > 5
+    assert float(stored["exponent_q05"]) < float(row["exponent"]) < float(stored["exponent_q95"])

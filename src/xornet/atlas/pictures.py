@@ -56,9 +56,9 @@ def grid_picture(table: Table, column: str) -> Figure:
         (f"2-{hidden.strip('[]')}-1", matrix(shown.where({"model.hidden": hidden}), up, across, column))
         for hidden in table.values("model.hidden")
     ]
-    what = "Share solved (%)" if is_share else f"Median solving epoch, where at least {MEDIAN_OF:.0%} get there,"
+    what = "Share solved (%)" if is_share else f"Median solving epoch, where at least {MEDIAN_OF:.0%} get there"
     networks, epochs = (int(table.rows[0][name]) for name in ("networks", "epochs"))
-    title = f"{what} of {networks:,} XOR networks in each cell, {epochs:,} epochs ({GRIDS[table.name]})"
+    title = f"{what}\n{networks:,} XOR networks in each cell, {epochs:,} epochs ({GRIDS[table.name]})"
     ranges = ["default" if value == "null" else value for value in up[1]]
     label = "share solved" if is_share else "median solving epoch"
     return maps_picture(title, maps, ("learning rate", across[1]), ("initial range ±r", ranges), label, is_share)

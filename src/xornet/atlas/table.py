@@ -111,7 +111,7 @@ def from_sweep(folder: Path, stored: Table | None = None) -> tuple[Table, list[R
         if not fit or any((row["networks"], row["epochs"]) not in sizes for row in rows):
             raise ValueError(
                 f"{folder} does not extend docs/atlas/{stored.name}.csv, which has {', '.join(keys)} as its keys and "
-                "its own numbers of networks and epochs; move it away, or use another hydra.sweep.dir"
+                "its own numbers of networks and epochs; move one of the two away, or use another hydra.sweep.dir"
             )
     cells = {tuple(plain(row[key]) for key in keys): row for row in [*(stored.rows if stored else []), *rows]}
     ordered = sorted(cells.items(), key=lambda item: [place(value) for value in item[0]])
