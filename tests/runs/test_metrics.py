@@ -95,7 +95,7 @@ def test_an_ensemble_is_described_in_words_that_claim_no_more_than_was_measured(
         "solved_epoch": 1234,
         "solved_epoch_quartiles": [1000, 2000],
         "unsolved": 250,
-        "plateaus": {"saturated": 130, "1/8": 70, "1/4": 30, "other": 20},
+        "plateaus": {"saturated": 130, "1/8": 70, "1/4": 30, "elsewhere": 20},
         "diverged": 0,
     }
     assert describe(results, 1000, 20000) == (

@@ -167,6 +167,82 @@ def test_a_sweep_of_evaluations_that_is_refused_stays_as_it_was(command: Command
     assert command("-m", pair, sweep, script="eval.py").status == 0
 
 
+def test_a_sweep_that_its_launcher_refuses_keeps_what_hydra_was_told_before(command: Command, tmp_path: Path) -> None:
+    one = f"ckpt_path={command(*SHORT, 'seed=1').folder}/checkpoints/last.ckpt"
+    for script, overrides in (("train.py", ("seed=1,2", *SHORT)), ("eval.py", (one,))):
+        sweep = ("-m", *overrides, f"hydra.sweep.dir={tmp_path}/{script}")
+        assert command(*sweep, script=script).status == 0
+        before = contents(tmp_path / script)
+        refused = command(*sweep, "hydra/launcher=joblib", "hydra.launcher.n_jobs=0", script=script)
+        assert refused.status == 1
+        assert "n_jobs == 0" in refused.err
+        assert contents(tmp_path / script) == before
+        assert command(*sweep, "hydra.job.chdir=false", script=script).status == 0  # and is told anew where jobs ran
+        assert contents(tmp_path / script)["multirun.yaml"] != before["multirun.yaml"]
+
+
+@pytest.mark.parametrize("text", ["a: [1", "- 1", "hydra: 3", ""])
+def test_a_multirun_yaml_of_something_else_is_named(command: Command, tmp_path: Path, text: str) -> None:
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "multirun.yaml").write_text(text)
+    for script, words in (
+        ("train.py", ("-m", "seed=1,2", *SHORT)),
+        ("check_gradients.py", ("-m", "seed=1,2")),
+        ("train.py", SHORT),
+    ):
+        given = f"hydra.{'sweep' if '-m' in words else 'run'}.dir={tmp_path}/theirs"
+        refused = command(*words, given, script=script)
+        assert refused.status == 1
+        assert f"{tmp_path}/theirs holds a multirun.yaml of something else; use another" in refused.last_line
+        assert [path.read_text() for path in (tmp_path / "theirs").iterdir()] == [text]
+
+
+def test_a_search_that_was_killed_is_a_sweep_all_the_same(command: Command, tmp_path: Path) -> None:
+    """Hydra writes no multirun.yaml for it, and it has not come to its sweep.csv."""
+    assert command("-m", "seed=1,2", f"hydra.sweep.dir={tmp_path}/search", *SHORT).status == 0
+    for path in (tmp_path / "search").iterdir():
+        if path.is_file():
+            path.unlink()
+    before = contents(tmp_path)
+    refused = command(f"hydra.run.dir={tmp_path}/search", *SHORT)
+    assert f"{tmp_path}/search holds a sweep; use another directory" in refused.last_line
+    assert contents(tmp_path) == before
+    assert command("-m", "seed=1,2", f"hydra.sweep.dir={tmp_path}/search", *SHORT).status == 0
+
+
+PLACES = {
+    "callbacks.checkpoint.dirpath": "last.ckpt",
+    "logger.csv.save_dir": "metrics.csv",
+    "logger.tensorboard.save_dir": "events.out.tfevents.",
+}
+
+
+@pytest.mark.parametrize("key", PLACES)
+def test_a_place_outside_of_its_directory_is_one_runs_alone(command: Command, tmp_path: Path, key: str) -> None:
+    """A second run would write over its checkpoint and its table, or have TensorBoard mix both."""
+    there = ("logger=[tensorboard,csv]", f"{key}={tmp_path}/there", *SHORT)
+    assert command(*there, f"hydra.run.dir={tmp_path}/first").status == 0
+    (place,) = {path.parent for path in (tmp_path / "there").rglob(f"{PLACES[key]}*")}
+    before = contents(tmp_path)
+    second = command(*there, f"hydra.run.dir={tmp_path}/second")
+    assert second.status == 1
+    assert f"{key}: {place} holds {PLACES[key]}" in second.last_line
+    assert "of another run; use another directory" in second.last_line
+    assert contents(tmp_path) == before
+    with locked(place):
+        refused = command(*there, f"hydra.run.dir={tmp_path}/first")
+    assert f"{place} is in use by another command" in refused.last_line
+    assert contents(tmp_path) == before
+    assert command(*there, f"hydra.run.dir={tmp_path}/first").status == 0  # the same run again, in its own directory
+
+
+def test_a_run_goes_on_in_the_place_of_the_checkpoint_that_it_is_resumed_from(command: Command, tmp_path: Path) -> None:
+    there = f"callbacks.checkpoint.dirpath={tmp_path}/there"
+    assert command(there, *SHORT).status == 0
+    resumed = command(there, *SHORT, "trainer.max_epochs=60", f"ckpt_path={tmp_path}/there/last.ckpt")
+    assert resumed.status == 0, resumed.err
+
+
 def test_a_sweep_of_gradient_checks_is_none_of_training(command: Command, tmp_path: Path) -> None:
     (tmp_path / "sweep").mkdir()
     sweep = ("-m", "seed=1,2", f"hydra.sweep.dir={tmp_path}/sweep")

@@ -6,7 +6,7 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
 from xornet.callbacks.interval import interval
-from xornet.runs.directory import expect
+from xornet.runs.undo import expect
 
 
 class LastCheckpoint(Checkpoint):

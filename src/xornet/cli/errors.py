@@ -18,7 +18,7 @@ from yaml import YAMLError
 
 from xornet.cli import signals
 from xornet.cli.overrides import GLOBAL, blamed
-from xornet.runs.directory import remove_empty
+from xornet.runs.undo import undo
 
 # What upstream says: what a person here can do about it.
 REMEDIES = {
@@ -80,7 +80,7 @@ def one_line(overrides: Sequence[str], disk: str = DISK) -> Iterator[None]:
         print(f"error: {report(error, overrides, disk)}", file=sys.stderr)
         sys.exit(1)
     finally:
-        remove_empty()
+        undo()
         threading.excepthook = before
         logging.raiseExceptions = True
 

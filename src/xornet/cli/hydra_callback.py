@@ -11,7 +11,8 @@ from omegaconf import DictConfig
 
 from xornet.cli import errors, streams
 from xornet.cli.configuration import check_hydra
-from xornet.runs.directory import check_holder, check_same_sweep, expect
+from xornet.runs.directory import check_holder, check_same_sweep
+from xornet.runs.undo import expect, expect_settings
 
 streams.make_usable(ends=False)  # for the processes of every launcher; nothing more to do where a script has done it
 
@@ -47,3 +48,4 @@ class DirectoryCallback(Callback):
         check_holder(folder, "a sweep of evaluations")
         check_same_sweep(folder, config)
         expect(folder)
+        expect_settings(folder)

@@ -16,15 +16,19 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from omegaconf import DictConfig, OmegaConf
 
 from xornet import files
+from xornet.cli.paths import written_paths
 from xornet.runs.continuity import is_own
 from xornet.runs.csv_logger import CSVLogger
-from xornet.runs.directory import CONFIG, check_holder, is_begun, made
+from xornet.runs.directory import CONFIG, check_holder, flatten, is_begun, read_config
 from xornet.runs.events import EVENTS, ROW, EventLogger
 from xornet.runs.hyperparameters import log_hyperparameters
 from xornet.runs.metrics import discard
 from xornet.runs.record import error_files, read_metrics
 from xornet.runs.trackers import begin_trackers
+from xornet.runs.undo import made
 
+# What would be written over, or mixed with this run's, in a directory outside of its own.
+OUTSIDE = ("last.ckpt", "interrupted.ckpt", f"{EVENTS}*", "metrics.csv", "hparams.yaml")
 CONF = Path(__file__).resolve().parents[3] / "conf"
 
 
@@ -48,10 +52,27 @@ class RunDirectory(Callback):
         self.start = time.time()
         self.logged: list[Path] = []  # the directories of event files
 
+    def places(self) -> list[Path]:
+        """The directories that the run writes into: its own, and those outside of it."""
+        return list(dict.fromkeys([output_dir().resolve(), self.folder.resolve(), *self.outside().values()]))
+
+    def outside(self) -> dict[str, Path]:
+        """The directories outside of its own that the run writes into, by their keys."""
+        own = {output_dir().resolve(), self.folder.resolve()}
+        found = {key: path.resolve() for key, path in written_paths(self.cfg)}
+        return {key: path for key, path in found.items() if own.isdisjoint((path, *path.parents))}
+
     def check(self) -> None:
-        """Refuse a directory that holds something else."""
+        """Refuse a directory that holds something else, and one outside that holds what another run has left."""
         for folder in {self.folder, output_dir()}:
             check_holder(folder, "a run")
+        earlier = read_config(self.folder) if (self.folder / CONFIG).exists() else {}
+        ckpt_path = Path(str(self.cfg.get("ckpt_path"))).resolve()
+        for key, path in self.outside().items():
+            left = [name for pattern in OUTSIDE for name in sorted(path.glob(pattern))]
+            is_own = earlier.get(key) == flatten(self.cfg)[key] or path in ckpt_path.parents
+            if left and not is_own:
+                raise ValueError(f"{key}: {path} holds {left[0].name} of another run; use another directory")
         if "networks" not in (read_metrics(self.folder) or {"networks": None}):
             raise ValueError(f"{self.folder}/metrics.json was not written by this project; use another directory")
 

@@ -1,16 +1,19 @@
 """The run directory: found, claimed for one run; and what a run was configured with, read back from its `.hydra`.
 
 Whatever is refused leaves every file as it was. So a run writes nothing, its configuration included, before it starts
-to train (see cli/run_directory.py), and a directory that this process has made for nothing is removed.
+to train (see cli/run_directory.py), and what this process has made for nothing is undone (see undo.py).
 """
 
 import itertools
-from contextlib import suppress
+import re
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
+from yaml import YAMLError
+
+from xornet.runs.undo import SWEEP, expect, made
 
 PROJECT = Path(__file__).resolve().parents[3]
 CONFIG = Path(".hydra", "config.yaml")  # in a run's directory, what it was configured with
@@ -23,25 +26,6 @@ RESULTS = (
 # What a resumed run needs.
 STATE = ("hparams.yaml", "csv/hparams.yaml", "csv/metrics.csv", "checkpoints/last.ckpt", "checkpoints/interrupted.ckpt")
 LEFT = (*RESULTS, *STATE)
-SWEEP = "multirun.yaml"  # in a sweep's directory, what Hydra was told; it is written before the first job
-
-made: list[Path] = []  # the directories that this process makes, or has Hydra make
-
-
-def expect(folder: Path) -> None:
-    """Note that `folder` and those of its parents that are missing are about to be made."""
-    missing = itertools.takewhile(lambda path: not path.exists(), [folder, *folder.parents])
-    made.extend(path for path in missing if path not in made)
-
-
-def remove_empty() -> None:
-    """Remove the directories that this process has made and that hold nothing, or only what Hydra says of a sweep."""
-    for folder in sorted(made, key=lambda path: len(path.parts), reverse=True):
-        with suppress(OSError):  # it holds something, or was never made
-            if [*folder.iterdir()] == [folder / SWEEP]:
-                (folder / SWEEP).unlink()
-            folder.rmdir()
-    made.clear()
 
 
 def claim(parent: str) -> str:
@@ -81,12 +65,14 @@ def check_holder(folder: Path, may_hold: str) -> None:
 
     It may hold `a run`, `an evaluation`, `a sweep` or `a sweep of evaluations`, or nothing.
     """
-    config, sweep, table = folder / CONFIG, folder / SWEEP, folder / "sweep.csv"
+    config, table = folder / CONFIG, folder / "sweep.csv"
     holds = None
-    if sweep.exists():
-        holds = "a sweep" if {"model", "trainer"} <= OmegaConf.load(sweep).keys() else "a sweep of evaluations"
-    elif table.exists() and table.read_bytes().startswith(b"job,"):  # of a search, for which Hydra writes no such file
-        holds = "a sweep"
+    if (folder / SWEEP).exists():
+        sweep = read_sweep(folder)
+        holds = "a sweep" if {"model", "trainer"} <= sweep.keys() else "a sweep of evaluations"
+        holds = holds if "hydra" in sweep else f"a {SWEEP} of something else"
+    elif (table.exists() and table.read_bytes().startswith(b"job,")) or job_folders(folder):
+        holds = "a sweep"  # a search, for which Hydra writes no such file
     elif config.exists():
         keys = {*map(str, OmegaConf.load(config))}
         holds = "a run" if "model" in keys else "an evaluation"
@@ -102,10 +88,27 @@ def check_holder(folder: Path, may_hold: str) -> None:
         raise ValueError(f"{folder} holds {holds}; use another directory")
 
 
+def job_folders(sweep: Path) -> list[Path]:
+    """The directories of the jobs of a sweep: those with a number that a run has written its configuration into."""
+    found = (path for path in sweep.glob("*") if re.match(r"\d+(_|$)", path.name))
+    return [path for path in found if (path / CONFIG.parent / "overrides.yaml").exists()]
+
+
+def read_sweep(folder: Path) -> DictConfig:
+    """Return what Hydra was told of a sweep; empty, if its file is none of Hydra's."""
+    try:
+        found = OmegaConf.load(folder / SWEEP)
+    except (YAMLError, OSError, UnicodeDecodeError):
+        found = None
+    if isinstance(found, DictConfig) and OmegaConf.select(found, "hydra.overrides.task") is not None:
+        return found
+    return DictConfig({})
+
+
 def check_same_sweep(folder: Path, config: DictConfig) -> None:
     """Refuse the directory of a sweep of evaluations that were others: their results would be written over."""
     if (folder / SWEEP).exists():
-        earlier, now = (str(one.hydra.overrides.task) for one in (OmegaConf.load(folder / SWEEP), config))
+        earlier, now = (str(one.hydra.overrides.task) for one in (read_sweep(folder), config))
         if earlier != now:
             raise ValueError(f"{folder} holds a sweep of {earlier}, but this one is of {now}; use another directory")
 

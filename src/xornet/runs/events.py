@@ -14,7 +14,7 @@ from tensorboard.compat.proto.summary_pb2 import Summary
 from torch.utils.tensorboard import SummaryWriter
 
 from xornet import files
-from xornet.runs.directory import expect
+from xornet.runs.undo import expect
 
 EVENTS = "events.out.tfevents."  # and the second in which the file was begun
 ROW = ".hparams-row"  # the end of the name of the event file that holds the HParams row

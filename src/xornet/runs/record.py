@@ -1,7 +1,6 @@
 """The jobs of a sweep, read from their directories."""
 
 import json
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,7 +11,7 @@ import numpy as np
 
 from xornet.checkpoint import CheckpointFile
 from xornet.plots.render import Array
-from xornet.runs.directory import CONFIG, read_overrides
+from xornet.runs.directory import job_folders, read_overrides
 
 
 @dataclass
@@ -72,12 +71,6 @@ class Run:
 def read_jobs(sweep: Path) -> list[Run]:
     """Return the jobs of a sweep, in their order; what was never started has no directory."""
     return sorted(map(read_job, job_folders(sweep)), key=lambda job: (job.number, job.folder.name))
-
-
-def job_folders(sweep: Path) -> list[Path]:
-    """The directories of the jobs of a sweep: those with a number that a run has written its configuration into."""
-    found = (path for path in sweep.glob("*") if re.match(r"\d+(_|$)", path.name))
-    return [path for path in found if (path / CONFIG.parent / "overrides.yaml").exists()]
 
 
 def error_files(folder: Path) -> tuple[Path, Path]:

@@ -23,6 +23,7 @@ from xornet.cli.hydra_callback import DirectoryCallback, ends_the_command
 from xornet.runs.directory import check_holder
 from xornet.runs.lock import locked
 from xornet.runs.record import differing, read_jobs
+from xornet.runs.undo import expect, expect_settings, is_untouched
 from xornet.sweeps import summary
 from xornet.sweeps.naming import check_repeated, earlier_jobs, identity
 from xornet.sweeps.plan import check_earlier, check_jobs, check_keys, check_search, product, written
@@ -73,8 +74,10 @@ class SweepCallback(DirectoryCallback):
         if is_search or not known or any(getattr(one.value(), "shuffle", False) for one in parsed.values()):
             fresh = "null"  # nobody knows yet, or there is no difference
         subdir = hydra["sweep"]["subdir"].replace(",0,null}", f",{taken},{fresh}}}")
+        expect(folder.absolute())
         folder.mkdir(parents=True, exist_ok=True)
         locks.enter_context(locked(folder))
+        expect_settings(folder.absolute())
         with open_dict(config):
             config.hydra.overrides.hydra += [
                 f"hydra.job.config.override_dirname.exclude_keys=[{','.join(map(repr, constant))}]",
@@ -107,8 +110,10 @@ def summed_up() -> Iterator[None]:
     unanswered: ValueError | None = None
     try:
         yield
-    except ValueError as error:
-        if "No trials are completed yet" not in str(error):
+    except Exception as error:
+        if "No trials are completed yet" not in str(error) or not isinstance(error, ValueError):
+            if is_untouched():  # the launcher has refused it before the first job
+                summaries.clear()
             raise
         unanswered = error  # of Optuna: a search without a best job, because of the failed ones named below
     finally:

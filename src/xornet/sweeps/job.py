@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,11 @@ from omegaconf import DictConfig, OmegaConf
 from xornet import files
 from xornet.cli import errors
 from xornet.cli.run_directory import RunDirectory, is_job, output_dir, record
-from xornet.runs.directory import CONFIG, checkpoints, expect, flatten, is_begun, read_config
+from xornet.runs.directory import CONFIG, checkpoints, flatten, is_begun, read_config
 from xornet.runs.lock import InUseError, locked
 from xornet.runs.metrics import objective
 from xornet.runs.record import error_files, read_metrics
+from xornet.runs.undo import expect
 from xornet.sweeps.isolation import process_left_as_found, runs_ended
 
 REMEDY = "use another hydra.sweep.dir"
@@ -31,7 +32,11 @@ def run(train: Train, cfg: DictConfig) -> float | None:
     """
     directory = RunDirectory(cfg)
     try:
-        with locked(output_dir()), locked_too(directory.folder):
+        with ExitStack() as locks:
+            for folder in directory.places():
+                expect(folder)
+                folder.mkdir(parents=True, exist_ok=True)
+                locks.enter_context(locked(folder))
             directory.check()
             if is_job():
                 return run_job(train, cfg, directory)
@@ -46,18 +51,6 @@ def run(train: Train, cfg: DictConfig) -> float | None:
         print(f"{output_dir().name} failed: {cause}", file=sys.stderr)
         write_error(output_dir(), directory, cause)
         return None
-
-
-@contextmanager
-def locked_too(folder: Path) -> Iterator[None]:
-    """Lock the directory that a run writes into, where `trainer.default_root_dir` is not Hydra's."""
-    if folder.resolve() == output_dir().resolve():
-        yield
-        return
-    expect(folder.absolute())
-    folder.mkdir(parents=True, exist_ok=True)
-    with locked(folder):
-        yield
 
 
 def run_job(train: Train, cfg: DictConfig, directory: RunDirectory) -> float:

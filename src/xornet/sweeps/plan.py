@@ -14,10 +14,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from xornet.cli import configuration
 from xornet.cli.overrides import GLOBAL, NODES, chosen
+from xornet.cli.paths import paths_of_job
 from xornet.runs.directory import is_begun, key_of, read_lines
 from xornet.runs.record import Run, differing
 from xornet.sweeps.job import REMEDY, check_same_job
-from xornet.sweeps.paths import written_paths
 
 DATABASES = r"(sqlite|postgresql|mysql)(\+\w+)?://"  # where Optuna may keep a search; from Redis it would read pickles
 KEYS = (*NODES, "question", "seed", "networks", "ckpt_path")
@@ -91,7 +91,7 @@ def check_jobs(jobs: Sequence[Sequence[str]], folder: Path, compose: Compose, ke
             raise ValueError(
                 f"{chosen(cfg.hydra.runtime.choices)} is itself a sweep, over {', '.join(ignored)}; use it alone"
             )
-        for key, path in written_paths(cfg, number, folder):
+        for key, path in paths_of_job(cfg, number, folder):
             if key == "trainer.default_root_dir" and path != folder.absolute() / str(number):
                 raise ValueError(f"{key}={path} is not the directory of each job; use hydra.sweep.dir={path}")
             if writers.setdefault(path, number) != number:

@@ -1,0 +1,49 @@
+"""Where a run writes, besides its own directory."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from xornet.runs.directory import flatten
+
+FOLDERS = ("default_root_dir", "dirpath", "log_dir", "root_dir")  # arguments that name a directory to write into
+IN_VERSIONS = ("EventLogger", "TensorBoardLogger", "CSVLogger")  # write into save_dir/name/version
+
+
+def paths_of_job(cfg: DictConfig, number: int, folder: Path) -> Iterator[tuple[str, Path]]:
+    """Yield what `written_paths` does of a job that is only planned, as if its directory were `folder`/`number`."""
+    output = folder.absolute() / str(number)
+    cfg = cfg.copy()
+    OmegaConf.set_readonly(cfg, False)
+    with open_dict(cfg):
+        cfg.hydra.runtime.output_dir = str(output)
+        cfg.hydra.job.num, cfg.hydra.job.id = number, str(number)
+    before = HydraConfig.instance().cfg
+    HydraConfig.instance().set_config(cfg)  # what ${hydra:...} refers to
+    try:
+        for key, path in written_paths(cfg):
+            yield key, Path(output if cfg.hydra.job.chdir else "", path).absolute()
+    finally:
+        HydraConfig.instance().cfg = before
+
+
+def written_paths(cfg: DictConfig) -> Iterator[tuple[str, Path]]:
+    """Yield the keys that say where a run writes, and the paths."""
+    for key in flatten(cfg):
+        node, _, name = key.rpartition(".")
+        is_log = node.startswith("hydra.job_logging.handlers") and name == "filename"
+        if name in FOLDERS or is_log:
+            path = OmegaConf.select(cfg, key)
+        elif name == "save_dir" and str(OmegaConf.select(cfg, f"{node}._target_")).endswith(IN_VERSIONS):
+            logger = OmegaConf.select(cfg, node)
+            version = logger.get("version")
+            if version is None:  # the logger chooses one that is free
+                continue
+            version = f"version_{version}" if isinstance(version, int) else version
+            path = Path(logger.save_dir, logger.get("name", "lightning_logs"), version)
+        else:
+            continue
+        if path:
+            yield key, Path(path)
