@@ -341,6 +341,7 @@ def test_a_bad_checkpoint_is_one_line_of_every_command(command: Command, tmp_pat
     assert not mark.exists()
 
 
+@pytest.mark.further
 def test_a_job_with_a_damaged_checkpoint_fails_by_name_and_the_others_finish(command: Command) -> None:
     sweep = ["-m", "seed=1,2", "trainer.max_epochs=20", "callbacks.animation=null", "callbacks.loss_curve=null"]
     run = command(*sweep)
@@ -358,6 +359,7 @@ def test_a_job_with_a_damaged_checkpoint_fails_by_name_and_the_others_finish(com
     assert (jobs[1] / "metrics.json").exists()
 
 
+@pytest.mark.further
 def test_a_damaged_configuration_of_a_run_is_one_line(command: Command) -> None:
     folders = [command("trainer.max_epochs=3", f"seed={seed}").folder for seed in (1, 2)]
     (folders[0] / ".hydra" / "config.yaml").write_text("seed: [1\noptimizer: }")

@@ -62,6 +62,7 @@ def test_every_file_that_overrides_others_is_headed_by_its_command(option: Path)
     assert second.startswith("# ")
 
 
+@pytest.mark.further
 def test_an_experiment_that_would_be_ignored_is_refused(command: Command, tmp_path: Path) -> None:
     (tmp_path / "conf" / "experiment").mkdir(parents=True)
     files = {
@@ -118,6 +119,7 @@ def test_printing_a_configuration_writes_nothing(
 
 
 @pytest.mark.parametrize("option", ["--config-path", "--config-dir"])
+@pytest.mark.further
 def test_a_run_again_from_its_own_configuration_writes_where_every_run_writes(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: str
 ) -> None:

@@ -28,6 +28,7 @@ def assert_networks_equal(ours: XORModule, i: list[int], theirs: XORModule, j: l
 
 
 @pytest.mark.usefixtures("compiler")
+@pytest.mark.further
 def test_in_single_precision_each_network_solves_when_the_sheets_own_loop_does(tmp_path: Path) -> None:
     networks = 12
     _, module = fit(tmp_path, EPOCHS, optimizer=FAST, networks=networks, seed=30, compile=True)
@@ -59,6 +60,7 @@ def test_each_network_of_an_ensemble_follows_its_single_run(
 
 @pytest.mark.usefixtures("compiler")
 @pytest.mark.parametrize("compiles", [False, True])
+@pytest.mark.further
 def test_adding_and_removing_networks_changes_no_other(tmp_path: Path, compiles: bool) -> None:
     def run(seed: int, networks: int) -> XORModule:
         return fit(tmp_path, 600, optimizer=FAST, networks=networks, seed=seed, trainer=DOUBLE, compile=compiles)[1]
@@ -94,6 +96,7 @@ def test_one_diverged_network_does_not_disturb_the_others(tmp_path: Path) -> Non
     assert_networks_equal(module, [0, 2], straight, [0, 2], atol=0)
 
 
+@pytest.mark.further
 def test_the_quantities_of_one_network_are_those_of_the_plain_loop(command: Command) -> None:
     run = command("trainer.max_epochs=1500", "optimizer.lr=2.0", "seed=33")
     sheet, losses, _ = train_sheet(1500, seed=33, lr=2.0)
@@ -121,7 +124,9 @@ KNOBS = {  # each for about as many epochs as half of its networks need
 }
 
 
-@pytest.mark.parametrize("knob", KNOBS)
+@pytest.mark.parametrize(
+    "knob", [knob if knob in ("adam", "bits") else pytest.param(knob, marks=pytest.mark.further) for knob in KNOBS]
+)
 def test_every_knob_does_in_an_ensemble_what_it_does_alone(command: Command, knob: str) -> None:
     overrides = [*KNOBS[knob], "callbacks.animation=null", "callbacks.loss_curve=null"]
     rows = networks(command("networks=20", "seed=100", *overrides).folder)

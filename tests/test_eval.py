@@ -42,6 +42,7 @@ def test_a_missing_argument_is_named(command: Command) -> None:
     assert run.last_line == "error: ckpt_path is missing; use ckpt_path=<value>"
 
 
+@pytest.mark.further
 def test_an_evaluation_in_the_directory_of_another_leaves_nothing_of_that(command: Command, tmp_path: Path) -> None:
     many = command("trainer.max_epochs=5", "networks=3").folder
     bits = command("trainer.max_epochs=5", "data.bits=3").folder

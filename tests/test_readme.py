@@ -50,13 +50,15 @@ def is_slow(line: str) -> bool:
     return "submitit" in line or jobs(line) > MANY
 
 
+def mark(line: str) -> "list[pytest.MarkDecorator]":
+    """The mark of a command that `make test` leaves out."""
+    is_further = "launcher" in line or ("lr_map" in line and "optimizer." in line)
+    return [pytest.mark.slow] if is_slow(line) else [pytest.mark.further] if is_further else []
+
+
 @pytest.mark.parametrize(
     "line",
-    [
-        pytest.param(line, marks=pytest.mark.slow if is_slow(line) else [])
-        for line in LINES
-        if line.startswith("python ")
-    ],
+    [pytest.param(line, marks=mark(line)) for line in LINES if line.startswith("python ")],
 )
 def test_every_python_command_runs(command: Command, tmp_path: Path, line: str) -> None:
     """Shortened: 10 epochs, no pictures. RUN stands for the directory of a run, SWEEP for that of a sweep."""
@@ -67,7 +69,8 @@ def test_every_python_command_runs(command: Command, tmp_path: Path, line: str) 
             trained = command("trainer.max_epochs=5", *NO_FIGURES).folder
         sweep = tmp_path / "logs" / "train" / "multiruns" / "sweep"
         overrides[number] = text.replace("RUN", str(trained)).replace("SWEEP", str(sweep))
-    short = ["trainer.max_epochs=10", *NO_FIGURES] if script == "src/train.py" else []
+    pictures = [] if is_slow(line) else NO_FIGURES  # the sweeps of the atlas have no callbacks
+    short = ["trainer.max_epochs=10", *pictures] if script == "src/train.py" else []
     run = command(*overrides, *short, script=Path(script).name)
     no_gpu = "trainer=gpu" in line and not torch.cuda.is_available()
     assert run.status == (1 if no_gpu else 0), run.err

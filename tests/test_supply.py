@@ -58,7 +58,9 @@ def test_the_network_would_be_noticed(tmp_path: Path) -> None:
         audit.written(tmp_path / "report")
 
 
-@pytest.mark.parametrize("compiles", ["false", pytest.param("true", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "compiles", [pytest.param("false", marks=pytest.mark.further), pytest.param("true", marks=pytest.mark.slow)]
+)
 def test_a_first_run_leaves_a_list_of_fonts_and_what_was_compiled(tmp_path: Path, compiles: str) -> None:
     for name in ("home", "tmp", "cwd", "site"):
         (tmp_path / name).mkdir()

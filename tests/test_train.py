@@ -280,6 +280,7 @@ def test_experiment_linear_shows_that_no_line_separates_xor(command: Command) ->
     assert (run.metrics["solved"], run.metrics["solved_epoch"]) == (False, None)
 
 
+@pytest.mark.further
 def test_experiment_population_asks_a_thousand_networks(command: Command) -> None:
     run = command("experiment=population", "trainer.max_epochs=1500", "optimizer.lr=2.0")
     assert run.metrics["networks"] == 1000
@@ -294,6 +295,7 @@ def test_experiment_population_asks_a_thousand_networks(command: Command) -> Non
     assert list(solved.values()) == pytest.approx([run.metrics["solved"]])
 
 
+@pytest.mark.further
 def test_experiment_width_asks_a_thousand_networks_of_each_size(command: Command) -> None:
     run = command("experiment=width", "trainer.max_epochs=1000", "optimizer.lr=1.0", "callbacks.animation=null")
     jobs = sorted(path.parent for path in run.folder.glob("*/metrics.json"))
@@ -317,6 +319,7 @@ def test_loggers_can_be_exchanged_and_switched_off(command: Command) -> None:
     assert (none.folder / "loss_curve.png").exists()
 
 
+@pytest.mark.further
 def test_trainer_options_work_as_lightning_spells_them(command: Command) -> None:
     assert command("trainer.fast_dev_run=true").metrics["epochs"] == 1
     timed = command(

@@ -94,6 +94,7 @@ def test_other_networks_stand_where_the_page_says(command: Command) -> None:
         assert low <= float(said) / 100 <= high, place
 
 
+@pytest.mark.further
 def test_a_larger_rate_frees_the_share_that_is_stored(command: Command) -> None:
     """The first networks of the range from which most are freed, within 3.3 standard deviations."""
     cells = {"optimizer.momentum": "0", "model.init": "0.3", "optimizer.lr": "4"}
@@ -109,6 +110,7 @@ def test_a_larger_rate_frees_the_share_that_is_stored(command: Command) -> None:
         assert abs(hits / trials - expected) <= 3.3 * (expected * (1 - expected) / trials) ** 0.5
 
 
+@pytest.mark.further
 def test_the_loss_of_other_networks_falls_with_the_exponent_that_is_stored(command: Command) -> None:
     cells = {"place": "1/8", "from": "10000"}
     (stored,) = read("exponents", SRC.parent / "docs" / "atlas").where(cells).rows

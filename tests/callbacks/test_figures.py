@@ -98,6 +98,7 @@ def test_a_frame_is_due_where_predictions_move_against_each_other_or_long_have_n
 @pytest.mark.parametrize(
     ("drawing", "name"), [(BoundaryAnimation, "decision_boundary.gif"), (LossSurface, "loss_surface.png")]
 )
+@pytest.mark.further
 def test_what_a_resumed_run_draws_of_its_past_is_the_uninterrupted_runs(
     tmp_path: Path, drawing: type[Callback], name: str
 ) -> None:

@@ -61,6 +61,7 @@ def test_the_marks_are_the_ends_of_the_trajectory_and_places_about_as_far_apart(
     assert [epoch for _, epoch in marks(np.ones((5, 2)).cumsum(0)[[0, 1, 1, 1, 1]], np.arange(5.0))] == [0, 4]
 
 
+@pytest.mark.further
 def test_a_surface_is_drawn_when_asked_for_and_its_axes_say_what_they_show(command: Command) -> None:
     run = command("callbacks=loss_surface", "trainer.max_epochs=50")
     assert (run.folder / "loss_surface.png").read_bytes().startswith(b"\x89PNG")

@@ -87,6 +87,7 @@ def test_a_gpu_that_is_not_used_is_no_news(command: Command, monkeypatch: pytest
     assert run.err.count("\n") == 1, run.err
 
 
+@pytest.mark.further
 def test_a_stock_trainer_where_srun_is_says_nothing_either(srun: None, tmp_path: Path) -> None:
     script = "import xornet, lightning.pytorch as pl; pl.Trainer(accelerator='cpu', logger=False, barebones=True)"
     script = f"import torch; torch.cuda.device_count = lambda: 1; {script}"

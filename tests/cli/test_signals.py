@@ -169,7 +169,7 @@ def test_a_hundred_thousand_compiled_networks_stop_and_keep_what_they_have_learn
     folder = tmp_path / "run"
     run = Signalled(folder, *MANY, "model.compile=true", when=partial(printed, "Epoch 1000"))
     assert run.status == 143
-    assert run.stopped(folder) > 1000
+    assert run.stopped(folder) >= 1000
 
 
 def wait_for_another() -> None:
@@ -193,6 +193,7 @@ def test_a_second_signal_ends_a_run_at_once(tmp_path: Path) -> None:
     assert "interrupted at" not in run.output
 
 
+@pytest.mark.further
 def test_a_signal_while_a_checkpoint_is_written_leaves_it_whole(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     often = ["networks=20000", "callbacks.checkpoint.every_n_epochs=1"]

@@ -30,6 +30,7 @@ def test_a_closed_pipe_ends_a_run_as_it_ends_a_unix_tool(tmp_path: Path) -> None
     assert not (tmp_path / "run" / "metrics.json").exists()
 
 
+@pytest.mark.further
 def test_a_closed_pipe_fails_no_job_of_a_sweep(tmp_path: Path) -> None:
     sweep = ["-m", *SHORT, "seed=1,2", f"hydra.sweep.dir={tmp_path}/sweep"]
     run = shell('"$@" | head -2; exit ${PIPESTATUS[0]}', "train.py", *sweep, "hydra/hydra_logging=disabled")
@@ -46,7 +47,9 @@ def test_a_closed_pipe_fails_no_job_of_another_process(tmp_path: Path) -> None:
     assert len(list(tmp_path.rglob("metrics.json"))) == 2
 
 
-@pytest.mark.parametrize("closed", [">&-", pytest.param("2>&-", marks=pytest.mark.slow), "<&- >&- 2>&-"])
+@pytest.mark.parametrize(
+    "closed", ["<&- >&- 2>&-", *(pytest.param(one, marks=pytest.mark.further) for one in (">&-", "2>&-"))]
+)
 def test_what_is_closed_is_not_printed_to(tmp_path: Path, closed: str) -> None:
     run = shell(f'"$@" {closed}', "train.py", *SHORT, f"hydra.run.dir={tmp_path}/run")
     assert run.returncode == 0, run.stderr
@@ -56,6 +59,7 @@ def test_what_is_closed_is_not_printed_to(tmp_path: Path, closed: str) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device that is always full takes Linux")
+@pytest.mark.further
 def test_a_full_disk_under_stdout_is_not_taken_for_the_run_s(tmp_path: Path) -> None:
     run = shell('"$@" > /dev/full', "train.py", *SHORT, f"hydra.run.dir={tmp_path}/run")
     assert run.returncode == 1
@@ -65,6 +69,7 @@ def test_a_full_disk_under_stdout_is_not_taken_for_the_run_s(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("script", [pytest.param("train.py", marks=pytest.mark.slow), "check_gradients.py"])
+@pytest.mark.further
 def test_letters_that_the_terminal_lacks_are_spelled_out(tmp_path: Path, script: str) -> None:
     variables = " ".join(f"{name}={value}" for name, value in ASCII.items())
     given = (
@@ -75,7 +80,13 @@ def test_letters_that_the_terminal_lacks_are_spelled_out(tmp_path: Path, script:
     assert ("\\u2202L" in run.stdout) == (script == "check_gradients.py")
 
 
-@pytest.mark.parametrize("logging", ["disabled", "none", "default", "stdout", "colorlog"])
+@pytest.mark.parametrize(
+    "logging",
+    [
+        "disabled",
+        *(pytest.param(name, marks=pytest.mark.further) for name in ("none", "default", "stdout", "colorlog")),
+    ],
+)
 def test_every_logging_of_hydra_makes_a_run(command: Command, logging: str) -> None:
     options = [f"hydra/job_logging={logging}"]
     options += ["hydra/hydra_logging=" + logging] if logging in ("disabled", "none") else []
@@ -89,6 +100,7 @@ def test_every_logging_of_hydra_makes_a_run(command: Command, logging: str) -> N
     assert len(list(sweep.folder.glob("*/metrics.json"))) == 2
 
 
+@pytest.mark.further
 def test_a_notebooks_backend_of_matplotlib_stops_no_command() -> None:
     # it is exported by the kernel, and need not be installed here
     environment = os.environ | {"MPLBACKEND": "module://matplotlib_inline.backend_inline"}

@@ -187,6 +187,7 @@ def test_a_command_that_names_other_code_is_refused(
     assert run.err.count("\n") <= 2 or "optuna" in overrides, run.err
 
 
+@pytest.mark.further
 def test_the_configuration_of_a_run_is_checked_when_it_is_run_again(command: Command, module: Path) -> None:
     first = command("trainer.max_epochs=3", "seed=7")
     config = first.folder / ".hydra" / "config.yaml"

@@ -56,6 +56,7 @@ def test_a_callback_that_sets_its_hooks_on_itself_is_shown_every_epoch(tmp_path:
     assert seen == [0, 1, 2, 3, 4]
 
 
+@pytest.mark.further
 def test_min_epochs_is_met_exactly(tmp_path: Path) -> None:
     stop = SparseEarlyStopping(every_n_epochs=100, stopping_threshold=10.0)  # met at the first check
     trainer, _ = fit(tmp_path, 5000, [stop], trainer={"min_epochs": 1150})

@@ -42,7 +42,13 @@ def assert_same(ours: Any, theirs: Any, atol: float = 0) -> None:
 
 
 @pytest.mark.usefixtures("compiler")
-@pytest.mark.parametrize("model", [{"hidden": [3, 2], "activation": "tanh"}, {"bits": 3, "activation": "relu"}])
+@pytest.mark.parametrize(
+    "model",
+    [
+        {"hidden": [3, 2], "activation": "tanh"},
+        pytest.param({"bits": 3, "activation": "relu"}, marks=pytest.mark.further),
+    ],
+)
 def test_compiled_epochs_are_the_eager_ones(tmp_path: Path, model: dict[str, Any]) -> None:
     double = {"precision": "64-true"}
     eager, compiled = (
@@ -56,7 +62,9 @@ def test_compiled_epochs_are_the_eager_ones(tmp_path: Path, model: dict[str, Any
 
 
 @pytest.mark.usefixtures("compiler")
-@pytest.mark.parametrize("name", ELEMENTWISE)
+@pytest.mark.parametrize(
+    "name", [name if name == "SGD" else pytest.param(name, marks=pytest.mark.further) for name in ELEMENTWISE]
+)
 def test_any_elementwise_optimizer_compiles(tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture) -> None:
     optimizer = partial(getattr(torch.optim, name), lr=0.01, foreach=False, **ELEMENTWISE[name])
     double = {"precision": "64-true"}
@@ -69,6 +77,7 @@ def test_any_elementwise_optimizer_compiles(tmp_path: Path, name: str, caplog: p
 
 
 @pytest.mark.usefixtures("compiler")
+@pytest.mark.further
 def test_a_resumed_compiled_run_equals_an_uninterrupted_one(tmp_path: Path) -> None:
     optimizer = partial(torch.optim.Adam, lr=0.01, foreach=False)
 
@@ -113,6 +122,7 @@ def test_the_kernels_of_inductor_are_replayed_in_every_epoch_of_a_block_but_its_
 
 
 @pytest.mark.usefixtures("compiler")
+@pytest.mark.further
 def test_a_learning_rate_that_a_callback_changes_is_compiled_in(tmp_path: Path) -> None:
     class Halve(Callback):
         every_n_epochs = 50
@@ -128,6 +138,7 @@ def test_a_learning_rate_that_a_callback_changes_is_compiled_in(tmp_path: Path) 
     assert_same(weights(compiled), weights(eager), atol=1e-12)
 
 
+@pytest.mark.further
 def test_what_cannot_be_compiled_trains_all_the_same_after_one_warning(tmp_path: Path) -> None:
     how = {"CXX": "/no/such/compiler", "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "cache")}
     command = [

@@ -28,7 +28,7 @@ def weights(module: XORModule) -> list[torch.Tensor]:
 
 @pytest.mark.usefixtures("compiler")
 @pytest.mark.parametrize("precision", ["32-true", "64-true"])
-@pytest.mark.parametrize("compiles", [False, True])
+@pytest.mark.parametrize("compiles", [False, pytest.param(True, marks=pytest.mark.further)])
 @pytest.mark.parametrize("networks", [1, 49])
 def test_with_all_rates_equal_it_is_sgd_to_the_same_bits(
     tmp_path: Path, precision: str, compiles: bool, networks: int

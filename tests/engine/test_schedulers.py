@@ -42,6 +42,7 @@ CLASSES = [
     if isinstance(kind, type) and issubclass(kind, lr_scheduler.LRScheduler) and name.strip("_") != "LRScheduler"
 ] + ["SWALR"]
 DOUBLE = {"precision": "64-true"}
+FIRST = ("StepLR", "ReduceLROnPlateau", "CyclicLR")  # of the others only `make test-all` asks
 LENGTHS = pytest.mark.parametrize("epochs", [1000, pytest.param(5000, marks=pytest.mark.slow)])
 
 
@@ -79,7 +80,9 @@ def test_every_scheduler_of_pytorch_is_known() -> None:
 
 
 @LENGTHS
-@pytest.mark.parametrize("name", ARGUMENTS)
+@pytest.mark.parametrize(
+    "name", [name if name in FIRST else pytest.param(name, marks=pytest.mark.further) for name in ARGUMENTS]
+)
 def test_a_run_with_a_scheduler_is_the_plain_loop_with_it(tmp_path: Path, name: str, epochs: int) -> None:
     for optimizer in ("momentum",) if name in ("OneCycleLR", "SWALR") else OPTIMIZERS:
         assert_is_plain_loop(tmp_path, epochs, optimizer, name)
@@ -87,7 +90,10 @@ def test_a_run_with_a_scheduler_is_the_plain_loop_with_it(tmp_path: Path, name: 
 
 @LENGTHS
 @pytest.mark.usefixtures("compiler")
-@pytest.mark.parametrize("name", ["CosineAnnealingLR", "StepLR", "ReduceLROnPlateau"])
+@pytest.mark.parametrize(
+    "name",
+    ["CosineAnnealingLR", *(pytest.param(name, marks=pytest.mark.further) for name in ("StepLR", "ReduceLROnPlateau"))],
+)
 def test_a_compiled_run_with_a_scheduler_is_the_plain_loop_with_it(tmp_path: Path, name: str, epochs: int) -> None:
     module = assert_is_plain_loop(tmp_path, epochs, "SGD", name, compile=True)
     assert module.stopwatch.compile_seconds > 0
@@ -101,6 +107,7 @@ def test_every_compiled_scheduler_with_every_optimizer(tmp_path: Path, name: str
     assert_is_plain_loop(tmp_path, 5000, optimizer, name, compile=True)
 
 
+@pytest.mark.further
 def test_a_constant_scheduler_is_none_to_the_bit(command: Command) -> None:
     sweep = command("-m", "scheduler=constant,cosine", "trainer.max_epochs=300", *NO_FIGURES)
     constant, cosine = (path.read_bytes() for path in sorted(sweep.folder.glob("*/networks.csv")))
@@ -191,6 +198,7 @@ def test_a_scheduler_that_cannot_work_is_refused_in_one_line(wrong: Any, line: s
 
 
 @pytest.mark.usefixtures("compiler")
+@pytest.mark.further
 def test_a_momentum_that_changes_every_epoch_is_not_compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cycle = scheduler("OneCycleLR")
     with pytest.raises(ValueError, match=r"model\.compile=true cannot take scheduler\.cycle_momentum=true"):

@@ -28,7 +28,11 @@ class Blocks(Callback):
         self.blocks.append(outputs["block"])
 
 
-@pytest.mark.parametrize("model", [{}, {"gradient": "autograd"}, {"compile": True}, {"networks": 3}], ids=str)
+@pytest.mark.parametrize(
+    "model",
+    [{}, {"gradient": "autograd"}, pytest.param({"compile": True}, marks=pytest.mark.further), {"networks": 3}],
+    ids=str,
+)
 @pytest.mark.usefixtures("compiler")
 def test_snapshots_are_the_weights_before_the_update_of_their_epochs(tmp_path: Path, model: dict[str, Any]) -> None:
     seen = Blocks()

@@ -34,6 +34,7 @@ def test_omp_num_threads_is_respected(tmp_path: Path, monkeypatch: pytest.Monkey
     torch.set_num_threads(before)
 
 
+@pytest.mark.further
 def test_threads_of_a_command_sleep_while_they_wait_unless_a_user_says_otherwise(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

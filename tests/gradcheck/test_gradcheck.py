@@ -207,6 +207,7 @@ def test_a_bad_value_ends_in_one_line(command: Command, override: str, line: str
     assert "Traceback" not in run.err
 
 
+@pytest.mark.further
 def test_a_process_of_its_own_leaves_nothing_behind(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(SRC)}
     arguments = [sys.executable, str(SRC / "check_gradients.py"), "model.hidden=[]", "optimizer.weight_decay=0.5"]

@@ -79,6 +79,7 @@ def test_a_comparison_is_a_table_and_a_picture_of_the_runs_own_curves_and_bounda
     assert bar.get_ylabel() == "prediction"
 
 
+@pytest.mark.further
 def test_labels_name_exactly_what_differs(command: Command) -> None:
     one, two = command(*SHORT, "seed=1"), command(*SHORT, "seed=1", "optimizer.lr=0.3", "model.hidden=[2,3]")
     assert labels_of(one, two) == ["hidden=[4] lr=0.1", "hidden=[2,3] lr=0.3"]
@@ -121,6 +122,7 @@ def test_a_run_that_has_not_finished_is_compared_by_its_checkpoint(command: Comm
     assert command(*folders, script="compare.py").out.splitlines()[:-1] == finished[:-1]
 
 
+@pytest.mark.further
 def test_jobs_of_a_sweep_are_compared_by_the_share_solved(command: Command, drawn: list[Figure]) -> None:
     sweep = command("-m", "optimizer.lr=0.5,5", "networks=20", *SHORT)
     jobs = sorted(sweep.folder.glob("*_*"))
@@ -194,6 +196,7 @@ def test_labels_neither_overlap_nor_leave_the_picture(runs: int, label: str) -> 
     assert losses.get_window_extent().height > 200
 
 
+@pytest.mark.further
 def test_a_run_that_begins_anew_and_fails_is_not_shown_as_the_one_before(command: Command, tmp_path: Path) -> None:
     other = command("trainer.max_epochs=20").folder
     here = ["trainer.max_epochs=20", "logger=csv", f"hydra.run.dir={tmp_path}/reused"]

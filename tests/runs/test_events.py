@@ -98,6 +98,7 @@ def test_a_run_that_is_resumed_after_a_kill_shows_each_step_once(command: Comman
         [0, 100, 100, 7],
     ],
 )
+@pytest.mark.further
 def test_the_parts_of_a_run_are_read_in_their_order_whatever_their_files_are_called(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, began: list[int]
 ) -> None:
@@ -160,6 +161,7 @@ def listening(pid: int) -> list[str]:
 
 
 @pytest.mark.parametrize("where", ["version=v1", "name=tb"])
+@pytest.mark.further
 def test_a_run_that_logs_into_a_directory_of_its_own_choice_is_resumed_and_replaced_there(
     command: Command, tmp_path: Path, where: str
 ) -> None:

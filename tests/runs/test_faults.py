@@ -55,6 +55,7 @@ def limit(size: int) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
 
+@pytest.mark.further
 def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     line = last_line(folder, "trainer.logger=false", before=partial(limit, 20_000))

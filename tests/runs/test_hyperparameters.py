@@ -149,6 +149,7 @@ def test_the_numbers_among_an_optimizers_arguments_are_those_of_pytorchs_own_cla
 
 @pytest.mark.parametrize(("logger", "where"), [("tensorboard", "hparams.yaml"), ("csv", "csv/hparams.yaml")])
 @pytest.mark.filterwarnings("ignore:Experiment logs directory")
+@pytest.mark.further
 def test_the_file_of_hyperparameters_is_that_of_the_last_run_that_began(
     command: Command, tmp_path: Path, logger: str, where: str
 ) -> None:

@@ -27,8 +27,14 @@ CHECKPOINT = "checkpoints/last.ckpt"
 STAGES = ("before a checkpoint", "training", "trained", "writing results")
 
 
-@pytest.mark.parametrize("networks", [1, 1000])
-@pytest.mark.parametrize("kills", [3, pytest.param(50, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("networks", "kills"),
+    [
+        (1, 3),
+        pytest.param(1000, 3, marks=pytest.mark.further),
+        *(pytest.param(networks, 50, marks=pytest.mark.slow) for networks in (1, 1000)),
+    ],
+)
 def test_a_run_killed_at_any_time_is_resumed_to_the_same_bits(tmp_path: Path, networks: int, kills: int) -> None:
     run = [*RUN, f"networks={networks}"]
     forks.ready()

@@ -149,6 +149,7 @@ def test_a_sweep_is_refused_as_a_whole_and_stays_as_it_was(command: Command, tmp
         assert contents(sweep) == before
 
 
+@pytest.mark.further
 def test_a_sweep_of_evaluations_that_is_refused_stays_as_it_was(command: Command, tmp_path: Path) -> None:
     one, two = (f"{command(*SHORT, f'seed={seed}').folder}/checkpoints/last.ckpt" for seed in (1, 2))
     sweep, pair = f"hydra.sweep.dir={tmp_path}/sweep", f"ckpt_path={one},{two}"
@@ -167,6 +168,7 @@ def test_a_sweep_of_evaluations_that_is_refused_stays_as_it_was(command: Command
     assert command("-m", pair, sweep, script="eval.py").status == 0
 
 
+@pytest.mark.further
 def test_a_sweep_that_its_launcher_refuses_keeps_what_hydra_was_told_before(command: Command, tmp_path: Path) -> None:
     one = f"ckpt_path={command(*SHORT, 'seed=1').folder}/checkpoints/last.ckpt"
     for script, overrides in (("train.py", ("seed=1,2", *SHORT)), ("eval.py", (one,))):
@@ -252,6 +254,7 @@ def test_a_sweep_of_gradient_checks_is_none_of_training(command: Command, tmp_pa
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows locks no directory")
+@pytest.mark.further
 def test_of_two_commands_in_one_directory_at_once_the_second_is_refused(command: Command, tmp_path: Path) -> None:
     run, sweep = (f"hydra.{kind}.dir={tmp_path}/{kind}" for kind in ("run", "sweep"))
     assert command(run, *SHORT).status == 0
@@ -286,6 +289,7 @@ def test_of_two_commands_in_one_directory_at_once_the_second_is_refused(command:
     assert command(run, *SHORT).status == 0
 
 
+@pytest.mark.further
 def test_a_job_that_is_refused_stays_as_it_was_and_its_cause_stands_beside_it(command: Command, tmp_path: Path) -> None:
     sweep = ["-m", "seed=1,2", f"hydra.sweep.dir={tmp_path}/sweep", *SHORT]
     assert command(*sweep).status == 0
@@ -303,6 +307,7 @@ def test_a_job_that_is_refused_stays_as_it_was_and_its_cause_stands_beside_it(co
     assert not (tmp_path / "sweep" / "1_seed=2.error.txt").exists()
 
 
+@pytest.mark.further
 def test_a_sweep_deletes_its_own_event_files_alone(command: Command, tmp_path: Path) -> None:
     sweep = ["-m", "seed=1,2", f"hydra.sweep.dir={tmp_path}", *SHORT]
     assert command(*sweep).status == 0

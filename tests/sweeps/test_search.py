@@ -21,6 +21,7 @@ def trials(storage: str, name: str) -> list[tuple[str, float | None]]:
 
 
 @pytest.mark.parametrize(("direction", "best"), [("minimize", min), ("maximize", max)])
+@pytest.mark.further
 def test_a_failed_job_is_a_failed_trial_whatever_the_direction(
     command: Command, tmp_path: Path, direction: str, best: Callable[[list[float]], float]
 ) -> None:

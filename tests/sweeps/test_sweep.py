@@ -216,6 +216,7 @@ def test_hparams_of_a_sweep_carry_the_keys_of_the_configuration(command: Command
         assert every in content
 
 
+@pytest.mark.further
 def test_order_and_neighbours_do_not_change_a_job(command: Command) -> None:
     forth = command("-m", "trainer.deterministic=true,false", "trainer.precision=64-true,32-true", "seed=7", *SHORT)
     back = command("-m", "trainer.precision=32-true,64-true", "seed=7", *SHORT)
@@ -245,6 +246,7 @@ def test_names_of_jobs_serve_as_directories_and_in_further_overrides(command: Co
 
 
 @pytest.mark.parametrize("launcher", ["joblib", pytest.param("submitit_local", marks=SLOW)])
+@pytest.mark.further
 def test_other_launchers_keep_the_same_rules(command: Command, launcher: str) -> None:
     sweep = ["-m", f"hydra/launcher={launcher}", "seed=1", "optimizer.lr=1.0,-1", "networks=2", *SHORT]
     run = command(*sweep)
@@ -268,6 +270,7 @@ def test_optuna_minimises_the_loss_or_the_share_unsolved(command: Command) -> No
     assert f"best_value: {1 - max(solved)}" in best
 
 
+@pytest.mark.further
 def test_what_is_not_a_number_is_the_same_when_a_sweep_is_run_again(command: Command) -> None:
     run = command("-m", "+x=nan,1", "trainer.max_epochs=3", *SHORT[1:])
     again = command("-m", "+x=nan,1", "trainer.max_epochs=3", *SHORT[1:], f"hydra.sweep.dir={run.folder}")
@@ -281,6 +284,7 @@ def test_a_run_outside_a_sweep_knows_nothing_of_this(command: Command) -> None:
     assert not (run.folder / "error.txt").exists()
 
 
+@pytest.mark.further
 def test_a_sweep_of_one_constant_job_or_of_failures_alone_has_its_summary_too(command: Command) -> None:
     one = command("-m", "trainer.precision=8", *SHORT)
     assert one.status == 1
@@ -313,6 +317,7 @@ def test_a_sweep_none_of_whose_jobs_can_train_ends_in_one_line_before_the_first(
     assert not list(tmp_path.rglob("*.*"))
 
 
+@pytest.mark.further
 def test_jobs_with_the_same_overrides_both_run(command: Command) -> None:
     run = command("-m", "seed=1,1", *SHORT)
     assert run.status == 0
@@ -320,6 +325,7 @@ def test_jobs_with_the_same_overrides_both_run(command: Command) -> None:
     assert same(run.folder / "0_seed=1", run.folder / "1_seed=1")
 
 
+@pytest.mark.further
 def test_a_value_that_is_given_twice_is_no_second_job_in_the_directory_of_the_first(
     command: Command, tmp_path: Path
 ) -> None:
@@ -332,6 +338,7 @@ def test_a_value_that_is_given_twice_is_no_second_job_in_the_directory_of_the_fi
     assert untouched(tmp_path / "sweep") == before
 
 
+@pytest.mark.further
 def test_damaged_files_of_a_job_are_named_and_cost_no_other_job(command: Command) -> None:
     run = command("-m", "seed=1,2,3", *SHORT)
     first, second, third = (run.folder / f"{i}_seed={i + 1}" for i in range(3))
@@ -351,6 +358,7 @@ def test_damaged_files_of_a_job_are_named_and_cost_no_other_job(command: Command
     assert command("-m", "seed=1,2,3", *SHORT, f"hydra.sweep.dir={run.folder}").status == 0
 
 
+@pytest.mark.further
 def test_a_search_goes_on_though_a_job_fails(command: Command) -> None:
     sweep = ["-m", "hydra/sweeper=optuna", "hydra.sweeper.n_trials=3", "hydra.sweeper.n_jobs=1"]
     run = command(*sweep, "optimizer.lr=choice(-1,-2)", *SHORT)
@@ -359,6 +367,7 @@ def test_a_search_goes_on_though_a_job_fails(command: Command) -> None:
     assert run.last_line == "error: 3 of 3 jobs failed"
 
 
+@pytest.mark.further
 def test_odd_values_are_drawn_as_they_are_written(command: Command) -> None:
     run = command("-m", r"+tag='$\frac{$','" + "b" * 300 + "'", *SHORT)
     assert run.status == 0, run.err
@@ -418,6 +427,7 @@ def test_a_job_is_recognised_by_what_it_is(command: Command, tmp_path: Path) -> 
     assert untouched(sweep / "0_optimizer.lr=0.1") | untouched(sweep / "1_optimizer.lr=1.0") == before
 
 
+@pytest.mark.further
 def test_a_sweep_whose_jobs_all_failed_goes_on_without_what_made_them_fail(command: Command) -> None:
     failed = command("-m", "seed=1,2", "trainer.precision=8", *SHORT)
     assert failed.status == 1
@@ -428,6 +438,7 @@ def test_a_sweep_whose_jobs_all_failed_goes_on_without_what_made_them_fail(comma
     assert again.err.count("skipped, finished before: ") == 2
 
 
+@pytest.mark.further
 def test_a_sweep_of_which_a_part_failed_is_over_what_it_was_over(command: Command) -> None:
     failed = command("-m", "seed=1,2", "optimizer.lr=0.1,-1", *SHORT)
     before = sorted(failed.folder.iterdir())
@@ -462,6 +473,7 @@ def test_jobs_that_would_write_the_same_path_are_refused_before_anything_runs(co
     assert [len(list((tmp_path / "kept" / number).glob("*.ckpt"))) for number in "01"] == [1, 1]
 
 
+@pytest.mark.further
 def test_a_job_with_checkpoints_elsewhere_is_resumed_from_them(command: Command, tmp_path: Path) -> None:
     sweep = ["-m", "seed=1,2", f"hydra.sweep.dir={tmp_path}/sweep", "trainer.max_epochs=40", *NO_FIGURES]
     sweep.append("callbacks.checkpoint.dirpath='${hydra:sweep.dir}/kept/${seed}'")
@@ -490,6 +502,7 @@ def test_an_error_of_our_own_callback_ends_the_command(command: Command, monkeyp
     assert not list(run.folder.rglob("metrics.json"))
 
 
+@pytest.mark.further
 def test_without_hydras_own_output_subdir_a_sweep_is_the_same(command: Command, tmp_path: Path) -> None:
     sweep = ["-m", "hydra.output_subdir=null", "seed=1,2", f"hydra.sweep.dir={tmp_path}/sweep", *SHORT]
     for skipped in (0, 2):
@@ -510,6 +523,7 @@ def test_an_argument_of_every_scheduler_of_a_sweep_takes_a_plus(command: Command
     assert refused.last_line == "error: a list of values holds no range, choice or interval; use single values"
 
 
+@pytest.mark.further
 def test_a_shuffled_sweep_can_be_extended(command: Command, tmp_path: Path) -> None:
     here = ("trainer.max_epochs=3", *NO_FIGURES, f"hydra.sweep.dir={tmp_path}/sweep")
     assert command("-m", "seed=shuffle(1,2)", *here).status == 0
