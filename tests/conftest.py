@@ -141,6 +141,9 @@ def command(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pyte
             for handler in set(logging.getLogger().handlers) - handlers:  # which writes into the log of this run
                 logging.getLogger().removeHandler(handler)
                 handler.close()
+            for name in logging.root.manager.loggerDict:  # hydra/job_logging=disabled leaves them so
+                logging.getLogger(name).disabled = False
+            logging.disable(logging.NOTSET)
         (folder,) = set(tmp_path.glob("logs/*/*runs/*")) - before or {tmp_path / "none"}
         return CommandResult(status, *capfd.readouterr(), folder)
 

@@ -2,6 +2,7 @@
 
 import glob
 import os
+import tempfile
 import zipfile
 from collections.abc import Callable
 from contextlib import suppress
@@ -29,6 +30,15 @@ def write(path: str | Path, save: Callable[[Path], object]) -> None:
     finally:
         with suppress(OSError):  # of a directory that is gone, or turned into a file
             neighbour.unlink()
+
+
+def check_writable(folder: Path) -> None:
+    """Raise OSError if a directory that exists takes no new file."""
+    if folder.is_dir():
+        try:
+            tempfile.TemporaryFile(dir=folder).close()
+        except OSError as error:
+            raise OSError(f"cannot write into {folder}: {error.strerror or error}") from error
 
 
 def check_archive(path: str) -> None:

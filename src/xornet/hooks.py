@@ -16,7 +16,7 @@ from xornet.engine.blocks import PRECISIONS, has_step_hooks, run_length, samples
 from xornet.engine.compiled import is_compiled
 from xornet.engine.history import History
 from xornet.engine.optimizers import describe, from_description
-from xornet.engine.requirements import check_module, check_overrides, check_trainer
+from xornet.engine.requirements import check_module, check_monitors, check_overrides, check_trainer
 from xornet.engine.runner import EpochRunner
 from xornet.engine.schedulers import changes_momentum
 from xornet.engine.step_hooks import call_step_hooks
@@ -99,8 +99,10 @@ class RunHooks(LightningModule):
             self.runner.backward = call_step_hooks(self.runner.backward, self.trainer, self, optimizer)
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        """Refuse a batch that is not the table which the run was begun with, as noise or a transfer hook makes one."""
+        """Refuse a batch that is not the table which the run was begun with, and a metric that nothing logs."""
         check_same([part.to(self.x) for part in table_of_batch(batch, 0)], (self.x, self.y))
+        if "train/loss" in self.trainer.callback_metrics:  # after the first block, when all is logged that will be
+            check_monitors(self.trainer)
 
     def on_train_end(self) -> None:
         """Record which networks solve the table after the last update; free the buffers."""

@@ -90,7 +90,7 @@ def test_a_constant_learning_rate_is_logged_and_without_a_logger_it_is_refused(c
     assert scalar(run.folder, "lr-SGD") == pytest.approx({0: 0.1, 100: 0.1})
     refused = command("callbacks=lr_monitor", "trainer.max_epochs=9", "trainer.logger=false")
     assert refused.status == 1
-    assert "Cannot use `LearningRateMonitor` callback with `Trainer` that has no logger" in refused.last_line
+    assert "callbacks.lr_monitor has no logger to write into; use logger=tensorboard with it" in refused.last_line
 
 
 def test_debug_overrides_a_search_and_a_search_an_experiment(command: Command) -> None:

@@ -133,7 +133,50 @@ BLAMED = [
     ),
     (["callbacks=early_stopping", "callbacks.early_stopping.mode=down"], 1, ""),
     (["hydra.run.dir=mine", "trainer.default_root_dir=/dev/null/x"], 1, "use hydra.run.dir=<a writable directory"),
+    (["optimizer=adam", "optimizer.betas=[0.9]"], 1, "list index out of range; use what torch.optim.Adam takes"),
+    (["logger=csv", "logger.csv.name=[1]"], 1, "is no path; use a text, or drop it"),
+    (["seed=1", "trainer.log_every_n_steps=0"], 1, "use e.g. trainer.log_every_n_steps=100"),
+    (["trainer.max_epochs=9", "hydra.run.dir="], 1, "hydra.run.dir is empty; use a directory, or drop it"),
 ]
+
+
+STOCK = "lightning.pytorch.callbacks"
+INSIDE = [
+    (
+        ["~logger", "callbacks=lr_monitor"],
+        "error: ~logger: callbacks.lr_monitor has no logger to write into; use logger=tensorboard with it",
+    ),
+    (
+        [f"+callbacks.a._target_={STOCK}.ModelCheckpoint", "+callbacks.a.every_n_epochs=abc"],
+        "error: callbacks.a (ModelCheckpoint): '<' not supported between instances of 'str' and 'int'",
+    ),
+    (
+        [f"+callbacks.foo._target_={STOCK}.TQDMProgressBar"],
+        "error: a callback draws a progress bar; use trainer.enable_progress_bar=true with it",
+    ),
+    (
+        [f"+callbacks.{name}._target_={STOCK}.ModelCheckpoint" for name in "ab"],
+        "error: Found more than one stateful callback of type `ModelCheckpoint`",
+    ),
+    (
+        [
+            *("callbacks=best_checkpoint", "callbacks.best_checkpoint.monitor=train/acc"),
+            *("callbacks.best_checkpoint.every_n_epochs=2", "callbacks.loss_table.every_n_epochs=1"),
+        ],
+        "error: callbacks.best_checkpoint.monitor=train/acc: ModelCheckpoint has monitor=train/acc, which nothing "
+        "logs; use one of train/accuracy, train/loss",
+    ),
+]
+
+
+@pytest.mark.parametrize(("overrides", "said"), INSIDE, ids=str)
+def test_an_error_in_a_callback_of_lightning_blames_the_callback(
+    command: Command, overrides: list[str], said: str
+) -> None:
+    run = command("trainer.max_epochs=9", *overrides)  # the override is not to blame
+    assert run.status == 1
+    assert run.last_line.startswith(said)
+    assert "Traceback" not in run.err
 
 
 @pytest.mark.parametrize(("overrides", "wrong", "remedy"), BLAMED, ids=str)

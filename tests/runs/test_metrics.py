@@ -104,7 +104,7 @@ def test_an_ensemble_is_described_in_words_that_claim_no_more_than_was_measured(
         "Unsolved within 20,000 epochs: 250 (130 saturated, 70 near loss 1/8, 30 near 1/4, 20 elsewhere)"
     )
     nobody = {"solved": 0.0, "solved_interval": (0.0, 0.1), "solved_epoch": None, "solved_epoch_quartiles": None}
-    forgot = results | {"unsolved": 240, "plateaus": {"other": 240}}
+    forgot = results | {"unsolved": 240, "plateaus": {"elsewhere": 240}}
     assert describe(forgot, 1000, 20000).endswith("240\nSolved before, but not after the last epoch: 10")
     nobody |= {"unsolved": 10, "plateaus": {}, "diverged": 1, "first_diverged": {"seed": 7, "epoch": 4}}
     assert describe(nobody, 10, 5).splitlines()[1:] == [

@@ -2,10 +2,14 @@
 
 import hashlib
 import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from conftest import NO_FIGURES, Command
+from conftest import NO_FIGURES, SRC, Command
+from events import read
 
 from xornet.runs.lock import locked
 
@@ -344,3 +348,79 @@ def test_a_run_of_another_project_is_not_overwritten(command: Command, tmp_path:
         run = command(f"hydra.run.dir={folder}", *SHORT)
         assert f"{folder} holds {holds}; use another directory" in run.last_line
         assert contents(tmp_path) == before
+
+
+@pytest.mark.further
+@pytest.mark.skipif(os.name == "nt" or (os.geteuid() == 0 and not shutil.which("setpriv")), reason="needs setpriv")
+@pytest.mark.parametrize(
+    ("part", "overrides"),
+    [
+        (part, overrides)
+        for part in ("checkpoints", ".hydra")
+        for overrides in (("trainer.max_epochs=30",), ("trainer.max_epochs=60", "ckpt_path=RUN/checkpoints/last.ckpt"))
+    ],
+)
+def test_a_run_that_may_not_write_into_a_part_of_its_directory_leaves_the_earlier_one(
+    command: Command, tmp_path: Path, part: str, overrides: tuple[str, ...]
+) -> None:
+    """A careful user keeps checkpoints by `chmod -w`."""
+    run = tmp_path / "run"
+    assert command(f"hydra.run.dir={run}", *SHORT).status == 0
+    before = contents(run)
+    (run / part).chmod(0o555)
+    try:
+        given = [f"hydra.run.dir={run}", *SHORT, *(one.replace("RUN", str(run)) for one in overrides)]
+        refused = as_a_user(given)
+    finally:
+        (run / part).chmod(0o755)
+    assert refused.returncode == 1
+    assert f"cannot write into {run}/{part}: Permission denied; use hydra.run.dir=" in refused.stderr.splitlines()[-1]
+    assert contents(run) == before
+
+
+def as_a_user(overrides: list[str]) -> "subprocess.CompletedProcess[str]":
+    """Run `train.py` without the rights of root, who may write everywhere."""
+    drop = "-dac_override,-dac_read_search"
+    user = ["setpriv", "--bounding-set", drop, "--inh-caps", drop] if os.geteuid() == 0 else []
+    command = [*user, sys.executable, str(SRC / "train.py"), *overrides]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def scalars(folder: Path) -> dict[str, list[int]]:
+    """The steps of every curve in the event files of a directory."""
+    found = read(folder)
+    steps = {tag: [event.step for event in found.Scalars(tag)] for tag in found.Tags()["scalars"]}
+    return {tag: steps[tag] for tag in steps if steps[tag]}  # a tag stays when its points are forgotten
+
+
+def test_a_place_that_cannot_be_made_names_the_key_that_asks_for_it(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for key in ("callbacks.checkpoint.dirpath", "logger.tensorboard.save_dir"):
+        refused = command(f"{key}={tmp_path}/file/there", *SHORT)
+        assert refused.status == 1
+        assert refused.last_line.startswith(f"error: {key}: [Errno 20] Not a directory: ")
+        assert refused.last_line.endswith("; use another directory")
+
+
+def test_a_part_that_logs_elsewhere_leaves_no_end_of_the_part_before(command: Command, tmp_path: Path) -> None:
+    """Each logger in turn, in one directory: what it holds of earlier epochs stays, how they ended does not."""
+    run = f"hydra.run.dir={tmp_path}/run"
+    checkpoint = f"ckpt_path={tmp_path}/run/checkpoints/last.ckpt"
+    assert command(run, *SHORT).status == 0
+    assert {"final/loss", "train/loss"} <= scalars(tmp_path / "run").keys()
+    assert command(run, *SHORT, "trainer.max_epochs=60", "logger=csv", checkpoint).status == 0
+    held = scalars(tmp_path / "run")
+    assert "final/loss" not in held
+    assert max(held["train/loss"]) < 40
+    assert not list((tmp_path / "run").glob("*.hparams-row"))
+    assert not (tmp_path / "run" / "hparams.yaml").exists()
+    rows = (tmp_path / "run" / "csv" / "metrics.csv").read_text()
+    assert "final/loss" in rows
+    assert command(run, *SHORT, "trainer.max_epochs=80", checkpoint).status == 0
+    assert not (tmp_path / "run" / "csv" / "hparams.yaml").exists()
+    rows = (tmp_path / "run" / "csv" / "metrics.csv").read_text()
+    assert "final/loss" not in rows
+    assert "train/loss" in rows
+    assert set(scalars(tmp_path / "run")["final/loss"]) == {80}
+    assert command(run, *SHORT, "trainer.max_epochs=90", "~logger", checkpoint).status == 0
+    assert "final/loss" not in scalars(tmp_path / "run")

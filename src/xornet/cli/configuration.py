@@ -139,6 +139,9 @@ def check_hydra(hydra: DictConfig) -> None:
         if name not in (*VARIABLES, *hydra.job.env_copy):
             raise ValueError(f"hydra.job.env_set.{name} is not allowed; set it in the shell")
     written: Any = OmegaConf.to_container(hydra, resolve=False)
+    for key in ("run", "sweep"):
+        if not written[key]["dir"]:  # which would be the present directory
+            raise ValueError(f"hydra.{key}.dir is empty; use a directory, or drop it")
     for key in ("hydra.launcher", "hydra.sweeper"):
         node = written[key.removeprefix("hydra.")]
         if not isinstance(node, dict):

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from hydra.errors import HydraException, InstantiationException
 from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch import Callback
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 from yaml import YAMLError
 
@@ -24,6 +25,11 @@ from xornet.runs.undo import undo
 REMEDIES = {
     "Trainer was configured with `enable_checkpointing=False` but found": "a callback saves checkpoints; use "
     "callbacks.checkpoint=null with it",
+    "Trainer was configured with `enable_progress_bar=False` but found": "a callback draws a progress bar; use "
+    "trainer.enable_progress_bar=true with it",
+    "Cannot use `LearningRateMonitor` callback with `Trainer` that has no logger": "callbacks.lr_monitor has no logger "
+    "to write into; use logger=tensorboard with it",
+    "surrogates not allowed": "a letter of the command line cannot be read in this locale; use PYTHONUTF8=1 with it",
     r"`\w+Accelerator` can not run on your system": "this machine has no such device; use trainer.accelerator=cpu",
     "No supported gpu backend found": "this machine has no usable GPU; use trainer.accelerator=cpu",
     r"Could not find 'hydra/(launcher|sweeper)/(joblib|optuna|submitit_\w+)'": r"hydra/\1=\2 needs a package that is "
@@ -66,6 +72,8 @@ def one_line(overrides: Sequence[str], disk: str = DISK) -> Iterator[None]:
     """
     gc.freeze()  # all that was imported since startup; later collections, and the last one at exit, pass it over
     gc.enable()
+    if {"-m", "--multirun"} & {*overrides}:
+        disk = disk.replace("hydra.run.dir", "hydra.sweep.dir")
     is_full = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # or Hydra would print the error in its own way, and exit
     before, threading.excepthook = threading.excepthook, in_thread
@@ -107,6 +115,13 @@ def is_ours(error: BaseException) -> bool:
     return not {"hydra", "submitit"} & {*parts} and not ("lightning" in parts and isinstance(error, RuntimeError))
 
 
+def callback_of(error: BaseException) -> str | None:
+    """The class of the stock callback of Lightning in which an error was raised."""
+    owners = [frame.f_locals.get("self") for frame, _ in traceback.walk_tb(error.__traceback__)]
+    stock = [type(owner) for owner in owners if isinstance(owner, Callback)]
+    return next((kind.__name__ for kind in stock if kind.__module__.startswith("lightning.")), None)
+
+
 def root_cause(error: BaseException) -> BaseException:
     """The error that Hydra, OmegaConf or the configuration of logging wrapped, if they did."""
     is_wrapped = isinstance(error, THEIRS) or str(error).startswith("Unable to configure handler")
@@ -139,6 +154,10 @@ def explain(error: BaseException, overrides: Sequence[str], disk: str = DISK) ->
         traceback.extract_tb(cause.__traceback__)
     ):
         message = "hydra.verbose is no switch; use true, false or the names of loggers"
+    if callback := callback_of(cause):
+        keys = [one.partition("=")[0].lstrip("+") for one in overrides if one.endswith(f".{callback}")]
+        said = f"{keys[0].removesuffix('._target_')} ({callback})" if keys else callback
+        message = message if callback in message else f"{said}: {message}"
     for theirs, ours in REMEDIES.items():
         if re.search(theirs, message):
             message = re.sub(f"(?:{theirs}).*", ours, message)

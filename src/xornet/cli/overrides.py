@@ -21,7 +21,8 @@ def blamed(overrides: Sequence[str], message: str, remedy: str, place: str) -> s
         place: the part of the configuration where it went wrong, if that is known.
 
     """
-    given = [override.lstrip("+~").partition("=") for override in overrides if re.match("[^-/].*=|~", override)]
+    words = [override for override in overrides if re.match("[^-/].*=|~", override)]
+    given = [override.lstrip("+~").partition("=") for override in words]
     inside = [override for override in given if place and override[0].startswith(place)] or given
     cause = message.partition(";")[0]
     is_unknown = re.search("unexpected keyword argument|is no argument of", cause)  # in a file, if no override says it
@@ -39,7 +40,8 @@ def blamed(overrides: Sequence[str], message: str, remedy: str, place: str) -> s
     if not about and place and sum(override[0].startswith(f"{place}.") for override in given) == 1:
         about = inside  # the only one of the part where it went wrong
     said = message + remedy
-    return " ".join("".join(one) for one in about if not (one[0] in said and is_word(one[2], said)))
+    shown = {"".join(one): override.lstrip("+") for one, override in zip(given, words, strict=True)}
+    return " ".join(shown["".join(one)] for one in about if not (one[0] in said and is_word(one[2], said)))
 
 
 def chosen(choices: Mapping[str, str | None]) -> str:

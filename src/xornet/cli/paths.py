@@ -35,15 +35,23 @@ def written_paths(cfg: DictConfig) -> Iterator[tuple[str, Path]]:
         node, _, name = key.rpartition(".")
         is_log = node.startswith("hydra.job_logging.handlers") and name == "filename"
         if name in FOLDERS or is_log:
-            path = OmegaConf.select(cfg, key)
+            path = as_path(cfg, key)
         elif name == "save_dir" and str(OmegaConf.select(cfg, f"{node}._target_")).endswith(IN_VERSIONS):
-            logger = OmegaConf.select(cfg, node)
-            version = logger.get("version")
+            version = OmegaConf.select(cfg, f"{node}.version")
             if version is None:  # the logger chooses one that is free
                 continue
-            version = f"version_{version}" if isinstance(version, int) else version
-            path = Path(logger.save_dir, logger.get("name", "lightning_logs"), version)
+            path = as_path(cfg, key) or Path()
+            path /= as_path(cfg, f"{node}.name", "lightning_logs") or ""
+            path /= f"version_{version}" if isinstance(version, int) else as_path(cfg, f"{node}.version") or ""
         else:
             continue
         if path:
-            yield key, Path(path)
+            yield key, path
+
+
+def as_path(cfg: DictConfig, key: str, default: str | None = None) -> Path | None:
+    """The path that a key names, None for none; ValueError if it is no text."""
+    value = OmegaConf.select(cfg, key, default=default)
+    if not isinstance(value, str | None):
+        raise ValueError(f"{key}={value} is no path; use a text, or drop it")
+    return Path(value) if value else None

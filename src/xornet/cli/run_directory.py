@@ -4,6 +4,7 @@ import logging
 import math
 import os
 import time
+from contextlib import ExitStack
 from copy import deepcopy
 from functools import partial
 from pathlib import Path
@@ -17,15 +18,16 @@ from omegaconf import DictConfig, OmegaConf
 
 from xornet import files
 from xornet.cli.paths import written_paths
-from xornet.runs.continuity import is_own
+from xornet.runs.continuity import forget_ends, is_own
 from xornet.runs.csv_logger import CSVLogger
 from xornet.runs.directory import CONFIG, check_holder, flatten, is_begun, read_config
 from xornet.runs.events import EVENTS, ROW, EventLogger
 from xornet.runs.hyperparameters import log_hyperparameters
-from xornet.runs.metrics import discard
+from xornet.runs.lock import locked
+from xornet.runs.metrics import discard, log_folders
 from xornet.runs.record import error_files, read_metrics
 from xornet.runs.trackers import begin_trackers
-from xornet.runs.undo import made
+from xornet.runs.undo import expect, made
 
 # What would be written over, or mixed with this run's, in a directory outside of its own.
 OUTSIDE = ("last.ckpt", "interrupted.ckpt", f"{EVENTS}*", "metrics.csv", "hparams.yaml")
@@ -50,11 +52,23 @@ class RunDirectory(Callback):
         self.is_begun = self.has_trained = False
         self.folder = Path(OmegaConf.select(cfg, "trainer.default_root_dir") or output_dir())
         self.start = time.time()
+        self.first_step = 0  # the one after the checkpoint that the run is resumed from
         self.logged: list[Path] = []  # the directories of event files
 
-    def places(self) -> list[Path]:
-        """The directories that the run writes into: its own, and those outside of it."""
-        return list(dict.fromkeys([output_dir().resolve(), self.folder.resolve(), *self.outside().values()]))
+    def lock(self, locks: ExitStack) -> None:
+        """Lock the directories that the run writes into, its own and those outside of it, and make those that lack."""
+        own = dict.fromkeys([output_dir().resolve(), self.folder.resolve()], "")
+        for folder, key in (own | {folder: key for key, folder in self.outside().items()}).items():
+            expect(folder)
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                locks.enter_context(locked(folder))
+                if key:
+                    files.check_writable(folder)
+            except OSError as error:
+                if not key:
+                    raise
+                raise ValueError(f"{key}: {error}; use another directory") from error
 
     def outside(self) -> dict[str, Path]:
         """The directories outside of its own that the run writes into, by their keys."""
@@ -77,11 +91,19 @@ class RunDirectory(Callback):
             raise ValueError(f"{self.folder}/metrics.json was not written by this project; use another directory")
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Note where event files are written, and have tables wait."""
+        """Note where event files are written, and have tables wait; refuse what cannot be written."""
         for logger in trainer.loggers:
             if isinstance(logger, CSVLogger):
                 logger.is_waiting = True
         self.logged = [Path(logger.log_dir) for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
+        kept = [getattr(callback, "dirpath", None) for callback in trainer.checkpoint_callbacks]
+        tables = [logger.log_dir for logger in trainer.loggers if isinstance(logger, CSVLogger)]
+        for folder in (self.folder, self.folder / CONFIG.parent, *self.logged, *tables, *kept):
+            files.check_writable(Path(folder or self.folder))
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Note where the run goes on."""
+        self.first_step = checkpoint["global_step"]
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin, with everything checked and restored."""
@@ -110,6 +132,8 @@ class RunDirectory(Callback):
             if isinstance(logger, EventLogger):
                 logger.put_last()
         discard(self.folder, before=None if is_own(trainer) else self.start)
+        if is_own(trainer):
+            forget_ends(trainer, {self.folder, *log_folders(self.folder)}, self.first_step)
         for path in (
             self.folder / "metrics.json",
             *(path for log in self.logged for path in log.glob(f"{EVENTS}*{ROW}")),

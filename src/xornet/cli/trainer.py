@@ -7,6 +7,7 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import InstantiationException
 from hydra.utils import get_object, instantiate
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
 from lightning.pytorch.loggers import Logger
@@ -42,6 +43,8 @@ def make_trainer(settings: DictConfig, callbacks: list[Callback]) -> Trainer:
             cause = " ".join(str(error.__cause__ or error).split())
             value = OmegaConf.select(settings, key)
             raise ValueError(f"trainer.{key}={value}: {cause}; use what {settings._target_} takes") from error
+        if isinstance(error.__cause__, MisconfigurationException | RuntimeError):  # as of two callbacks of a kind
+            raise error.__cause__ from None
         raise
     check_trainer(trainer)
     return trainer

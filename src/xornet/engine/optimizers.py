@@ -34,18 +34,36 @@ def check_optimizer(optimizer: Any) -> "partial[Any]":
     optimizer = optimizer if isinstance(optimizer, partial) else partial(kind)
     if "lr" in optimizer.keywords:
         validation.number("optimizer.lr", optimizer.keywords["lr"], "use e.g. optimizer.lr=0.1")
-    given = check_arguments("optimizer", optimizer)
+    check_arguments("optimizer", optimizer)
+    attempt = partial(fresh_states, scheduler=None, weights=[torch.zeros(1)])  # some are checked in the first step
     try:
-        fresh_states(optimizer, None, [torch.zeros(1)])  # some are checked in the first step
+        attempt(optimizer)
     except Exception as error:  # each class checks its arguments in its own way
         if kind.__module__.startswith("xornet."):  # ours names key and remedy
             raise
+        given = to_blame("optimizer", optimizer, attempt)
         raise ValueError(f"{given}: {error}; use what torch.optim.{kind.__name__} takes") from error
     return optimizer
 
 
-def check_arguments(group: str, made: "partial[Any]") -> str:
-    """Return the arguments of an optimizer or a scheduler as a command line has them.
+def to_blame(group: str, made: "partial[Any]", attempt: Callable[["partial[Any]"], object]) -> str:
+    """Return the arguments without which an attempt fails no longer, or otherwise, as a command line has them."""
+
+    def failure(arguments: dict[str, Any]) -> str:
+        try:
+            attempt(partial(made.func, **arguments))
+        except Exception as error:  # each class checks its arguments in its own way
+            return str(error)
+        return ""
+
+    given = made.keywords
+    whole = failure(given)
+    wrong = [key for key in given if failure({name: given[name] for name in given if name != key}) != whole]
+    return " ".join(f"{group}.{key}={given[key]}" for key in wrong or given) or made.func.__name__
+
+
+def check_arguments(group: str, made: "partial[Any]") -> None:
+    """Check the arguments of an optimizer or a scheduler, as far as their kind goes.
 
     Args:
         group: `optimizer` or `scheduler`.
@@ -68,7 +86,6 @@ def check_arguments(group: str, made: "partial[Any]") -> str:
             example = known[key].default
             remedy = f"use e.g. {group}.{key}={example}" if type(example) in (int, float, str) else f"use {kind}"
             raise ValueError(f"{group}.{key} must be {kind}, got {value!r}; {remedy}")
-    return " ".join(f"{group}.{key}={value}" for key, value in made.keywords.items()) or made.func.__name__
 
 
 def expected(default: object) -> tuple[str, Callable[[object], bool]]:

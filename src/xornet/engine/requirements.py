@@ -87,6 +87,10 @@ def check_trainer(trainer: Trainer) -> None:
             *("accumulate_grad_batches", trainer.accumulate_grad_batches, trainer.accumulate_grad_batches == 1),
             _ONE_BATCH + "leave it at 1",
         ),
+        *(
+            (name, getattr(given, name), getattr(given, name) != 0, f"use e.g. trainer.{name}=100")
+            for name in ("check_val_every_n_epoch", "log_every_n_steps", "val_check_interval")
+        ),
         ("profiler", given.profiler, isinstance(given.profiler, Profiler), "use simple, advanced or pytorch"),
         ("logger", "".join(map(str, trainer.loggers)), are_loggers, "use logger=tensorboard, logger=csv or ~logger"),
         ("overfit_batches", given.overfit_batches, given.overfit_batches in (0, 1), _ONE_BATCH + "leave it at 0.0"),
@@ -106,6 +110,21 @@ def check_trainer(trainer: Trainer) -> None:
         for kind, reason in _REFUSED_CALLBACKS.items():
             if isinstance(callback, kind):
                 raise ValueError(f"the callback {type(callback).__name__} cannot work here: {reason}")
+
+
+def check_monitors(trainer: Trainer) -> None:
+    """Refuse a ModelCheckpoint whose metric nothing logs: Lightning would warn, and keep no checkpoint.
+
+    Raises:
+        ValueError: naming the metric, and those that there are.
+
+    """
+    known = trainer.callback_metrics
+    for callback in trainer.checkpoint_callbacks:
+        monitor = getattr(callback, "monitor", None)
+        if monitor and monitor not in known and not (trainer.enable_validation and not monitor.startswith("train/")):
+            name = type(callback).__name__
+            raise ValueError(f"{name} has monitor={monitor}, which nothing logs; use one of {', '.join(sorted(known))}")
 
 
 def check_module(module: LightningModule) -> None:

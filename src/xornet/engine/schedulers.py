@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from xornet.engine import scores
-from xornet.engine.optimizers import check_arguments
+from xornet.engine.optimizers import check_arguments, to_blame
 
 # What they are made of is no plain number: functions, or other schedulers.
 NOT_PLAIN = ("LambdaLR", "MultiplicativeLR", "SequentialLR", "ChainedScheduler")
@@ -51,18 +51,23 @@ def check_scheduler(scheduler: Any, optimizer: "partial[Any]") -> "partial[Any]"
             f"{getattr(kind, '__name__', kind)}; use e.g. scheduler=cosine"
         )
     scheduler = scheduler if isinstance(scheduler, partial) else partial(kind)
-    given = check_arguments("scheduler", scheduler)
+    check_arguments("scheduler", scheduler)
     for key, value in scheduler.keywords.items():
         least = 1 if key == "T_max" else 0  # epochs
         if key != "last_epoch" and type(value) in (int, float) and value < least:
             raise ValueError(f"scheduler.{key} must be at least {least}, got {value}; use e.g. scheduler.{key}={least}")
-    try:
+
+    def attempt(scheduler: "partial[Any]") -> None:
         steps = optimizer([torch.zeros(1, requires_grad=True)])
         follower = Schedule(scheduler(steps))
         for epoch in range(3):  # what is wrong may show in a step
             steps.step()
             follower.step(epoch, torch.zeros(1, 1, 1))
+
+    try:
+        attempt(scheduler)
     except Exception as error:  # each class checks its arguments in its own way
+        given = to_blame("scheduler", scheduler, attempt)
         raise ValueError(f"{given}: {error}; use what torch.optim.lr_scheduler.{kind.__name__} takes") from error
     return scheduler
 

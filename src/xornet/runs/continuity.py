@@ -2,14 +2,16 @@
 
 import math
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import Logger
 
-from xornet.runs.csv_logger import CSVLogger
-from xornet.runs.events import EVENTS, EventLogger, writers
+from xornet import files
+from xornet.runs.csv_logger import CSVLogger, read_rows, write_rows
+from xornet.runs.events import EVENTS, ROW, EventLogger, writers
 from xornet.runs.trackers import WaitingLogger, run_ids
 
 
@@ -56,6 +58,31 @@ class Continuity(Callback):
         for path in Path(trainer.default_root_dir).glob(f"{EVENTS}*.{os.getpid()}.*"):
             if path.stat().st_size == 0:
                 path.unlink()
+
+
+def forget_ends(trainer: Trainer, folders: Iterable[Path], step: int) -> None:
+    """Have logs that an earlier part of this run has written, and this one does not, say nothing of how it ended.
+
+    What they hold of the steps before stays.
+
+    Args:
+        trainer: of this part.
+        folders: where the earlier part has logged.
+        step: the first one of this part.
+
+    """
+    ours = {Path(logger.log_dir).resolve() for logger in trainer.loggers if logger.log_dir}
+    for folder in (folder for folder in folders if folder.resolve() not in ours):
+        for path in (*folder.glob(f"{EVENTS}*{ROW}"), folder / "hparams.yaml"):
+            path.unlink(missing_ok=True)
+        if (logger := EventLogger(str(folder))).earlier:
+            logger.begin(purge_step=step)
+            logger.put_last()
+            logger.finalize("success")
+        if (folder / "metrics.csv").exists():
+            rows = [row for row in read_rows(folder / "metrics.csv") if row["step"] < step]
+            columns = sorted(set().union(*rows))
+            files.write(folder / "metrics.csv", lambda path: write_rows(path, columns, rows))  # noqa: B023 - at once
 
 
 def is_own(trainer: Trainer) -> bool:

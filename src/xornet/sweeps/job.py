@@ -13,10 +13,9 @@ from xornet import files
 from xornet.cli import errors
 from xornet.cli.run_directory import RunDirectory, is_job, output_dir, record
 from xornet.runs.directory import CONFIG, checkpoints, flatten, is_begun, read_config
-from xornet.runs.lock import InUseError, locked
+from xornet.runs.lock import InUseError
 from xornet.runs.metrics import objective
 from xornet.runs.record import error_files, read_metrics
-from xornet.runs.undo import expect
 from xornet.sweeps.isolation import process_left_as_found, runs_ended
 
 REMEDY = "use another hydra.sweep.dir"
@@ -33,10 +32,7 @@ def run(train: Train, cfg: DictConfig) -> float | None:
     directory = RunDirectory(cfg)
     try:
         with ExitStack() as locks:
-            for folder in directory.places():
-                expect(folder)
-                folder.mkdir(parents=True, exist_ok=True)
-                locks.enter_context(locked(folder))
+            directory.lock(locks)
             directory.check()
             if is_job():
                 return run_job(train, cfg, directory)
