@@ -9,7 +9,7 @@ from pathlib import Path
 from xornet.atlas.laws import laws
 from xornet.atlas.networks import derived
 from xornet.atlas.pictures import pictures
-from xornet.atlas.table import from_sweep, read, write
+from xornet.atlas.table import Table, from_sweep, read, write
 from xornet.cli import errors
 from xornet.plots.render import drawn, png
 from xornet.runs import directory
@@ -52,10 +52,13 @@ def make(sweeps: Path, docs: Path) -> None:
     if not folders:
         raise ValueError(f"{sweeps} holds no sweep; use make atlas")
     docs.mkdir(parents=True, exist_ok=True)
-    tables, are_finished = {}, True
+    tables: dict[str, Table] = {}
+    whole: dict[str, Table] = {}
+    are_finished = True
     for folder in folders:
         is_stored = (docs / f"{folder.name}.csv").exists()
-        table, unfinished = from_sweep(folder, read(folder.name, docs) if is_stored else None)
+        stored = read(folder.name, docs) if is_stored else None
+        table, unfinished, is_whole = from_sweep(folder, stored)
         for job in unfinished:
             print(f"{job.folder}: {job.status}" + (f" ({job.cause}); correct it, or delete it" if job.cause else ""))
             are_finished = False
@@ -63,14 +66,16 @@ def make(sweeps: Path, docs: Path) -> None:
             print(f"{table.name}: not all jobs are finished, so no table is written; make atlas resumes them")
             continue
         tables[table.name] = table
-    for table in [*tables.values(), laws(tables), *derived(tables, sweeps)]:
-        is_stored = (docs / f"{table.name}.csv").exists()
-        if is_stored and len(table.rows) < len(read(table.name, docs).rows):
-            print(f"{table.name}: kept as it is stored, for {sweeps} holds a part of its sweeps alone")
-        elif table.rows:
+        whole |= {table.name: table} if is_whole else {}
+        before = stored.rows if stored else []
+        if changed := sum(row not in table.rows for row in before):
+            print(f"{table.name}: {changed} of its {len(before)} stored cells have other numbers here")
+    stored_laws = read("laws", docs) if (docs / "laws.csv").exists() else None
+    for table in [*tables.values(), laws(tables, stored_laws), *derived(whole, sweeps)]:
+        if table.rows:
             write(table, docs)
             print(f"{table.name}: {len(table.rows)} rows, {docs}/{table.name}.csv")
-    for name, figure in pictures(tables, sweeps):
+    for name, figure in pictures(tables, whole.keys(), sweeps):
         (docs / f"{name}.png").write_bytes(png(drawn(figure)))
         print(f"{docs}/{name}.png")
     if not are_finished:

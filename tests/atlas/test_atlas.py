@@ -24,8 +24,8 @@ def test_a_table_has_a_row_for_each_cell_in_the_order_of_the_values(command: Com
     """An interrupted sweep makes no table, the same command resumes it, and a further value adds its cells alone."""
     here = f"hydra.sweep.dir={tmp_path}/logs/atlas/grid"
     assert command(*TINY, "model.init=1,null", here).status == 0
-    table, unfinished = from_sweep(tmp_path / "logs/atlas/grid")
-    assert unfinished == []
+    table, unfinished, is_whole = from_sweep(tmp_path / "logs/atlas/grid")
+    assert (unfinished, is_whole) == ([], True)
     assert table.keys == ["model.hidden", "model.init", "optimizer.lr"]
     cells = [tuple(row[key] for key in table.keys) for row in table.rows]
     assert cells == [(f"[{h}]", r, lr) for h in (1, 2) for r in ("null", "1") for lr in ("0.3", "3")]
@@ -58,20 +58,23 @@ def test_a_table_has_a_row_for_each_cell_in_the_order_of_the_values(command: Com
 
     (tmp_path / "logs/atlas/grid").rename(tmp_path / "elsewhere")  # as in a fresh clone, which has the table alone
     assert command(*TINY, "model.init=4", "model.hidden=[1]", here).status == 0
-    laws = (DOCS / "atlas" / "laws.csv").read_bytes()  # of sweeps that are not here
-    (tmp_path / "docs/atlas/laws.csv").write_bytes(laws)
-    assert "laws: kept as it is stored" in command(script="atlas.py").out
-    assert (tmp_path / "docs/atlas/laws.csv").read_bytes() == laws
+    derived = {name: (DOCS / "atlas" / f"{name}.csv").read_bytes() for name in ("laws", "places", "escapes")}
+    for name, text in derived.items():  # of sweeps that are not here
+        (tmp_path / f"docs/atlas/{name}.csv").write_bytes(text)
+    assert command(script="atlas.py").status == 0
+    assert {name: (tmp_path / f"docs/atlas/{name}.csv").read_bytes() for name in derived} == derived
     extended = read("grid", tmp_path / "docs/atlas")
     assert [row for row in extended.rows if row["model.init"] != "4"] == stored.rows
     assert len(extended.rows) == 14
     before = (tmp_path / "docs/atlas/grid.csv").read_bytes()
-    (tmp_path / "logs/atlas/grid").rename(tmp_path / "one value")
-    assert command(*TINY, "model.init=8", "networks=10", here).status == 0
-    refused = command(script="atlas.py")
-    assert refused.status == 1
-    assert "does not extend docs/atlas/grid.csv" in refused.last_line
-    assert (tmp_path / "docs/atlas/grid.csv").read_bytes() == before
+    for nth, other in enumerate(("networks=10", "optimizer.momentum=0.9", "seed=777")):
+        (tmp_path / "logs/atlas/grid").rename(tmp_path / f"sweep {nth}")
+        assert command(*TINY, "model.init=4", "model.hidden=[1]", other, here).status == 0
+        refused = command(script="atlas.py")
+        assert refused.status == 1
+        cause = "" if other == "networks=10" else f" has {other} and"
+        assert f"grid{cause} does not extend docs/atlas/grid.csv" in refused.err
+        assert (tmp_path / "docs/atlas/grid.csv").read_bytes() == before
 
 
 def test_failed_jobs_are_named_and_cost_the_table_no_other_cell(command: Command, tmp_path: Path) -> None:
@@ -90,7 +93,30 @@ def test_failed_jobs_are_named_and_cost_the_table_no_other_cell(command: Command
     assert command(script="atlas.py").status == 0
 
 
+def test_a_sweep_of_further_values_costs_no_row_of_what_follows_from_the_stored_ones(
+    command: Command, tmp_path: Path
+) -> None:
+    """As in a fresh clone, where there is no sweep: rows that it does not compute anew stay."""
+    shutil.copytree(DOCS / "atlas", tmp_path / "docs/atlas", ignore=shutil.ignore_patterns("*.png"))
+    for name, added in (("width_law", "optimizer.momentum=0.5"), ("plateaus_by_init", "model.init=0.01,0.02,0.03")):
+        small = ["model.hidden=[2],[4],[8]"] if name == "width_law" else []
+        sizes = {row[key] for row in read(name, DOCS / "atlas").rows for key in ("networks",)}
+        overrides = [f"experiment={name}", added, *small, f"networks={min(sizes)}", "trainer.max_epochs=3"]
+        assert command(*overrides, f"hydra.sweep.dir={tmp_path}/logs/atlas/{name}").status == 0
+    for path in (tmp_path / "docs/atlas").glob("*.csv"):  # 3 epochs, to be quick
+        path.write_text(re.sub(r"(?m)^(.*,(?:500|1000),)(?:40000|10000)(,)", r"\g<1>3\2", path.read_text()))
+    before = {name: read(name, tmp_path / "docs/atlas") for name in STORED}
+    assert command(script="atlas.py").status == 0
+    for name in ("laws", "places", "escapes", "exponents", "width_law", "plateaus_by_init"):
+        after = read(name, tmp_path / "docs/atlas")
+        assert all(row in after.rows for row in before[name].rows), name
+    assert len(read("width_law", tmp_path / "docs/atlas").rows) > len(before["width_law"].rows)
+    (tmp_path / "logs/atlas/width_law").rename(tmp_path / "logs/atlas/laws")
+    assert "has the name of a table that is made of others; move it away" in command(script="atlas.py").last_line
+
+
 REFUSED = {
+    "model.init=abc": "whose values are null, 0.1, 0.3, 0.5, 1, 2, 4, 8; use one of them\n",
     "model.init=1.5": "model.init=1.5 is not stored in docs/atlas/grid.csv, whose values are null, 0.1,",
     "optimizer.momentum=0.9": "grid.csv has no such key; use one of model.hidden, model.init, optimizer.lr",
     "nothing": "nothing is no table of docs/atlas; use one of escapes, ",

@@ -54,11 +54,12 @@ def rank(row: Mapping[str, str]) -> tuple[float, float]:
     return -number(row["solved"]), number(row["solved_epoch"])
 
 
-def laws(tables: Mapping[str, Table]) -> Table:
-    """The table of the forms, fitted to every curve with at least three points."""
+def laws(tables: Mapping[str, Table], stored: Table | None = None) -> Table:
+    """The table of the forms, fitted to every curve with at least three points; as stored, where there is no table."""
     rows = []
-    for name in sorted(LAWS.keys() & tables.keys()):
-        for cells, x, y in points(tables[name]):
+    for name in sorted(LAWS):
+        rows += [row for row in stored.rows if row["table"] == name and name not in tables] if stored else []
+        for cells, x, y in points(tables[name]) if name in tables else ():
             for fit in fits(LAWS[name], x, y):
                 rows.append({"table": name, "cells": cells, "x": LAWS[name].name, **written(fit)})
     return Table("laws", ["table", "cells", "x", "form"], rows)

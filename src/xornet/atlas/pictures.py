@@ -1,6 +1,6 @@
 """Which picture is drawn of which table of the atlas."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from pathlib import Path
 
 import numpy as np
@@ -32,8 +32,8 @@ TITLES = {
 }
 
 
-def pictures(tables: Mapping[str, Table], sweeps: Path) -> Iterator[tuple[str, Figure]]:
-    """Yield every picture that these tables, and the sweeps that they are made of, allow; and its name."""
+def pictures(tables: Mapping[str, Table], whole: Set[str], sweeps: Path) -> Iterator[tuple[str, Figure]]:
+    """Yield every picture that these tables allow, and those of them whose whole sweep is there; and its name."""
     for name, table in tables.items():
         if name in GRIDS:
             yield f"{name}_solved", grid_picture(table, "solved")
@@ -43,7 +43,7 @@ def pictures(tables: Mapping[str, Table], sweeps: Path) -> Iterator[tuple[str, F
             yield name, (law_picture if name in LAWS else range_picture)(table, TITLES[name])
         elif name == "momentum_speed":
             yield name, momentum_picture(table)
-    if {"plateaus", "plateaus_by_init"} <= tables.keys():
+    if {"plateaus", "plateaus_by_init"} <= whole:
         yield "plateaus", plateau_picture(sweeps)
 
 

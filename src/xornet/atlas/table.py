@@ -16,6 +16,7 @@ RESULTS = (
     *("networks", "epochs", "solved", "solved_low", "solved_high", "solved_epoch", "solved_epoch_q25"),
     *("solved_epoch_q75", "unsolved", "diverged", "loss"),
 )
+SIZES = ("networks", "trainer.max_epochs")  # which are columns, and compared as such
 EXPONENTS = ("exponent", "exponent_q05", "exponent_q95")
 DERIVED = ("first", "second", "residual", "stuck", "freed", "share", "stay", *EXPONENTS)
 
@@ -54,12 +55,14 @@ class Table:
         for key, value in given.items():
             if key not in self.keys:
                 raise ValueError(f"{key}={value}: {self.name}.csv has no such key; use one of {', '.join(self.keys)}")
-            rows = [row for row in rows if plain(row[key]) == plain(value)]
+            wanted = plain("null" if value == "default" else value)  # which the pictures have
+            rows = [row for row in rows if plain(row[key]) == wanted or number(row[key]) == number(value)]
             if not rows:
                 stored = ", ".join(self.values(key))
                 said = f"{key}={value} is not stored in docs/atlas/{self.name}.csv, whose values are {stored}"
                 words = [*run_command(self.name), f"hydra.sweep.dir=logs/atlas/{self.name}", f"{key}={value}"]
-                add = f", or add it: {shlex.join(words)} && python src/atlas.py" if self.is_swept else ""
+                is_addable = self.is_swept and np.isfinite(number(value))
+                add = f", or add it: {shlex.join(words)} && python src/atlas.py" if is_addable else ""
                 raise ValueError(f"{said}; use one of them{add}")
         return Table(self.name, self.keys, rows)
 
@@ -91,31 +94,46 @@ def number(text: str) -> float:
         return np.nan
 
 
-def from_sweep(folder: Path, stored: Table | None = None) -> tuple[Table, list[Run]]:
+def from_sweep(folder: Path, stored: Table | None = None) -> tuple[Table, list[Run], bool]:
     """Return the table of a sweep's directory, in the order of its values, and its jobs that have not finished.
+
+    The last value says whether all of its cells are in the sweep, none in the stored table alone.
 
     Args:
         folder: the sweep's.
         stored: the table that it is to extend, which keeps the cells that the sweep does not have.
 
     Raises:
-        ValueError: the sweep has other keys than the stored table, or other numbers of networks or epochs.
+        ValueError: the sweep has other keys than the stored table, other numbers of networks or epochs, or other
+            settings.
 
     """
     jobs = read_jobs(folder)
+    if stored and not stored.is_swept:
+        raise ValueError(f"{folder} has the name of a table that is made of others; move it away")
     keys = stored.keys if stored else differing(jobs)
     rows = [{**{key: job.overrides.get(key, "") for key in keys}, **results(job)} for job in jobs if job.metrics]
     if stored:
         sizes = {(row["networks"], row["epochs"]) for row in stored.rows}
         fit = all(row[key] for row in rows for key in keys) and set(differing(jobs)) <= set(keys)
-        if not fit or any((row["networks"], row["epochs"]) not in sizes for row in rows):
+        others = {f"{key}={job.overrides[key]}" for job in jobs for key in job.overrides.keys() - {*keys, *SIZES}}
+        others -= {f"experiment={folder.name}"}  # all else that it sets is that of the stored cells
+        if others or not fit or any((row["networks"], row["epochs"]) not in sizes for row in rows):
             raise ValueError(
-                f"{folder} does not extend docs/atlas/{stored.name}.csv, which has {', '.join(keys)} as its keys and "
-                "its own numbers of networks and epochs; move one of the two away, or use another hydra.sweep.dir"
+                f"{folder}{''.join(f' has {one} and' for one in sorted(others)[:1])} does not extend docs/atlas/"
+                f"{stored.name}.csv, which has {', '.join(keys)} as its keys and its own numbers of networks and "
+                "epochs; move one of the two away, or use another hydra.sweep.dir"
             )
-    cells = {tuple(plain(row[key]) for key in keys): row for row in [*(stored.rows if stored else []), *rows]}
+    table = merged(Table(folder.name, keys, rows), stored)
+    return table, [job for job in jobs if job.metrics is None], len(table.rows) == len(rows)
+
+
+def merged(table: Table, stored: Table | None) -> Table:
+    """The table with those cells of a stored one that it does not have, in the order of their values."""
+    rows = [*(stored.rows if stored else []), *table.rows]
+    cells = {tuple(plain(row[key]) for key in table.keys): row for row in rows}
     ordered = sorted(cells.items(), key=lambda item: [place(value) for value in item[0]])
-    return Table(folder.name, keys, [row for _, row in ordered]), [job for job in jobs if job.metrics is None]
+    return Table(table.name, table.keys, [row for _, row in ordered])
 
 
 def place(value: str) -> tuple[float, str]:
