@@ -51,7 +51,8 @@ def grid_picture(table: Table, column: str) -> Figure:
     """A map of learning rate and initial range for each width."""
     is_share = column == "solved"
     shown = table if is_share else Table(table.name, table.keys, [known(row) for row in table.rows])
-    up, across = (("model.init", table.values("model.init")), ("optimizer.lr", table.values("optimizer.lr")))
+    ranges = sorted(table.values("model.init"), key=lambda r: DEFAULT_RANGE if r == "null" else number(r))
+    up, across = ("model.init", ranges), ("optimizer.lr", table.values("optimizer.lr"))
     maps = [
         (f"2-{hidden.strip('[]')}-1", matrix(shown.where({"model.hidden": hidden}), up, across, column))
         for hidden in table.values("model.hidden")
@@ -59,9 +60,9 @@ def grid_picture(table: Table, column: str) -> Figure:
     what = "Share solved (%)" if is_share else f"Median solving epoch, where at least {MEDIAN_OF:.0%} get there"
     networks, epochs = (int(table.rows[0][name]) for name in ("networks", "epochs"))
     title = f"{what}\n{networks:,} XOR networks in each cell, {epochs:,} epochs ({GRIDS[table.name]})"
-    ranges = ["default" if value == "null" else value for value in up[1]]
+    labels = ["default" if value == "null" else value for value in ranges]
     label = "share solved" if is_share else "median solving epoch"
-    return maps_picture(title, maps, ("learning rate", across[1]), ("initial range ±r", ranges), label, is_share)
+    return maps_picture(title, maps, ("learning rate", across[1]), ("initial range ±r", labels), label, is_share)
 
 
 def known(row: Mapping[str, str]) -> dict[str, str]:
