@@ -113,7 +113,7 @@ def check_trainer(trainer: Trainer) -> None:
 
 
 def check_monitors(trainer: Trainer) -> None:
-    """Refuse a ModelCheckpoint whose metric nothing logs: Lightning would warn, and keep no checkpoint.
+    """Refuse a ModelCheckpoint with a metric of training that nothing logs: Lightning would warn, and keep none.
 
     Raises:
         ValueError: naming the metric, and those that there are.
@@ -122,7 +122,7 @@ def check_monitors(trainer: Trainer) -> None:
     known = trainer.callback_metrics
     for callback in trainer.checkpoint_callbacks:
         monitor = getattr(callback, "monitor", None)
-        if monitor and monitor not in known and not (trainer.enable_validation and not monitor.startswith("train/")):
+        if monitor and monitor.startswith("train/") and monitor not in known:  # others may be logged later
             name = type(callback).__name__
             raise ValueError(f"{name} has monitor={monitor}, which nothing logs; use one of {', '.join(sorted(known))}")
 
