@@ -10,8 +10,8 @@ from torch.optim import Optimizer, lr_scheduler
 
 from xornet import schema
 from xornet.checkpoint import table_of
-from xornet.data import check_same, one_batch, same_table, table_of_batch, truth_table
-from xornet.engine import rate_grid
+from xornet.data import check_same, one_batch, point_names, same_table, table_of_batch, truth_table
+from xornet.engine import rate_grid, scores
 from xornet.engine.blocks import PRECISIONS, has_step_hooks, run_length, samples_every
 from xornet.engine.compiled import is_compiled
 from xornet.engine.history import History
@@ -86,6 +86,7 @@ class RunHooks(LightningModule):
 
     def on_train_start(self) -> None:
         """Make what computes the epochs, once the checkpoint is restored and every callback accepts the run."""
+        check_monitors(self.trainer, [f"train/{name}" for name in self.numbers(self.errors())])
         optimizer = self.optimizers(use_pl_optimizer=False)
         assert isinstance(optimizer, Optimizer)
         gradient, is_watched = self.hparams["gradient"], has_step_hooks(self.trainer, self)
@@ -99,10 +100,8 @@ class RunHooks(LightningModule):
             self.runner.backward = call_step_hooks(self.runner.backward, self.trainer, self, optimizer)
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        """Refuse a batch that is not the table which the run was begun with, and a metric that nothing logs."""
+        """Refuse a batch that is not the table which the run was begun with, as noise or a transfer hook makes one."""
         check_same([part.to(self.x) for part in table_of_batch(batch, 0)], (self.x, self.y))
-        if "train/loss" in self.trainer.callback_metrics:  # after the first block, when all is logged that will be
-            check_monitors(self.trainer)
 
     def on_train_end(self) -> None:
         """Record which networks solve the table after the last update; free the buffers."""
@@ -121,6 +120,14 @@ class RunHooks(LightningModule):
     def errors(self) -> Tensor:
         """How far the predictions are from their targets now, ŷ - y, (P, O, N)."""
         return self.predictions() - self.y[:, :, None]
+
+    def numbers(self, errors: Tensor) -> dict[str, float]:
+        """What callbacks can monitor of ŷ - y (P, O, N): scores, and the prediction of each point of one network."""
+        numbers = scores.summary(errors, self.history.tolerance)
+        if len(self.ensemble) == 1:
+            predictions = (errors[..., 0] + self.y).flatten().tolist()
+            numbers |= zip((f"prediction_{name}" for name in point_names(self.x)), predictions, strict=True)
+        return numbers
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the history of the run, the seconds that it has taken, its table, its optimizer and its scheduler."""

@@ -11,7 +11,7 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from xornet import validation
 from xornet.backprop import backpropagate
-from xornet.data import point_names, table_of_batch, truth_table
+from xornet.data import table_of_batch, truth_table
 from xornet.engine import scores
 from xornet.engine.blocks import block_length, stop_request
 from xornet.engine.compiled import check_compile
@@ -115,11 +115,8 @@ class XORModule(RunHooks):
         count_epochs(self.trainer, block.length)
         # For callbacks that monitor them, and not by `self.log`, which takes 0.1 ms for each number; loggers get every
         # point of the curve from callbacks/metrics.py.
-        numbers = scores.summary(block.last, self.history.tolerance)
-        if len(self.ensemble) == 1:
-            predictions = (block.last[..., 0] + self.y).flatten().tolist()
-            numbers |= zip((f"prediction_{name}" for name in point_names(self.x)), predictions, strict=True)
-        self.trainer.callback_metrics.update({f"train/{name}": torch.tensor(value) for name, value in numbers.items()})
+        numbers = {f"train/{name}": torch.tensor(value) for name, value in self.numbers(block.last).items()}
+        self.trainer.callback_metrics.update(numbers)
         return {"block": block, "loss": torch.tensor(block.loss)}
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:

@@ -160,10 +160,9 @@ INSIDE = [
     ),
     (
         [
-            *("callbacks=best_checkpoint", "callbacks.best_checkpoint.monitor=train/acc"),
-            *("callbacks.best_checkpoint.every_n_epochs=2", "callbacks.loss_table.every_n_epochs=1"),
+            *("callbacks=best_checkpoint", "callbacks.best_checkpoint.monitor=acc"),
         ],
-        "error: callbacks.best_checkpoint.monitor=train/acc: ModelCheckpoint has monitor=train/acc, which nothing "
+        "error: callbacks.best_checkpoint.monitor=acc: ModelCheckpoint has monitor=acc, which nothing "
         "logs; use one of train/accuracy, train/loss",
     ),
 ]

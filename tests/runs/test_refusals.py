@@ -240,6 +240,8 @@ def test_a_place_outside_of_its_directory_is_one_runs_alone(command: Command, tm
     assert f"{place} is in use by another command" in refused.last_line
     assert contents(tmp_path) == before
     assert command(*there, f"hydra.run.dir={tmp_path}/first").status == 0  # the same run again, in its own directory
+    spelled = [word.replace(f"{key}={tmp_path}", f"{key}={tmp_path}/there/..") for word in there]
+    assert command(*spelled, f"hydra.run.dir={tmp_path}/first").status == 0
 
 
 def test_a_run_goes_on_in_the_place_of_the_checkpoint_that_it_is_resumed_from(command: Command, tmp_path: Path) -> None:
@@ -356,7 +358,7 @@ def test_a_run_of_another_project_is_not_overwritten(command: Command, tmp_path:
     ("part", "overrides"),
     [
         (part, overrides)
-        for part in ("checkpoints", ".hydra")
+        for part in ("checkpoints", ".hydra", "csv")  # this part of the run logs no table
         for overrides in (("trainer.max_epochs=30",), ("trainer.max_epochs=60", "ckpt_path=RUN/checkpoints/last.ckpt"))
     ],
 )
@@ -365,7 +367,7 @@ def test_a_run_that_may_not_write_into_a_part_of_its_directory_leaves_the_earlie
 ) -> None:
     """A careful user keeps checkpoints by `chmod -w`."""
     run = tmp_path / "run"
-    assert command(f"hydra.run.dir={run}", *SHORT).status == 0
+    assert command(f"hydra.run.dir={run}", "logger=many", *SHORT).status == 0
     before = contents(run)
     (run / part).chmod(0o555)
     try:
@@ -424,3 +426,29 @@ def test_a_part_that_logs_elsewhere_leaves_no_end_of_the_part_before(command: Co
     assert set(scalars(tmp_path / "run")["final/loss"]) == {80}
     assert command(run, *SHORT, "trainer.max_epochs=90", "~logger", checkpoint).status == 0
     assert "final/loss" not in scalars(tmp_path / "run")
+
+
+def test_a_part_that_logs_nothing_leaves_no_end_outside_of_the_directory_either(
+    command: Command, tmp_path: Path
+) -> None:
+    run = f"hydra.run.dir={tmp_path}/run"
+    places = (f"logger.csv.save_dir={tmp_path}/c", f"logger.tensorboard.save_dir={tmp_path}/t")
+    assert command(run, "logger=many", *places, *SHORT).status == 0
+    checkpoint = f"ckpt_path={tmp_path}/run/checkpoints/last.ckpt"
+    assert command(run, "~logger", *SHORT, "trainer.max_epochs=60", checkpoint).status == 0
+    held = scalars(tmp_path / "t")
+    assert "final/loss" not in held
+    assert "train/loss" in held
+    assert "final/loss" not in (tmp_path / "c" / "csv" / "metrics.csv").read_text()
+    assert not [*tmp_path.glob("[ct]/**/hparams.yaml"), *(tmp_path / "t").glob("*.hparams-row")]
+
+
+def test_a_metric_that_nothing_logs_leaves_an_earlier_run_as_it_was(command: Command, tmp_path: Path) -> None:
+    run = f"hydra.run.dir={tmp_path}/run"
+    assert command(run, *SHORT).status == 0
+    before = contents(tmp_path)
+    for place in (run, f"hydra.run.dir={tmp_path}/new"):
+        best = ("callbacks=best_checkpoint", "callbacks.best_checkpoint.monitor=train/acc")
+        refused = command(place, *SHORT, *best, "trainer.max_epochs=3000")
+        assert "ModelCheckpoint has monitor=train/acc, which nothing logs" in refused.last_line
+        assert contents(tmp_path) == before

@@ -140,7 +140,7 @@ def check_hydra(hydra: DictConfig) -> None:
             raise ValueError(f"hydra.job.env_set.{name} is not allowed; set it in the shell")
     written: Any = OmegaConf.to_container(hydra, resolve=False)
     for key in ("run", "sweep"):
-        if not written[key]["dir"]:  # which would be the present directory
+        if not str(written[key]["dir"] or "").strip():  # which would be the present directory
             raise ValueError(f"hydra.{key}.dir is empty; use a directory, or drop it")
     for key in ("hydra.launcher", "hydra.sweeper"):
         node = written[key.removeprefix("hydra.")]

@@ -84,7 +84,9 @@ class RunDirectory(Callback):
         ckpt_path = Path(str(self.cfg.get("ckpt_path"))).resolve()
         for key, path in self.outside().items():
             left = [name for pattern in OUTSIDE for name in sorted(path.glob(pattern))]
-            is_own = earlier.get(key) == flatten(self.cfg)[key] or path in ckpt_path.parents
+            before, now = (str(one.get(key)) for one in (earlier, flatten(self.cfg)))
+            is_same = before == now or ("${" not in before and Path(before).resolve() == Path(now).resolve())
+            is_own = is_same or path in ckpt_path.parents
             if left and not is_own:
                 raise ValueError(f"{key}: {path} holds {left[0].name} of another run; use another directory")
         if "networks" not in (read_metrics(self.folder) or {"networks": None}):
@@ -98,7 +100,8 @@ class RunDirectory(Callback):
         self.logged = [Path(logger.log_dir) for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
         kept = [getattr(callback, "dirpath", None) for callback in trainer.checkpoint_callbacks]
         tables = [logger.log_dir for logger in trainer.loggers if isinstance(logger, CSVLogger)]
-        for folder in (self.folder, self.folder / CONFIG.parent, *self.logged, *tables, *kept):
+        earlier = (self.folder / CONFIG.parent, self.folder / "checkpoints", *log_folders(self.folder))
+        for folder in (self.folder, *earlier, *self.logged, *tables, *kept):
             files.check_writable(Path(folder or self.folder))
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
@@ -133,7 +136,7 @@ class RunDirectory(Callback):
                 logger.put_last()
         discard(self.folder, before=None if is_own(trainer) else self.start)
         if is_own(trainer):
-            forget_ends(trainer, {self.folder, *log_folders(self.folder)}, self.first_step)
+            forget_ends(trainer, {self.folder, *log_folders(self.folder, outside=True)}, self.first_step)
         for path in (
             self.folder / "metrics.json",
             *(path for log in self.logged for path in log.glob(f"{EVENTS}*{ROW}")),

@@ -1,6 +1,7 @@
 """What a Trainer must be to train the networks."""
 
 import inspect
+from collections.abc import Collection
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -112,17 +113,27 @@ def check_trainer(trainer: Trainer) -> None:
                 raise ValueError(f"the callback {type(callback).__name__} cannot work here: {reason}")
 
 
-def check_monitors(trainer: Trainer) -> None:
-    """Refuse a ModelCheckpoint with a metric of training that nothing logs: Lightning would warn, and keep none.
+def check_monitors(trainer: Trainer, known: Collection[str]) -> None:
+    """Refuse a ModelCheckpoint with a metric that nothing logs: Lightning would warn, and keep no checkpoint.
+
+    Not where a callback or a module of the user's may log it.
+
+    Args:
+        trainer: of the run.
+        known: the metrics of training.
 
     Raises:
         ValueError: naming the metric, and those that there are.
 
     """
-    known = trainer.callback_metrics
+    if not all(
+        type(one).__module__.startswith(("lightning.", "xornet."))
+        for one in (trainer.lightning_module, *callbacks_of(trainer))
+    ):
+        return
     for callback in trainer.checkpoint_callbacks:
         monitor = getattr(callback, "monitor", None)
-        if monitor and monitor.startswith("train/") and monitor not in known:  # others may be logged later
+        if monitor and monitor not in known and not monitor.startswith(("val/", "lr-")):  # of LearningRateMonitor
             name = type(callback).__name__
             raise ValueError(f"{name} has monitor={monitor}, which nothing logs; use one of {', '.join(sorted(known))}")
 

@@ -103,16 +103,22 @@ def discard(folder: Path, before: float | None = None) -> None:
         path.unlink(missing_ok=True)
 
 
-def log_folders(folder: Path) -> set[Path]:
-    """The directories in a run's that its loggers were configured to write into (`logger.csv.version=v1`)."""
+def log_folders(folder: Path, outside: bool = False) -> set[Path]:
+    """The directories in a run's that its loggers were configured to write into (`logger.csv.version=v1`).
+
+    With `outside`, those that were configured to be elsewhere, too.
+    """
     settings = read_config(folder) if (folder / CONFIG).is_file() else {}
     folders: set[Path] = set()
     for key, value in settings.items():
-        if key.startswith("logger.") and value == "${trainer.default_root_dir}":
+        is_inside = value == "${trainer.default_root_dir}"
+        is_outside = outside and key.endswith(".save_dir") and isinstance(value, str) and "${" not in value
+        if key.startswith("logger.") and (is_inside or is_outside):
             logger = key.rpartition(".")[0]
             name, version = settings.get(f"{logger}.name"), settings.get(f"{logger}.version")
             if isinstance(name, str) and version is not None:
-                folders.add(folder / name / (f"version_{version}" if isinstance(version, int) else str(version)))
+                place = folder if is_inside else Path(value)
+                folders.add(place / name / (f"version_{version}" if isinstance(version, int) else str(version)))
     return folders - {folder}
 
 
