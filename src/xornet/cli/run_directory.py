@@ -100,7 +100,8 @@ class RunDirectory(Callback):
         self.logged = [Path(logger.log_dir) for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
         kept = [getattr(callback, "dirpath", None) for callback in trainer.checkpoint_callbacks]
         tables = [logger.log_dir for logger in trainer.loggers if isinstance(logger, CSVLogger)]
-        earlier = (self.folder / CONFIG.parent, self.folder / "checkpoints", *log_folders(self.folder))
+        left = log_folders(self.folder, outside=bool(trainer.ckpt_path))  # whose ends a resumed run forgets
+        earlier = (self.folder / CONFIG.parent, self.folder / "checkpoints", *left)
         for folder in (self.folder, *earlier, *self.logged, *tables, *kept):
             files.check_writable(Path(folder or self.folder))
 
