@@ -6,10 +6,11 @@ import argparse
 import sys
 from pathlib import Path
 
+from xornet.atlas.collect import from_sweep
 from xornet.atlas.laws import laws
 from xornet.atlas.networks import derived
 from xornet.atlas.pictures import pictures
-from xornet.atlas.table import Table, from_sweep, read, write
+from xornet.atlas.table import Table, read, write
 from xornet.cli import errors
 from xornet.plots.render import drawn, png
 from xornet.runs import directory

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from conftest import SRC, Command
 
+from xornet.atlas.collect import from_sweep
 from xornet.atlas.laws import laws
 from xornet.atlas.pictures import DEFAULT_RANGE, grid_picture
-from xornet.atlas.table import RESULTS, Table, from_sweep, number, read
+from xornet.atlas.table import RESULTS, Table, number, read
 from xornet.engine.scores import wilson
 
 DOCS = SRC.parent / "docs"

@@ -1,4 +1,4 @@
-"""A table of the atlas: a row a cell, a cell one finished job of a sweep; read from the sweep, or from `docs/atlas`."""
+"""A table of the atlas: a row a cell, a cell one finished job of a sweep, as `docs/atlas` keeps it."""
 
 import csv
 import shlex
@@ -9,14 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from xornet.plots.render import Array
-from xornet.runs.record import Run, differing, read_jobs
 from xornet.sweeps.naming import plain
 
 RESULTS = (
     *("networks", "epochs", "solved", "solved_low", "solved_high", "solved_epoch", "solved_epoch_q25"),
     *("solved_epoch_q75", "unsolved", "diverged", "loss"),
 )
-SIZES = ("networks", "trainer.max_epochs")  # which are columns, and compared as such
 EXPONENTS = ("exponent", "exponent_q05", "exponent_q95")
 DERIVED = ("first", "second", "residual", "stuck", "freed", "share", "stay", *EXPONENTS)
 
@@ -94,40 +92,6 @@ def number(text: str) -> float:
         return np.nan
 
 
-def from_sweep(folder: Path, stored: Table | None = None) -> tuple[Table, list[Run], bool]:
-    """Return the table of a sweep's directory, in the order of its values, and its jobs that have not finished.
-
-    The last value says whether all of its cells are in the sweep, none in the stored table alone.
-
-    Args:
-        folder: the sweep's.
-        stored: the table that it is to extend, which keeps the cells that the sweep does not have.
-
-    Raises:
-        ValueError: the sweep has other keys than the stored table, other numbers of networks or epochs, or other
-            settings.
-
-    """
-    jobs = read_jobs(folder)
-    if stored and not stored.is_swept:
-        raise ValueError(f"{folder} has the name of a table that is made of others; move it away")
-    keys = stored.keys if stored else differing(jobs)
-    rows = [{**{key: job.overrides.get(key, "") for key in keys}, **results(job)} for job in jobs if job.metrics]
-    if stored:
-        sizes = {(row["networks"], row["epochs"]) for row in stored.rows}
-        fit = all(row[key] for row in rows for key in keys) and set(differing(jobs)) <= set(keys)
-        others = {f"{key}={job.overrides[key]}" for job in jobs for key in job.overrides.keys() - {*keys, *SIZES}}
-        others -= {f"experiment={folder.name}"}  # all else that it sets is that of the stored cells
-        if others or not fit or any((row["networks"], row["epochs"]) not in sizes for row in rows):
-            raise ValueError(
-                f"{folder}{''.join(f' has {one} and' for one in sorted(others)[:1])} does not extend docs/atlas/"
-                f"{stored.name}.csv, which has {', '.join(keys)} as its keys and its own numbers of networks and "
-                "epochs; move one of the two away, or use another hydra.sweep.dir"
-            )
-    table = merged(Table(folder.name, keys, rows), stored)
-    return table, [job for job in jobs if job.metrics is None], len(table.rows) == len(rows)
-
-
 def merged(table: Table, stored: Table | None) -> Table:
     """The table with those cells of a stored one that it does not have, in the order of their values."""
     rows = [*(stored.rows if stored else []), *table.rows]
@@ -140,17 +104,6 @@ def place(value: str) -> tuple[float, str]:
     """Where a value stands among others: `null` first, numbers in their order, then words."""
     found = number(value)
     return (-np.inf if value == "null" else np.inf if np.isnan(found) else found), value
-
-
-def results(job: Run) -> dict[str, str]:
-    """The columns RESULTS of a finished job: shares with 4 digits, losses with 4 significant ones."""
-    low, high = job.result("solved_interval")
-    first, third = job.result("solved_epoch_quartiles") or (None, None)
-    shares = [f"{share:.4f}" for share in (job.result("solved"), low, high)]
-    times = ["" if epoch is None else f"{epoch:.8g}" for epoch in (job.result("solved_epoch"), first, third)]
-    networks, total, unsolved, diverged = map(job.result, ("networks", "epochs", "unsolved", "diverged"))
-    cells = [networks, total, *shares, *times, unsolved, diverged, f"{job.result('loss'):.4g}"]
-    return dict(zip(RESULTS, map(str, cells), strict=True))
 
 
 def write(table: Table, folder: Path) -> None:

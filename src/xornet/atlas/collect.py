@@ -1,0 +1,53 @@
+"""The table of a sweep, collected from the directories of its jobs; it may extend a stored one."""
+
+from pathlib import Path
+
+from xornet.atlas.table import RESULTS, Table, merged
+from xornet.runs.record import Run, differing, read_jobs
+
+SIZES = ("networks", "trainer.max_epochs")  # which are columns, and compared as such
+
+
+def from_sweep(folder: Path, stored: Table | None = None) -> tuple[Table, list[Run], bool]:
+    """Return the table of a sweep's directory, in the order of its values, and its jobs that have not finished.
+
+    The last value says whether all of its cells are in the sweep, none in the stored table alone.
+
+    Args:
+        folder: the sweep's.
+        stored: the table that it is to extend, which keeps the cells that the sweep does not have.
+
+    Raises:
+        ValueError: the sweep has other keys than the stored table, other numbers of networks or epochs, or other
+            settings.
+
+    """
+    jobs = read_jobs(folder)
+    if stored and not stored.is_swept:
+        raise ValueError(f"{folder} has the name of a table that is made of others; move it away")
+    keys = stored.keys if stored else differing(jobs)
+    rows = [{**{key: job.overrides.get(key, "") for key in keys}, **results(job)} for job in jobs if job.metrics]
+    if stored:
+        sizes = {(row["networks"], row["epochs"]) for row in stored.rows}
+        fit = all(row[key] for row in rows for key in keys) and set(differing(jobs)) <= set(keys)
+        others = {f"{key}={job.overrides[key]}" for job in jobs for key in job.overrides.keys() - {*keys, *SIZES}}
+        others -= {f"experiment={folder.name}"}  # all else that it sets is that of the stored cells
+        if others or not fit or any((row["networks"], row["epochs"]) not in sizes for row in rows):
+            raise ValueError(
+                f"{folder}{''.join(f' has {one} and' for one in sorted(others)[:1])} does not extend docs/atlas/"
+                f"{stored.name}.csv, which has {', '.join(keys)} as its keys and its own numbers of networks and "
+                "epochs; move one of the two away, or use another hydra.sweep.dir"
+            )
+    table = merged(Table(folder.name, keys, rows), stored)
+    return table, [job for job in jobs if job.metrics is None], len(table.rows) == len(rows)
+
+
+def results(job: Run) -> dict[str, str]:
+    """The columns RESULTS of a finished job: shares with 4 digits, losses with 4 significant ones."""
+    low, high = job.result("solved_interval")
+    first, third = job.result("solved_epoch_quartiles") or (None, None)
+    shares = [f"{share:.4f}" for share in (job.result("solved"), low, high)]
+    times = ["" if epoch is None else f"{epoch:.8g}" for epoch in (job.result("solved_epoch"), first, third)]
+    networks, total, unsolved, diverged = map(job.result, ("networks", "epochs", "unsolved", "diverged"))
+    cells = [networks, total, *shares, *times, unsolved, diverged, f"{job.result('loss'):.4g}"]
+    return dict(zip(RESULTS, map(str, cells), strict=True))
