@@ -452,3 +452,21 @@ def test_a_metric_that_nothing_logs_leaves_an_earlier_run_as_it_was(command: Com
         refused = command(place, *SHORT, *best, "trainer.max_epochs=3000")
         assert "ModelCheckpoint has monitor=train/acc, which nothing logs" in refused.last_line
         assert contents(tmp_path) == before
+
+
+@pytest.mark.further
+@pytest.mark.skipif(os.name == "nt" or (os.geteuid() == 0 and not shutil.which("setpriv")), reason="needs setpriv")
+def test_a_table_outside_that_may_not_be_written_keeps_the_run_from_going_on_without_it(
+    command: Command, tmp_path: Path
+) -> None:
+    run, checkpoint = f"hydra.run.dir={tmp_path}/run", f"ckpt_path={tmp_path}/run/checkpoints/last.ckpt"
+    assert command(run, "logger=many", f"logger.csv.save_dir={tmp_path}", *SHORT).status == 0
+    before = contents(tmp_path)
+    (tmp_path / "csv").chmod(0o555)
+    try:
+        refused = as_a_user([run, "~logger", *SHORT, "trainer.max_epochs=60", checkpoint])
+    finally:
+        (tmp_path / "csv").chmod(0o755)
+    assert refused.returncode == 1
+    assert f"cannot write into {tmp_path}/csv: Permission denied" in refused.stderr
+    assert contents(tmp_path) == before

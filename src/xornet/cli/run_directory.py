@@ -100,14 +100,15 @@ class RunDirectory(Callback):
         self.logged = [Path(logger.log_dir) for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
         kept = [getattr(callback, "dirpath", None) for callback in trainer.checkpoint_callbacks]
         tables = [logger.log_dir for logger in trainer.loggers if isinstance(logger, CSVLogger)]
-        left = log_folders(self.folder, outside=bool(trainer.ckpt_path))  # whose ends a resumed run forgets
-        earlier = (self.folder / CONFIG.parent, self.folder / "checkpoints", *left)
+        earlier = (self.folder / CONFIG.parent, self.folder / "checkpoints", *log_folders(self.folder))
         for folder in (self.folder, *earlier, *self.logged, *tables, *kept):
             files.check_writable(Path(folder or self.folder))
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Note where the run goes on."""
+        """Note where the run goes on; refuse what it could not have forget how an earlier part ended."""
         self.first_step = checkpoint["global_step"]
+        for folder in log_folders(self.folder, outside=True):
+            files.check_writable(folder)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Begin, with everything checked and restored."""
