@@ -34,7 +34,7 @@ setup: .venv/core ## Create .venv and install what a run needs, locked (once)
 train: setup ## Train the lab sheet's network, or another with ARGS="key=value ..."
 	$(BIN)/python src/train.py $(ARGS)
 
-test: .venv/dev ## Run the tests, one process per core; .ci/run runs further cases too
+test: .venv/dev ## Run the tests, one process per core; .ci/run runs further ones too
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --dist worksteal $(ARGS)
 
 test-all: .venv/all ## Run all tests, the slow ones and those of the extras too

@@ -126,6 +126,7 @@ def test_a_finished_run_resumes_to_more_epochs_and_to_none(tmp_path: Path) -> No
     assert evaluate(same)["loss"] == pytest.approx(straight.history.curve["losses"][700, 1].item(), abs=1e-7)
 
 
+@pytest.mark.further
 @pytest.mark.parametrize(
     ("epochs", "more", "every"),
     [(1000, 3000, 10), (1500, 3000, 10), (2000, 2001, 10), (999, 1999, 2), (3000, 12000, 20)],

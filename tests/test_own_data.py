@@ -37,6 +37,7 @@ def and_data(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(data, "AndData", AndData, raising=False)
 
 
+@pytest.mark.further
 def test_a_run_on_other_data_is_evaluated_compared_and_resumed_on_them(command: Command, tmp_path: Path) -> None:
     own = ["data._target_=xornet.data.AndData", "optimizer.lr=1", *NO_FIGURES]
     run = command(*own, "trainer.max_epochs=1500")

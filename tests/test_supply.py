@@ -29,6 +29,7 @@ def confined(project: Path) -> None:
     audit.watch(str(project / "audit"))
 
 
+@pytest.mark.further
 def test_no_command_needs_a_network_or_writes_outside_its_directory(tmp_path: Path) -> None:
     forks.ready()
     commands = [

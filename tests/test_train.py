@@ -138,6 +138,7 @@ def check_curves(run: CommandResult) -> None:
         log.SummaryMetadata("_hparams_/experiment")
 
 
+@pytest.mark.further
 def test_a_run_is_the_same_from_any_directory_and_in_a_fresh_process(command: Command, tmp_path: Path) -> None:
     overrides = ["trainer.max_epochs=1200", "seed=5", *NO_FIGURES]
     fresh = f"hydra.run.dir={tmp_path / 'fresh'}"
@@ -186,6 +187,7 @@ def test_a_finished_run_resumed_leaves_a_complete_directory(command: Command) ->
     assert ours["global_step"] == theirs["global_step"] == 300
 
 
+@pytest.mark.further
 def test_a_run_resumed_without_pictures_keeps_none_of_its_earlier_part(command: Command, tmp_path: Path) -> None:
     here = f"hydra.run.dir={tmp_path}/run"
     assert command("trainer.max_epochs=20", here).status == 0
@@ -230,6 +232,7 @@ def test_what_a_user_asks_lightning_to_print_is_printed(command: Command) -> Non
     assert "Epoch 0, Loss: 0.2595\nFinal" in run.out
 
 
+@pytest.mark.further
 @pytest.mark.parametrize("epochs", [1, 17, 1234])
 def test_counters_checkpoint_and_axis_agree_at_odd_lengths(command: Command, epochs: int) -> None:
     run = command(f"trainer.max_epochs={epochs}")

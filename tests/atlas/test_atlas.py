@@ -21,6 +21,7 @@ SWEPT = [name for name in STORED if "networks" in read(name, DOCS / "atlas").col
 TINY = ("experiment=grid", "model.hidden=[2],[1]", "optimizer.lr=3,0.3", "networks=20", "trainer.max_epochs=4")
 
 
+@pytest.mark.further
 def test_a_table_has_a_row_for_each_cell_in_the_order_of_the_values(command: Command, tmp_path: Path) -> None:
     """An interrupted sweep makes no table, the same command resumes it, and a further value adds its cells alone."""
     here = f"hydra.sweep.dir={tmp_path}/logs/atlas/grid"
@@ -94,6 +95,7 @@ def test_failed_jobs_are_named_and_cost_the_table_no_other_cell(command: Command
     assert command(script="atlas.py").status == 0
 
 
+@pytest.mark.further
 def test_a_sweep_of_further_values_costs_no_row_of_what_follows_from_the_stored_ones(
     command: Command, tmp_path: Path
 ) -> None:

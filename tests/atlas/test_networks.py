@@ -11,6 +11,7 @@ from xornet.atlas.table import read
 from xornet.engine.scores import wilson
 
 
+@pytest.mark.further
 def test_the_same_networks_are_followed_from_job_to_job(command: Command) -> None:
     overrides = ("networks=60", "model.compile=false", "logger=csv", "trainer.max_epochs=12000,1000,3000")
     sweep = command("experiment=plateaus", *overrides)
@@ -57,6 +58,7 @@ def test_the_exponent_is_that_of_a_loss_which_falls_like_a_power(exponent: float
     assert followed.exponents("1/8").shape == (2, 0)  # it has left
 
 
+@pytest.mark.further
 def test_a_directory_that_is_no_such_sweep_is_refused(command: Command, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="holds no finished job of many networks; use the directory of such a sweep"):
         follow(tmp_path)

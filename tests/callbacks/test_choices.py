@@ -84,6 +84,7 @@ def test_a_run_that_breaks_off_is_resumed_with_the_lowest_losses_so_far(
     assert kept == {"last.ckpt", "best-epoch=39.ckpt", "best-epoch=49.ckpt", "best-epoch=59.ckpt"}
 
 
+@pytest.mark.further
 def test_a_constant_learning_rate_is_logged_and_without_a_logger_it_is_refused(command: Command) -> None:
     often = "callbacks.loss_table.every_n_epochs=30"  # which ends blocks at other epochs
     run = command("callbacks=lr_monitor", "trainer.max_epochs=150", often)
@@ -93,6 +94,7 @@ def test_a_constant_learning_rate_is_logged_and_without_a_logger_it_is_refused(c
     assert "callbacks.lr_monitor has no logger to write into; use logger=tensorboard with it" in refused.last_line
 
 
+@pytest.mark.further
 def test_debug_overrides_a_search_and_a_search_an_experiment(command: Command) -> None:
     printed = command("--cfg", "job", "experiment=lab", "hparams_search=optuna", "debug=limit").out
     assert re.search(r"^  max_epochs: 1000$", printed, re.M)

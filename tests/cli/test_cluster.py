@@ -68,6 +68,7 @@ def test_a_run_on_a_cluster_is_the_run_that_it_is_anywhere(
     assert vars(rank_zero_only)["rank"] == 0
 
 
+@pytest.mark.further
 def test_a_process_of_rank_1_trains_a_whole_run_and_says_nothing_of_the_machine(srun: None, tmp_path: Path) -> None:
     script = [sys.executable, "-W", "error::UserWarning", str(SRC / "train.py")]
     environment = os.environ | MACHINES["torchrun, the second process"]

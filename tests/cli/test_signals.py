@@ -55,6 +55,7 @@ def test_a_signal_ends_a_command_that_imports(script: str, number: signal.Signal
     assert all(line.startswith("import time:") for line in err.splitlines()[:-1])
 
 
+@pytest.mark.further
 @EITHER
 def test_a_signal_ends_a_run_that_is_setting_up(tmp_path: Path, number: signal.Signals) -> None:
     endless = "trainer.max_epochs=-1"
@@ -64,6 +65,7 @@ def test_a_signal_ends_a_run_that_is_setting_up(tmp_path: Path, number: signal.S
     assert run.status == 128 + number
 
 
+@pytest.mark.further
 @EITHER
 def test_a_hundred_thousand_networks_stop_and_keep_what_they_have_learnt(
     tmp_path: Path, number: signal.Signals
@@ -100,6 +102,7 @@ def ignore_hangup() -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
+@pytest.mark.further
 @HANGUP
 def test_a_run_that_nohup_has_started_outlives_its_terminal(tmp_path: Path) -> None:
     forks.ready()

@@ -47,6 +47,7 @@ def test_a_closed_pipe_fails_no_job_of_another_process(tmp_path: Path) -> None:
     assert len(list(tmp_path.rglob("metrics.json"))) == 2
 
 
+@pytest.mark.further
 @pytest.mark.parametrize(
     "closed", ["<&- >&- 2>&-", *(pytest.param(one, marks=pytest.mark.further) for one in (">&-", "2>&-"))]
 )
@@ -80,6 +81,7 @@ def test_letters_that_the_terminal_lacks_are_spelled_out(tmp_path: Path, script:
     assert ("\\u2202L" in run.stdout) == (script == "check_gradients.py")
 
 
+@pytest.mark.further
 @pytest.mark.parametrize(
     "logging",
     [

@@ -61,6 +61,7 @@ def test_compiled_epochs_are_the_eager_ones(tmp_path: Path, model: dict[str, Any
     assert_same(compiled.history.solved_epoch, eager.history.solved_epoch)
 
 
+@pytest.mark.further
 @pytest.mark.usefixtures("compiler")
 @pytest.mark.parametrize(
     "name", [name if name == "SGD" else pytest.param(name, marks=pytest.mark.further) for name in ELEMENTWISE]

@@ -115,6 +115,7 @@ def test_hooks_that_a_user_registers_on_the_optimizer_run_at_every_epoch(
         torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-5)
 
 
+@pytest.mark.further
 @pytest.mark.usefixtures("compiler")
 def test_a_hook_that_is_removed_lets_the_epochs_be_compiled_again(tmp_path: Path) -> None:
     class Once(Callback):

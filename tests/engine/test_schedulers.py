@@ -88,6 +88,7 @@ def test_a_run_with_a_scheduler_is_the_plain_loop_with_it(tmp_path: Path, name: 
         assert_is_plain_loop(tmp_path, epochs, optimizer, name)
 
 
+@pytest.mark.further
 @LENGTHS
 @pytest.mark.usefixtures("compiler")
 @pytest.mark.parametrize(
@@ -210,6 +211,7 @@ def test_a_momentum_that_changes_every_epoch_is_not_compiled(tmp_path: Path, mon
     assert module.stopwatch.compile_seconds > 0
 
 
+@pytest.mark.further
 def test_a_scheduler_of_the_command_line_is_logged_saved_and_resumed(command: Command, tmp_path: Path) -> None:
     cosine = [*NO_FIGURES, "scheduler=cosine", f"trainer.default_root_dir={tmp_path}/run", "logger=csv"]
     run = command(*cosine, "trainer.max_epochs=300")

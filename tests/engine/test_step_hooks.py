@@ -106,6 +106,7 @@ def clamp_weights(module: torch.nn.Module) -> None:
         weight.data = weight.data.clamp(-0.5, 0.5)
 
 
+@pytest.mark.further
 @pytest.mark.parametrize("model", [{}, {"networks": 3}, {"compile": True}, {"gradient": "autograd"}], ids=str)
 @pytest.mark.parametrize(
     ("hook", "change"),

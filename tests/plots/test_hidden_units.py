@@ -104,6 +104,7 @@ def test_the_lines_of_points_far_away_are_drawn_where_these_are() -> None:
     np.testing.assert_allclose([arrow.xy for arrow in arrows], [(72, -30), (50, -28)])  # of 0.16 half planes
 
 
+@pytest.mark.further
 def test_only_two_inputs_have_a_picture_of_their_units(command: Command) -> None:
     two, three = (command("trainer.max_epochs=3", f"data.bits={bits}") for bits in (2, 3))
     assert (two.folder / "hidden_units.png").read_bytes().startswith(b"\x89PNG")

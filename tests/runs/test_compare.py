@@ -136,6 +136,7 @@ def test_jobs_of_a_sweep_are_compared_by_the_share_solved(command: Command, draw
     assert [axes.get_title() for axes in panels] == ["lr=0.5", "lr=5"]
 
 
+@pytest.mark.further
 def test_only_two_inputs_have_a_boundary(command: Command, drawn: list[Figure]) -> None:
     two, three = (str(command(*SHORT, f"data.bits={bits}").folder) for bits in (2, 3))
     four = str(command(*SHORT, "data.bits=4").folder)
@@ -174,6 +175,7 @@ def test_an_error_is_one_line_and_nothing_is_written(command: Command, tmp_path:
     assert blocked.last_line.endswith("'; make room there, or make it writable")
 
 
+@pytest.mark.further
 @pytest.mark.parametrize("runs", range(2, 9))
 @pytest.mark.parametrize("label", ["lr=0.1", "hidden=[8,8] optimizer=Adam lr=0.05 max_epochs=20000 ckpt_path=/a" * 2])
 def test_labels_neither_overlap_nor_leave_the_picture(runs: int, label: str) -> None:

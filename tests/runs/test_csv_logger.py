@@ -53,6 +53,7 @@ def test_a_run_that_is_resumed_in_its_directory_has_the_table_of_a_straight_one(
     assert ratios == list(range(6, 50, 7))
 
 
+@pytest.mark.further
 def test_tensorboard_gets_the_curve_of_a_part_that_has_logged_elsewhere(command: Command, tmp_path: Path) -> None:
     where = [*NO_FIGURES, "callbacks.gradient_monitor=null", f"hydra.run.dir={tmp_path}/run"]
     last = f"ckpt_path={tmp_path}/run/checkpoints/last.ckpt"
@@ -74,6 +75,7 @@ def test_a_run_with_its_checkpoints_elsewhere_keeps_its_table_too(command: Comma
         assert sorted(int(row["step"]) for row in rows if row[name]) == list(steps), name
 
 
+@pytest.mark.further
 def test_a_run_that_begins_anew_begins_its_table_anew_and_a_refused_one_leaves_it(
     command: Command, tmp_path: Path
 ) -> None:
@@ -88,6 +90,7 @@ def test_a_run_that_begins_anew_begins_its_table_anew_and_a_refused_one_leaves_i
     assert table(tmp_path / "once") == table(command(*fresh).folder)
 
 
+@pytest.mark.further
 def test_what_an_earlier_part_has_logged_elsewhere_is_in_the_table(command: Command, tmp_path: Path) -> None:
     where = [*NO_FIGURES, "callbacks.gradient_monitor=null", f"hydra.run.dir={tmp_path}/run"]
     last = f"ckpt_path={tmp_path}/run/checkpoints/last.ckpt"
@@ -101,6 +104,7 @@ def test_what_an_earlier_part_has_logged_elsewhere_is_in_the_table(command: Comm
     assert [int(row["step"]) for row in rows if row["final/loss"]] == [40]
 
 
+@pytest.mark.further
 def test_a_run_made_longer_logs_its_later_part_at_the_epochs_of_a_straight_one(
     command: Command, tmp_path: Path
 ) -> None:

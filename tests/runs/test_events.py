@@ -37,6 +37,7 @@ def records(file: bytes) -> list[int]:
     return starts
 
 
+@pytest.mark.further
 def test_an_event_file_torn_at_any_byte_keeps_what_was_logged_before(command: Command, tmp_path: Path) -> None:
     quiet = [
         f"callbacks.{name}=null"
@@ -68,6 +69,7 @@ def tear(folder: Path) -> None:
     path.write_bytes(file[: (last + len(file)) // 2])
 
 
+@pytest.mark.further
 def test_a_run_that_is_resumed_after_a_kill_shows_each_step_once(command: Command, tmp_path: Path) -> None:
     folder, half = tmp_path / "run", tmp_path / "half"
     checkpoint = folder / "checkpoints" / "last.ckpt"

@@ -63,6 +63,7 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(tmp_path: Pat
     check_left(folder)
 
 
+@pytest.mark.further
 def test_an_event_file_that_cannot_be_written_is_an_error_of_one_line(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     line = last_line(folder, before=partial(limit, 100_000))

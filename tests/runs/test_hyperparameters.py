@@ -35,6 +35,7 @@ def post(address: str, body: dict[str, Any]) -> Any:
         return json.load(answer)
 
 
+@pytest.mark.further
 def test_tensorboard_sorts_and_filters_the_hyperparameters_and_results_of_any_runs(command: Command) -> None:
     runs = [command("trainer.max_epochs=3", "callbacks.gradient_monitor=null", *NO_FIGURES, *given) for given in RUNS]
     assert [run.status for run in runs] == [0] * len(RUNS), runs[-1].err

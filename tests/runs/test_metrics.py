@@ -169,6 +169,7 @@ def files(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.further
 @pytest.mark.filterwarnings("ignore:Experiment logs directory")
 def test_all_that_a_run_may_leave_is_known_and_discarded_from_the_directory_of_a_run_alone(
     command: Command, tmp_path: Path

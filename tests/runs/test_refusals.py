@@ -127,6 +127,7 @@ def test_what_is_not_ours_is_not_overwritten(command: Command, tmp_path: Path) -
     assert contents(tmp_path) == before
 
 
+@pytest.mark.further
 def test_a_sweep_is_refused_as_a_whole_and_stays_as_it_was(command: Command, tmp_path: Path) -> None:
     sweep = tmp_path / "sweep"
     assert command("-m", "optimizer.lr=0.1,1.0", f"hydra.sweep.dir={sweep}", *SHORT).status == 0
@@ -187,6 +188,7 @@ def test_a_sweep_that_its_launcher_refuses_keeps_what_hydra_was_told_before(comm
         assert contents(tmp_path / script)["multirun.yaml"] != before["multirun.yaml"]
 
 
+@pytest.mark.further
 @pytest.mark.parametrize("text", ["a: [1", "- 1", "hydra: 3", ""])
 def test_a_multirun_yaml_of_something_else_is_named(command: Command, tmp_path: Path, text: str) -> None:
     (tmp_path / "theirs").mkdir()
@@ -203,6 +205,7 @@ def test_a_multirun_yaml_of_something_else_is_named(command: Command, tmp_path: 
         assert [path.read_text() for path in (tmp_path / "theirs").iterdir()] == [text]
 
 
+@pytest.mark.further
 def test_a_search_that_was_killed_is_a_sweep_all_the_same(command: Command, tmp_path: Path) -> None:
     """Hydra writes no multirun.yaml for it, and it has not come to its sweep.csv."""
     assert command("-m", "seed=1,2", f"hydra.sweep.dir={tmp_path}/search", *SHORT).status == 0
@@ -251,6 +254,7 @@ def test_a_run_goes_on_in_the_place_of_the_checkpoint_that_it_is_resumed_from(co
     assert resumed.status == 0, resumed.err
 
 
+@pytest.mark.further
 def test_a_sweep_of_gradient_checks_is_none_of_training(command: Command, tmp_path: Path) -> None:
     (tmp_path / "sweep").mkdir()
     sweep = ("-m", "seed=1,2", f"hydra.sweep.dir={tmp_path}/sweep")
@@ -404,6 +408,7 @@ def test_a_place_that_cannot_be_made_names_the_key_that_asks_for_it(command: Com
         assert refused.last_line.endswith("; use another directory")
 
 
+@pytest.mark.further
 def test_a_part_that_logs_elsewhere_leaves_no_end_of_the_part_before(command: Command, tmp_path: Path) -> None:
     """Each logger in turn, in one directory: what it holds of earlier epochs stays, how they ended does not."""
     run = f"hydra.run.dir={tmp_path}/run"

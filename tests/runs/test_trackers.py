@@ -71,6 +71,7 @@ def test_a_run_that_is_refused_begins_no_run_in_a_tracker(command: Command, tmp_
     assert sorted(set(tracker.runs[0].steps)) == list(range(6))  # with what the checkpoint has of the curve
 
 
+@pytest.mark.further
 def test_a_tracker_that_cannot_be_reached_refuses_the_run(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

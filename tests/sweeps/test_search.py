@@ -106,6 +106,7 @@ def test_what_a_search_cannot_use_is_refused_in_one_line(
     assert damaged.read_text() == "no database"
 
 
+@pytest.mark.further
 def test_a_search_compares_no_single_network_with_many(command: Command) -> None:
     search = ["-m", "hydra/sweeper=optuna", "hydra.sweeper.n_trials=2", "hydra.sweeper.n_jobs=1", *SHORT]
     refused = command(*search, "networks=choice(1,10)")

@@ -137,6 +137,7 @@ def test_a_signal_stops_the_sweep_which_then_goes_on_to_the_same_bits(
         assert same(alone.folder, job)
 
 
+@pytest.mark.further
 def test_an_ensemble_is_compared_by_its_share_solved(command: Command) -> None:
     run = command("-m", "optimizer.lr=0.1,2", "model.hidden=[2],[4]", "networks=20", *LONG)
     table = rows(run.folder)
@@ -205,6 +206,7 @@ def test_values_are_the_same_job_where_they_are_the_same_value() -> None:
         assert identity([f"x={ours}"], []) != identity([f"x={theirs}"], []), ours
 
 
+@pytest.mark.further
 def test_hparams_of_a_sweep_carry_the_keys_of_the_configuration(command: Command) -> None:
     run = command("-m", "callbacks.gradient_monitor.every_n_epochs=100,200", "trainer.max_epochs=3", *NO_FIGURES)
     for every, job in (
@@ -231,6 +233,7 @@ def test_order_and_neighbours_do_not_change_a_job(command: Command) -> None:
     assert "PL_GLOBAL_SEED" not in os.environ
 
 
+@pytest.mark.further
 def test_names_of_jobs_serve_as_directories_and_in_further_overrides(command: Command, tmp_path: Path) -> None:
     assert named(0, "optimizer.lr=0.01") == "0_optimizer.lr=0.01"
     assert named(1, "model.hidden=[4,4]_seed=-1") == "1_model.hidden=4-4_seed=-1"
@@ -406,6 +409,7 @@ def test_three_hundred_jobs_leave_memory_files_and_figures_flat(tmp_path: Path) 
     assert max(threads[50:]) <= max(threads[:50]), threads
 
 
+@pytest.mark.further
 def test_a_job_is_recognised_by_what_it_is(command: Command, tmp_path: Path) -> None:
     here = (*SHORT, f"hydra.sweep.dir={tmp_path}/sweep")
     sweep = tmp_path / "sweep"
