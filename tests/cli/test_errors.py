@@ -159,11 +159,17 @@ INSIDE = [
         "error: Found more than one stateful callback of type `ModelCheckpoint`",
     ),
     (
-        [
-            *("callbacks=best_checkpoint", "callbacks.best_checkpoint.monitor=acc"),
-        ],
+        ["callbacks=best_checkpoint", "callbacks.best_checkpoint.monitor=acc"],
         "error: callbacks.best_checkpoint.monitor=acc: ModelCheckpoint has monitor=acc, which nothing "
         "logs; use one of train/accuracy, train/loss",
+    ),
+    (  # no table to validate on
+        ["callbacks=best_checkpoint", "callbacks.best_checkpoint.monitor=val/loss"],
+        "error: callbacks.best_checkpoint.monitor=val/loss: ModelCheckpoint has monitor=val/loss, which nothing logs",
+    ),
+    (
+        [f"+callbacks.stats._target_={STOCK}.DeviceStatsMonitor"],
+        "error: callbacks.stats (DeviceStatsMonitor): the package psutil is not installed; use pip install psutil",
     ),
 ]
 

@@ -47,6 +47,8 @@ REMEDIES = {
     "not installed; use sqlite:///<a file that can be written>",
     r"\([\w.]+\.\w*Error\) ([^\[(]*\w)": r"hydra.sweeper.storage: \1; use sqlite:///<a file that can be written>",
     r"Requirement '(mlflow|wandb)\b.* not met": r"the package \1 is not installed; use pip install -e '.[\1]'",
+    r"`DeviceStatsMonitor` cannot .* as `psutil` is not installed": "the package psutil is not installed; use pip "
+    "install psutil",
     r"(Job \S+).* has not produced any output \(state: (\w+)\)": r"\1 of the launcher ended without a result (\2); "
     "use the same command to resume",
     r"Unexpected type annotation: Set\[str\]": "a list of values holds no range, choice or interval; use single values",
@@ -157,7 +159,7 @@ def explain(error: BaseException, overrides: Sequence[str], disk: str = DISK) ->
     if callback := callback_of(cause):
         keys = [one.partition("=")[0].lstrip("+") for one in overrides if one.endswith(f".{callback}")]
         said = f"{keys[0].removesuffix('._target_')} ({callback})" if keys else callback
-        message = message if callback in message else f"{said}: {message}"
+        message = message if message.startswith(callback) else f"{said}: {message}"
     for theirs, ours in REMEDIES.items():
         if re.search(theirs, message):
             message = re.sub(f"(?:{theirs}).*", ours, message)

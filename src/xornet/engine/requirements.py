@@ -133,7 +133,9 @@ def check_monitors(trainer: Trainer, known: Collection[str]) -> None:
         return
     for callback in trainer.checkpoint_callbacks:
         monitor = getattr(callback, "monitor", None)
-        if monitor and monitor not in known and not monitor.startswith(("val/", "lr-")):  # of LearningRateMonitor
+        is_validated = trainer.enable_validation and any(trainer.num_val_batches)
+        others = ("lr-", "val/") if is_validated else ("lr-",)  # of LearningRateMonitor, of validation
+        if monitor and monitor not in known and not monitor.startswith(others):
             name = type(callback).__name__
             raise ValueError(f"{name} has monitor={monitor}, which nothing logs; use one of {', '.join(sorted(known))}")
 
