@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 from xornet.atlas.collect import from_sweep
+from xornet.atlas.derived import derived
 from xornet.atlas.laws import laws
-from xornet.atlas.networks import derived
 from xornet.atlas.pictures import pictures
 from xornet.atlas.table import Table, read, write
 from xornet.cli import errors

@@ -5,7 +5,8 @@ from xornet.cli import startup  # noqa: F401 isort: skip - first: signals and ou
 import argparse
 from pathlib import Path
 
-from xornet.callbacks.figures import grid, save
+from xornet.callbacks.figures import save
+from xornet.callbacks.pictures import grid
 from xornet.cli import errors
 from xornet.plots.comparison import comparison
 from xornet.plots.render import drawn

@@ -10,9 +10,10 @@ import hydra
 from omegaconf import DictConfig
 from torch.utils.data import DataLoader, TensorDataset
 
-from xornet.callbacks.figures import boundary_pictures, curve_figures, save, unit_pictures
+from xornet.callbacks.figures import save
+from xornet.callbacks.pictures import boundary_pictures, curve_figures, unit_pictures
 from xornet.cli import configuration, errors
-from xornet.cli.run_directory import expect_job, output_dir, record
+from xornet.cli.hydra_run import expect_job, output_dir, record
 from xornet.cli.trainer import make_trainer
 from xornet.plots.render import drawn
 from xornet.runs.compare import load

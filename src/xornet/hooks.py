@@ -6,24 +6,22 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback, LightningModule
 from torch import Tensor
-from torch.optim import Optimizer, lr_scheduler
+from torch.optim import Optimizer
 
-from xornet import schema
-from xornet.checkpoint import table_of
-from xornet.data import check_same, one_batch, point_names, same_table, table_of_batch, truth_table
-from xornet.engine import rate_grid, scores
+from xornet import resumption
+from xornet.data import check_same, one_batch, point_names, table_of_batch
+from xornet.engine import scores
 from xornet.engine.blocks import PRECISIONS, has_step_hooks, run_length, samples_every
 from xornet.engine.compiled import is_compiled
 from xornet.engine.history import History
-from xornet.engine.optimizers import describe, from_description
-from xornet.engine.requirements import check_module, check_monitors, check_overrides, check_trainer
+from xornet.engine.requirements import check_monitors, check_trainer
 from xornet.engine.runner import EpochRunner
 from xornet.engine.schedulers import changes_momentum
 from xornet.engine.step_hooks import call_step_hooks
 from xornet.engine.stopwatch import Stopwatch
+from xornet.engine.subclasses import check_module, check_overrides
 from xornet.engine.threads import set_threads
 from xornet.network import Ensemble
-from xornet.resumption import check_networks, check_resumable
 
 
 class RunHooks(LightningModule):
@@ -130,32 +128,9 @@ class RunHooks(LightningModule):
         return numbers
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add the history of the run, the seconds that it has taken, its table, its optimizer and its scheduler."""
-        checkpoint["xornet"] = schema.FORMAT
-        checkpoint["history"] = self.history.state_dict()
-        checkpoint["times"] = self.stopwatch.times()
-        if not same_table((self.x, self.y), truth_table(self.hparams["bits"])):
-            checkpoint["table"] = [self.x.cpu(), self.y.cpu()]  # of data of your own
-        assert self.optimizer is not None
-        checkpoint["optimizer"] = describe(self.optimizer)
-        if self.scheduler:
-            checkpoint["scheduler"] = describe(self.scheduler)
+        """Add the run so far."""
+        resumption.save(self, checkpoint)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Continue from what a run has recorded, or show its networks; refuse what is damaged or differs."""
-        for given in ("optimizer", "scheduler"):  # which load_from_checkpoint adds
-            checkpoint["hyper_parameters"].pop(given, None)
-        schema.check(checkpoint, self.trainer.ckpt_path if self.stage else "(as given)")
-        if self.stage == "fit":
-            check_resumable(checkpoint, self)
-        elif self.stage:
-            check_networks(checkpoint, dict(self.hparams))
-        else:  # load_from_checkpoint
-            self.to(checkpoint["state_dict"]["ensemble.weights.0"].dtype)  # which is the run's trainer.precision
-            self.set_table(*table_of(checkpoint))
-            if not self.is_configured:
-                self.optimizer = from_description(checkpoint["optimizer"], torch.optim, rate_grid)
-                if "scheduler" in checkpoint:
-                    self.scheduler = from_description(checkpoint["scheduler"], lr_scheduler)
-        self.history.load_state_dict(checkpoint["history"])
-        self.stopwatch.earlier = checkpoint["times"]
+        """Continue the run that a checkpoint holds, or show its networks; refuse what is damaged or differs."""
+        resumption.load(self, checkpoint)

@@ -22,8 +22,6 @@ from torch import Tensor, nn
 from xornet import validation
 from xornet.backprop import ACTIVATIONS, append_ones, predict
 
-LARGEST_PRODUCT = 2**31  # numbers in one tensor: points x weights of a layer x networks
-
 
 class XORNet(nn.Module):
     """The sheet's network: ŷ = σ(output(σ(hidden(x)))).
@@ -72,7 +70,7 @@ class Ensemble(nn.Module):
         initialisations: int | None = None,
     ) -> None:
         super().__init__()
-        check_size(inputs, hidden, networks)
+        validation.size(inputs, hidden, networks)
         validation.integer("seed", seed, 0, 2**63 - networks, "use e.g. seed=0")
         if init is not None:
             validation.number("model.init", init, "use model.init=null for PyTorch's default")
@@ -106,22 +104,6 @@ class Ensemble(nn.Module):
         state = [part for w in stacked for part in (w[:-1].T.contiguous(), w[-1].clone())]
         net.load_state_dict(dict(zip(net.state_dict(), state, strict=True)), assign=True)
         return net
-
-
-def check_size(inputs: int, hidden: Sequence[int], networks: int) -> None:
-    """Raise ValueError unless so many networks of these layers can be made, and held in memory."""
-    if isinstance(hidden, str) or not isinstance(hidden, Sequence):
-        raise ValueError(f"model.hidden must be a list of layer sizes, got {hidden!r}; use e.g. model.hidden=[4]")
-    for units in hidden:
-        validation.integer("model.hidden sizes", units, 1, 4096, "use model.hidden=[] for a single layer")
-    validation.integer("data.bits", inputs, 1, 16, "use data.bits=2 for XOR")
-    validation.integer("networks", networks, 1, 1_000_000, "use networks=1 for a single network")
-    largest = max((fan_in + 1) * units for fan_in, units in layer_shapes(inputs, hidden))
-    if 2**inputs * largest * networks > LARGEST_PRODUCT:
-        raise ValueError(
-            f"networks={networks} of model.hidden={list(hidden)} on data.bits={inputs} need more than "
-            f"{LARGEST_PRODUCT * 4 / 2**30:.0f} GiB at a time; use fewer networks, units or bits"
-        )
 
 
 def layer_names(hidden: Sequence[int]) -> list[str]:

@@ -1,20 +1,60 @@
-"""What a checkpoint must agree with: the run that is resumed from it, or the networks that are evaluated."""
+"""What a checkpoint holds of a run, and what it must agree with: the run that is resumed, the networks evaluated."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import torch
 from lightning.pytorch import Trainer
+from torch.optim import lr_scheduler
 
 from xornet import schema
 from xornet.checkpoint import table_of
-from xornet.data import same_table
+from xornet.data import same_table, truth_table
+from xornet.engine import rate_grid
 from xornet.engine.blocks import callbacks_of, run_length
-from xornet.engine.optimizers import describe, fresh_states
+from xornet.engine.optimizers import describe, fresh_states, from_description
 from xornet.schema import check_like, need
 
 # Between a run and its resumption: what changes neither the networks nor when they solve the table.
 MAY_CHANGE = ("model.gradient", "model.compile")
 KEYS = {"seed": "seed", "networks": "networks", "bits": "data.bits"}  # the other hyperparameters are below `model`
+
+
+def save(module: Any, checkpoint: dict[str, Any]) -> None:
+    """Add the history of an XORModule's run, the seconds it has taken, its table, its optimizer and its scheduler."""
+    checkpoint["xornet"] = schema.FORMAT
+    checkpoint["history"] = module.history.state_dict()
+    checkpoint["times"] = module.stopwatch.times()
+    if not same_table((module.x, module.y), truth_table(module.hparams["bits"])):
+        checkpoint["table"] = [module.x.cpu(), module.y.cpu()]  # of data of your own
+    checkpoint["optimizer"] = describe(module.optimizer)
+    if module.scheduler:
+        checkpoint["scheduler"] = describe(module.scheduler)
+
+
+def load(module: Any, checkpoint: dict[str, Any]) -> None:
+    """Have an XORModule continue what a run has recorded, or show its networks.
+
+    Raises:
+        ValueError: the checkpoint is damaged, or does not agree with the module; naming what differs.
+
+    """
+    for given in ("optimizer", "scheduler"):  # which load_from_checkpoint adds
+        checkpoint["hyper_parameters"].pop(given, None)
+    schema.check(checkpoint, module.trainer.ckpt_path if module.stage else "(as given)")
+    if module.stage == "fit":
+        check_resumable(checkpoint, module)
+    elif module.stage:
+        check_networks(checkpoint, dict(module.hparams))
+    else:  # load_from_checkpoint
+        module.to(checkpoint["state_dict"]["ensemble.weights.0"].dtype)  # which is the run's trainer.precision
+        module.set_table(*table_of(checkpoint))
+        if not module.is_configured:
+            module.optimizer = from_description(checkpoint["optimizer"], torch.optim, rate_grid)
+            if "scheduler" in checkpoint:
+                module.scheduler = from_description(checkpoint["scheduler"], lr_scheduler)
+    module.history.load_state_dict(checkpoint["history"])
+    module.stopwatch.earlier = checkpoint["times"]
 
 
 def check_networks(checkpoint: dict[str, Any], hparams: dict[str, Any]) -> None:

@@ -1,6 +1,9 @@
 """What a configured value must be; each error names the key, the value and the remedy."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from itertools import pairwise
+
+LARGEST_PRODUCT = 2**31  # numbers in one tensor: points x weights of a layer x networks
 
 
 def integer(key: str, value: object, low: int, high: int, remedy: str) -> int:
@@ -23,3 +26,19 @@ def choice(key: str, value: object, allowed: Collection[str]) -> str:
         first = next(iter(allowed))
         raise ValueError(f"{key} must be one of {', '.join(allowed)}, got {value!r}; use e.g. {key}={first}")
     return value
+
+
+def size(inputs: int, hidden: Sequence[int], networks: int) -> None:
+    """Raise ValueError unless so many networks of these layers can be made, and held in memory."""
+    if isinstance(hidden, str) or not isinstance(hidden, Sequence):
+        raise ValueError(f"model.hidden must be a list of layer sizes, got {hidden!r}; use e.g. model.hidden=[4]")
+    for units in hidden:
+        integer("model.hidden sizes", units, 1, 4096, "use model.hidden=[] for a single layer")
+    integer("data.bits", inputs, 1, 16, "use data.bits=2 for XOR")
+    integer("networks", networks, 1, 1_000_000, "use networks=1 for a single network")
+    largest = max((fan_in + 1) * units for fan_in, units in pairwise([inputs, *hidden, 1]))
+    if 2**inputs * largest * networks > LARGEST_PRODUCT:
+        raise ValueError(
+            f"networks={networks} of model.hidden={list(hidden)} on data.bits={inputs} need more than "
+            f"{LARGEST_PRODUCT * 4 / 2**30:.0f} GiB at a time; use fewer networks, units or bits"
+        )

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from conftest import NO_FIGURES, SRC, Command
 
-from xornet.atlas.networks import Followed, escapes, exponent_table, follow, place_table, shares
+from xornet.atlas.derived import escapes, exponent_table, place_table
+from xornet.atlas.networks import Followed, follow, shares
 from xornet.atlas.table import read
 from xornet.engine.scores import wilson
 

@@ -11,8 +11,9 @@ from lightning.pytorch import Callback
 
 from xornet.callbacks.animation import BoundaryAnimation
 from xornet.callbacks.checkpoint import LastCheckpoint
-from xornet.callbacks.figures import HiddenUnits, LossCurve, examples
+from xornet.callbacks.figures import HiddenUnits, LossCurve
 from xornet.callbacks.loss_surface import LossSurface
+from xornet.callbacks.pictures import examples
 from xornet.runs.metrics import evaluate_networks, places_of
 
 

@@ -8,7 +8,7 @@ from conftest import Command, fit
 from matplotlib.axes import Axes
 from oracle import X, Y
 
-from xornet.callbacks.figures import unit_pictures, units_of
+from xornet.callbacks.pictures import unit_pictures, units_of
 from xornet.plots.hidden_units import LOWERS, RAISES, Units, hidden_plane, hidden_units, names
 from xornet.plots.no_hidden_units import no_hidden_units
 

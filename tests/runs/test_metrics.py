@@ -8,8 +8,8 @@ import pytest
 import torch
 from conftest import Command, fit
 
-from xornet.callbacks.figures import examples
 from xornet.callbacks.gradient_monitor import mean, norm
+from xornet.callbacks.pictures import examples
 from xornet.engine.optimizers import NOT_ELEMENTWISE, check_optimizer
 from xornet.engine.scores import wilson
 from xornet.runs.directory import LEFT

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
+from xornet.atlas.derived import PLATEAUS
 from xornet.atlas.laws import LAWS, fits, points
-from xornet.atlas.networks import PLATEAUS, follow, shares
+from xornet.atlas.networks import follow, shares
 from xornet.atlas.table import Table, matrix, number
 from xornet.plots.atlas import Curve, Panel, curves_picture, maps_picture
 from xornet.plots.plateaus import plateaus_picture

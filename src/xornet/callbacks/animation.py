@@ -12,7 +12,8 @@ from torch import Tensor
 
 from xornet import files, validation
 from xornet.backprop import append_ones, predict
-from xornet.callbacks.figures import boundary_pictures, log_image, publish, table
+from xornet.callbacks.figures import log_image, publish
+from xornet.callbacks.pictures import boundary_pictures, table
 from xornet.engine.blocks import run_length
 from xornet.engine.history import Block
 from xornet.module import XORModule

@@ -14,9 +14,10 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from xornet import validation
 from xornet.cli.overrides import NODES
-from xornet.network import check_size
 from xornet.runs import directory
+from xornet.runs.settings import flatten
 
 PACKAGES = ("xornet", "torch.optim", "lightning.pytorch", "lightning.fabric")
 PLUGINS = ("hydra", "hydra_plugins", "optuna.samplers")  # for hydra.launcher and hydra.sweeper
@@ -42,7 +43,7 @@ def check(cfg: DictConfig, is_complete: bool = True) -> None:
         )
     container: Any = OmegaConf.to_container(cfg, resolve=is_complete)
     check_targets("", container, PACKAGES, is_complete)
-    for key, value in directory.flatten(cfg).items():
+    for key, value in flatten(cfg).items():
         if value == "???":  # which Hydra would leave out of what it makes
             raise ValueError(f"{key} is missing; use {key}=<value>")
         if key.partition(".")[0] in set(NODES) - {"logger"} and str(value).lower() in ("yes", "no", "on", "off"):
@@ -74,7 +75,7 @@ def check_networks(cfg: DictConfig) -> None:
     model = cfg.get("model")
     if isinstance(model, DictConfig) and model.get("_target_") == "xornet.module.XORModule":
         bits, hidden, networks = (OmegaConf.select(cfg, f"model.{key}") for key in ("bits", "hidden", "networks"))
-        check_size(bits, list(hidden) if isinstance(hidden, ListConfig) else hidden, networks)
+        validation.size(bits, list(hidden) if isinstance(hidden, ListConfig) else hidden, networks)
 
 
 def refusal(cfg: DictConfig) -> Exception | None:

@@ -19,43 +19,9 @@ from yaml import YAMLError
 
 from xornet.cli import signals
 from xornet.cli.overrides import GLOBAL, blamed
+from xornet.cli.remedies import DISK, NEEDED, REMEDIES
 from xornet.runs.undo import undo
 
-# What upstream says: what a person here can do about it.
-REMEDIES = {
-    "Trainer was configured with `enable_checkpointing=False` but found": "a callback saves checkpoints; use "
-    "callbacks.checkpoint=null with it",
-    "Trainer was configured with `enable_progress_bar=False` but found": "a callback draws a progress bar; use "
-    "trainer.enable_progress_bar=true with it",
-    "Cannot use `LearningRateMonitor` callback with `Trainer` that has no logger": "callbacks.lr_monitor has no logger "
-    "to write into; use logger=tensorboard with it",
-    "surrogates not allowed": "a letter of the command line cannot be read in this locale; use PYTHONUTF8=1 with it",
-    r"`\w+Accelerator` can not run on your system": "this machine has no such device; use trainer.accelerator=cpu",
-    "No supported gpu backend found": "this machine has no usable GPU; use trainer.accelerator=cpu",
-    r"Could not find 'hydra/(launcher|sweeper)/(joblib|optuna|submitit_\w+)'": r"hydra/\1=\2 needs a package that is "
-    "not installed; use pip install -e '.[sweep]'",
-    r"(?:Cannot find primary config|Could not (?:find|load)) '([^']*)'[^:]* Config search path:": r"there is no file "
-    r"\1.yaml in conf; use the name of one that is",
-    r"Could not override '(\w+)'\. No match in the defaults list": r"this command has no \1; drop it",
-    " Config search path:": "; use one of these",
-    "mismatched input '=' expecting <EOF>": "a value that contains = needs quotes of its own: \"key='value'\"",
-    r"You restored a checkpoint with current_epoch=(\d+)": r"ckpt_path is at epoch \1; use a larger trainer.max_epochs",
-    "Config group override must be a string or a list": "that is no option of a group; use the name of a file of it, "
-    "or for none ~scheduler, ~logger, ~callbacks",
-    r"LexerNoViableAltException: (\S+)": r"\1 cannot be read; use quotes of its own around the value",
-    "Failed to import DB access module|Can't load plugin: sqlalchemy": "hydra.sweeper.storage needs a package that is "
-    "not installed; use sqlite:///<a file that can be written>",
-    r"\([\w.]+\.\w*Error\) ([^\[(]*\w)": r"hydra.sweeper.storage: \1; use sqlite:///<a file that can be written>",
-    r"Requirement '(mlflow|wandb)\b.* not met": r"the package \1 is not installed; use pip install -e '.[\1]'",
-    r"`DeviceStatsMonitor` cannot .* as `psutil` is not installed": "the package psutil is not installed; use pip "
-    "install psutil",
-    r"(Job \S+).* has not produced any output \(state: (\w+)\)": r"\1 of the launcher ended without a result (\2); "
-    "use the same command to resume",
-    r"Unexpected type annotation: Set\[str\]": "a list of values holds no range, choice or interval; use single values",
-    r"Missing mandatory value: (\w+)": r"\1 is missing; use \1=<value>",
-}
-NEEDED = ("data", "model", "optimizer", "trainer")  # groups of which a command chooses a file
-DISK = "use hydra.run.dir=<a writable directory with free space>"
 THEIRS = (HydraException, OmegaConfBaseException)
 # No bugs of ours.
 EXPECTED = (*THEIRS, ValueError, TypeError, OSError, ImportError, MisconfigurationException, YAMLError)

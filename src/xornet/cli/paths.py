@@ -1,14 +1,17 @@
 """Where a run writes, besides its own directory."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from xornet.runs.directory import flatten
+from xornet.runs.events import EVENTS
+from xornet.runs.settings import CONFIG, flatten, read_config
 
 FOLDERS = ("default_root_dir", "dirpath", "log_dir", "root_dir")  # arguments that name a directory to write into
+# What would be written over, or mixed with a run's, in a directory outside of its own.
+OUTSIDE = ("last.ckpt", "interrupted.ckpt", f"{EVENTS}*", "metrics.csv", "hparams.yaml")
 IN_VERSIONS = ("EventLogger", "TensorBoardLogger", "CSVLogger")  # write into save_dir/name/version
 
 
@@ -47,6 +50,32 @@ def written_paths(cfg: DictConfig) -> Iterator[tuple[str, Path]]:
             continue
         if path:
             yield key, path
+
+
+def outside(cfg: DictConfig, own: Iterable[Path]) -> dict[str, Path]:
+    """The directories outside of a run's own that it writes into, by their keys."""
+    resolved = {folder.resolve() for folder in own}
+    found = {key: path.resolve() for key, path in written_paths(cfg)}
+    return {key: path for key, path in found.items() if resolved.isdisjoint((path, *path.parents))}
+
+
+def check_outside(folders: Mapping[str, Path], cfg: DictConfig, own: Path) -> None:
+    """Refuse a directory outside of a run's own that holds what another run has left.
+
+    Args:
+        folders: as of `outside`.
+        cfg: the run's configuration.
+        own: its directory, which may hold an earlier part of it.
+
+    """
+    earlier = read_config(own) if (own / CONFIG).exists() else {}
+    ckpt_path = Path(str(cfg.get("ckpt_path"))).resolve()
+    for key, path in folders.items():
+        left = [name for pattern in OUTSIDE for name in sorted(path.glob(pattern))]
+        before, now = (str(one.get(key)) for one in (earlier, flatten(cfg)))
+        is_same = before == now or ("${" not in before and Path(before).resolve() == Path(now).resolve())
+        if left and not (is_same or path in ckpt_path.parents):
+            raise ValueError(f"{key}: {path} holds {left[0].name} of another run; use another directory")
 
 
 def as_path(cfg: DictConfig, key: str, default: str | None = None) -> Path | None:

@@ -6,32 +6,28 @@ import os
 import time
 from contextlib import ExitStack
 from copy import deepcopy
-from functools import partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 from omegaconf import DictConfig, OmegaConf
 
 from xornet import files
-from xornet.cli.paths import written_paths
+from xornet.cli.hydra_run import is_job, output_dir, record
+from xornet.cli.paths import check_outside, outside
 from xornet.runs.continuity import forget_ends, is_own
 from xornet.runs.csv_logger import CSVLogger
-from xornet.runs.directory import CONFIG, check_holder, flatten, is_begun, read_config
+from xornet.runs.directory import check_holder, is_begun
 from xornet.runs.events import EVENTS, ROW, EventLogger
 from xornet.runs.hyperparameters import log_hyperparameters
 from xornet.runs.lock import locked
 from xornet.runs.metrics import discard, log_folders
 from xornet.runs.record import error_files, read_metrics
+from xornet.runs.settings import CONFIG
 from xornet.runs.trackers import begin_trackers
-from xornet.runs.undo import expect, made
-
-# What would be written over, or mixed with this run's, in a directory outside of its own.
-OUTSIDE = ("last.ckpt", "interrupted.ckpt", f"{EVENTS}*", "metrics.csv", "hparams.yaml")
-CONF = Path(__file__).resolve().parents[3] / "conf"
+from xornet.runs.undo import expect
 
 
 class RunDirectory(Callback):
@@ -55,10 +51,15 @@ class RunDirectory(Callback):
         self.first_step = 0  # the one after the checkpoint that the run is resumed from
         self.logged: list[Path] = []  # the directories of event files
 
+    @cached_property
+    def outside(self) -> dict[str, Path]:
+        """The directories outside of its own that the run writes into, by their keys."""
+        return outside(self.cfg, (output_dir(), self.folder))
+
     def lock(self, locks: ExitStack) -> None:
         """Lock the directories that the run writes into, its own and those outside of it, and make those that lack."""
         own = dict.fromkeys([output_dir().resolve(), self.folder.resolve()], "")
-        for folder, key in (own | {folder: key for key, folder in self.outside().items()}).items():
+        for folder, key in (own | {folder: key for key, folder in self.outside.items()}).items():
             expect(folder)
             try:
                 folder.mkdir(parents=True, exist_ok=True)
@@ -70,25 +71,11 @@ class RunDirectory(Callback):
                     raise
                 raise ValueError(f"{key}: {error}; use another directory") from error
 
-    def outside(self) -> dict[str, Path]:
-        """The directories outside of its own that the run writes into, by their keys."""
-        own = {output_dir().resolve(), self.folder.resolve()}
-        found = {key: path.resolve() for key, path in written_paths(self.cfg)}
-        return {key: path for key, path in found.items() if own.isdisjoint((path, *path.parents))}
-
     def check(self) -> None:
         """Refuse a directory that holds something else, and one outside that holds what another run has left."""
         for folder in {self.folder, output_dir()}:
             check_holder(folder, "a run")
-        earlier = read_config(self.folder) if (self.folder / CONFIG).exists() else {}
-        ckpt_path = Path(str(self.cfg.get("ckpt_path"))).resolve()
-        for key, path in self.outside().items():
-            left = [name for pattern in OUTSIDE for name in sorted(path.glob(pattern))]
-            before, now = (str(one.get(key)) for one in (earlier, flatten(self.cfg)))
-            is_same = before == now or ("${" not in before and Path(before).resolve() == Path(now).resolve())
-            is_own = is_same or path in ckpt_path.parents
-            if left and not is_own:
-                raise ValueError(f"{key}: {path} holds {left[0].name} of another run; use another directory")
+        check_outside(self.outside, self.cfg, self.folder)
         if "networks" not in (read_metrics(self.folder) or {"networks": None}):
             raise ValueError(f"{self.folder}/metrics.json was not written by this project; use another directory")
 
@@ -157,44 +144,3 @@ class RunDirectory(Callback):
             for path in (path for folder in self.logged for path in folder.glob(f"{EVENTS}*.{os.getpid()}.*")):
                 if path.stat().st_mtime >= self.start:  # ours, not that of an earlier job of this process
                     path.unlink()
-
-
-def output_dir() -> Path:
-    """The directory that Hydra has made for this run."""
-    return Path(HydraConfig.get().runtime.output_dir)
-
-
-def is_job() -> bool:
-    """Whether this run is a job of a sweep."""
-    return bool(HydraConfig.get().mode == RunMode.MULTIRUN)
-
-
-def expect_job(folder: Path) -> None:
-    """Note the directory of a job, which Hydra has just made, if nothing is in it."""
-    if is_job() and not any(folder.iterdir()):
-        made.append(folder)
-
-
-def record(cfg: DictConfig, directory: Path, name: str) -> None:
-    """Write what this run was configured with into `.hydra` of its directory, the files that Hydra has.
-
-    Hydra would write them before anything could be refused; hence its `hydra.output_subdir` is null. With the settings
-    of Hydra that conf/ has, config.yaml is the configuration of a further run by itself.
-
-    Args:
-        cfg: the configuration, without its part `hydra`.
-        directory: the run's.
-        name: of the file of conf/ that has these settings.
-
-    """
-    folder = directory / CONFIG.parent
-    folder.mkdir(exist_ok=True)
-    composed: Any = OmegaConf.to_container(cfg, resolve=False)
-    parts = (
-        ("overrides.yaml", HydraConfig.get().overrides.task),
-        ("hydra.yaml", {"hydra": HydraConfig.get()}),
-        (CONFIG.name, composed | {"hydra": OmegaConf.load(CONF / f"{name}.yaml").hydra}),
-    )
-    for file, part in parts:
-        text = OmegaConf.to_yaml(part)
-        files.write(folder / file, partial(Path.write_text, data=text, encoding="utf-8"))

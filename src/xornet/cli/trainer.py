@@ -15,8 +15,8 @@ from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 
 from xornet.engine.requirements import check_trainer
 from xornet.runs.csv_logger import CSVLogger
-from xornet.runs.directory import key_of
 from xornet.runs.events import EventLogger
+from xornet.runs.settings import key_of
 from xornet.runs.trackers import WaitingLogger
 
 

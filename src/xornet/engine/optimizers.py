@@ -1,7 +1,6 @@
-"""Any elementwise `torch.optim` optimizer: checked before a run, and named in its checkpoints."""
+"""Any elementwise `torch.optim` optimizer: checked before a run, stepped, and named in its checkpoints."""
 
 import inspect
-import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from types import ModuleType
@@ -13,6 +12,7 @@ from torch.optim import Optimizer
 from torch.optim import optimizer as base
 
 from xornet import validation
+from xornet.engine.arguments import check_arguments, to_blame
 
 # One learning rate or one norm for a whole tensor would couple the networks; LBFGS wants the loss as a function.
 NOT_ELEMENTWISE = ("LBFGS", "Muon", "Adafactor", "SparseAdam")
@@ -44,73 +44,6 @@ def check_optimizer(optimizer: Any) -> "partial[Any]":
         given = to_blame("optimizer", optimizer, attempt)
         raise ValueError(f"{given}: {error}; use what torch.optim.{kind.__name__} takes") from error
     return optimizer
-
-
-def to_blame(group: str, made: "partial[Any]", attempt: Callable[["partial[Any]"], object]) -> str:
-    """Return the arguments without which an attempt fails no longer, or otherwise, as a command line has them."""
-
-    def failure(arguments: dict[str, Any]) -> str:
-        try:
-            attempt(partial(made.func, **arguments))
-        except Exception as error:  # each class checks its arguments in its own way
-            return str(error)
-        return ""
-
-    given = made.keywords
-    whole = failure(given)
-    wrong = [key for key in given if failure({name: given[name] for name in given if name != key}) != whole]
-    return " ".join(f"{group}.{key}={given[key]}" for key in wrong or given) or made.func.__name__
-
-
-def check_arguments(group: str, made: "partial[Any]") -> None:
-    """Check the arguments of an optimizer or a scheduler, as far as their kind goes.
-
-    Args:
-        group: `optimizer` or `scheduler`.
-        made: the class with its arguments.
-
-    Raises:
-        ValueError: the class does not take one, or it is not finite.
-
-    """
-    known = inspect.signature(made.func).parameters
-    allowed = list(known)[1:]  # what it is made for comes first
-    for key, value in made.keywords.items():
-        if key not in allowed:
-            raise ValueError(
-                f"{group}.{key}={value} is no argument of {made.func.__name__}; use one of {', '.join(allowed)}, "
-                f"or a file of its own in conf/{group}"
-            )
-        kind, is_right = expected(known[key].default)
-        if not is_right(value):
-            example = known[key].default
-            remedy = f"use e.g. {group}.{key}={example}" if type(example) in (int, float, str) else f"use {kind}"
-            raise ValueError(f"{group}.{key} must be {kind}, got {value!r}; {remedy}")
-
-
-def expected(default: object) -> tuple[str, Callable[[object], bool]]:
-    """What an argument with this default has to be: in words, and a function that says whether a value is that."""
-    if isinstance(default, bool):
-        return "true or false", lambda value: isinstance(value, bool)
-    if isinstance(default, str):
-        return "a name", lambda value: isinstance(value, str)
-    if isinstance(default, int | float):
-        return "a finite number", is_number
-    if isinstance(default, tuple):
-        return "a list of finite numbers", lambda value: isinstance(value, list | tuple) and is_number(value)
-    if default is None:
-        return (
-            "a number, true, false or null",
-            lambda value: value is None or type(value) is bool or is_number(value),
-        )
-    return "a finite number", is_number  # it has no default
-
-
-def is_number(value: object) -> bool:
-    """Whether a value is a finite number, or a list of them."""
-    if isinstance(value, list | tuple):
-        return all(is_number(one) for one in value)
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def step_function(optimizer: Optimizer) -> Callable[[], object]:

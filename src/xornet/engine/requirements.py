@@ -1,10 +1,9 @@
 """What a Trainer must be to train the networks."""
 
-import inspect
 from collections.abc import Collection
 from typing import Any
 
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import (
     BaseFinetuning,
     BatchSizeFinder,
@@ -18,7 +17,7 @@ from lightning.pytorch.loggers import Logger
 from lightning.pytorch.profilers import Profiler
 from lightning.pytorch.strategies import SingleDeviceStrategy
 
-from xornet.engine.blocks import PRECISIONS, base_of, callbacks_of, overridden
+from xornet.engine.blocks import PRECISIONS, callbacks_of
 
 _ONE_BATCH = "an epoch is one batch, the whole table; "
 _ONE_DEVICE = "the table fits one device; use networks=N to train many networks side by side"
@@ -31,35 +30,6 @@ _REFUSED_CALLBACKS: dict[type[Callback], str] = {
     BatchSizeFinder: _ONE_BATCH + "leave it out",
     LearningRateFinder: "use a sweep to find one, e.g. -m optimizer.lr=0.01,0.1,1",
 }
-# Lightning calls these of a module that leaves the steps to it.
-_REFUSED_HOOKS = (
-    "optimizer_step",
-    "optimizer_zero_grad",
-    "lr_scheduler_step",
-    "backward",
-    "configure_gradient_clipping",
-)
-# Where XORModule's own does a part of the run.
-_RUN_HOOKS = (
-    *("setup", "teardown", "configure_callbacks", "on_train_start", "on_train_end", "on_train_batch_start"),
-    *("on_validation_model_zero_grad", "on_save_checkpoint", "on_load_checkpoint"),
-)
-
-
-def check_overrides(module: LightningModule) -> None:
-    """Refuse a subclass whose hook leaves out that of XORModule: those of a LightningModule do nothing.
-
-    Raises:
-        ValueError: naming the hook.
-
-    """
-    for hook in overridden(module, base_of(module), _RUN_HOOKS):
-        code = getattr(inspect.unwrap(getattr(type(module), hook)), "__code__", None)
-        if code is None or hook not in code.co_names:
-            raise ValueError(
-                f"{type(module).__name__}.{hook} leaves out a part of the run that XORModule does there; "
-                f"use super().{hook}(...) in it"
-            )
 
 
 def check_trainer(trainer: Trainer) -> None:
@@ -138,30 +108,6 @@ def check_monitors(trainer: Trainer, known: Collection[str]) -> None:
         if monitor and monitor not in known and not monitor.startswith(others):
             name = type(callback).__name__
             raise ValueError(f"{name} has monitor={monitor}, which nothing logs; use one of {', '.join(sorted(known))}")
-
-
-def check_module(module: LightningModule) -> None:
-    """Refuse a subclass with hooks that are never called here, and weights that are not to be trained.
-
-    Raises:
-        ValueError: naming the hook or the weight, and what to do instead.
-
-    """
-    name = type(module).__name__
-    for hook in overridden(module, LightningModule, _REFUSED_HOOKS):
-        raise ValueError(
-            f"{name}.{hook} would never be called: XORModule steps its optimizer itself, many epochs in one "
-            "training_step; use on_before_optimizer_step, or a hook of the optimizer"
-        )
-    if overridden(module, base_of(module), ["configure_optimizers"]):
-        raise ValueError(
-            f"{name}.configure_optimizers would not be what a checkpoint says; use {name}(optimizer=..., scheduler=...)"
-        )
-    for weight, values in module.named_parameters():
-        if not values.requires_grad:
-            raise ValueError(
-                f"{weight} is frozen (requires_grad=False), but every weight is trained; use unfreeze() before fit"
-            )
 
 
 def check_limit(name: str, value: object) -> None:

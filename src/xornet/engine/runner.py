@@ -15,7 +15,7 @@ from xornet.engine.history import Block, History
 from xornet.engine.inplace import InplaceBackprop
 from xornet.engine.optimizers import has_step_hooks, step_function
 from xornet.engine.schedulers import Schedule
-from xornet.engine.snapshots import LARGEST, SAMPLE, Snapshots
+from xornet.engine.snapshots import Snapshots
 from xornet.engine.stopwatch import Stopwatch
 from xornet.network import Ensemble
 
@@ -72,10 +72,7 @@ class EpochRunner:
         numbers = len(x) * y.shape[1] * len(ensemble)
         self.errors = x.new_empty(min(LONGEST, max(1, BLOCK_VALUES // numbers)), *y.shape, len(ensemble))
         self.samples_every = samples_every or sys.maxsize
-        one, sample = (sum(weight[..., :size].numel() for weight in self.weights) for size in (1, SAMPLE))
-        # What the snapshots of a block may hold limits its length; of the samples there are two in `samples_every`.
-        self.longest = min(LONGEST, max(1, LARGEST // sample // 2) * self.samples_every)
-        self.most_snapshots = max(1, LARGEST // one)
+        self.most_snapshots, self.longest = Snapshots.limits(self.weights, self.samples_every)
         args = (self.weights, x, y, ensemble.activation, optimizer, history, stopwatch)
         self.compiled = CompiledEpochs(*args) if compiles else None
         self.is_new, self.schedules = is_new, list[Schedule]()  # of the learning rate, stepped every epoch
@@ -89,7 +86,7 @@ class EpochRunner:
         self.restore()
         is_first = self.compiled is not None and self.is_new  # the epoch in which the optimizer makes its state
         self.is_new = False
-        length = 1 if is_first else int(min(length, self.longest, self.most_snapshots * self.history.every))
+        length = 1 if is_first else int(min(length, LONGEST, self.longest, self.most_snapshots * self.history.every))
         compiled = None if is_first or has_step_hooks(self.optimizer) else self.compiled
         step = self.optimizer.step if self.schedules else step_function(self.optimizer)  # which schedulers count
         self.update = torch.no_grad()(step) if torch.is_grad_enabled() else step

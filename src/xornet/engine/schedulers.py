@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from xornet.engine import scores
-from xornet.engine.optimizers import check_arguments, to_blame
+from xornet.engine.arguments import check_arguments, to_blame
 
 # What they are made of is no plain number: functions, or other schedulers.
 NOT_PLAIN = ("LambdaLR", "MultiplicativeLR", "SequentialLR", "ChainedScheduler")

@@ -27,6 +27,12 @@ class Snapshots:
         self.weights: list[list[Tensor]] = []  # one (I + 1, H) tensor a layer, at each of these epochs
         self.samples: dict[int, list[Tensor]] = {}  # by epoch, one (I + 1, H, SAMPLE or N) tensor a layer
 
+    @staticmethod
+    def limits(weights: Sequence[Tensor], samples_every: int) -> tuple[int, int]:
+        """How many snapshots of network 0 one block may hold, and how many epochs: two samples in `samples_every`."""
+        one, sample = (sum(weight[..., :size].numel() for weight in weights) for size in (1, SAMPLE))
+        return max(1, LARGEST // one), max(1, LARGEST // sample // 2) * samples_every
+
     def record(self, epoch: int) -> None:
         """Copy the weights, if `epoch` is one of those above; called before its update."""
         if epoch % self.every == 0:

@@ -10,9 +10,9 @@ from pathlib import Path
 from xornet import schema
 from xornet.checkpoint import CheckpointFile
 from xornet.module import XORModule
-from xornet.runs.directory import read_config
 from xornet.runs.metrics import evaluate, evaluate_networks
 from xornet.runs.record import Run, differing
+from xornet.runs.settings import read_config
 
 REMEDY = "use the directory of a run, or of one job of a sweep"
 UNSET = "unset"  # what a run says of a key that only others have

@@ -1,4 +1,4 @@
-"""The run directory: found, claimed for one run; and what a run was configured with, read back from its `.hydra`.
+"""The run directory: found, and claimed for one run or sweep.
 
 Whatever is refused leaves every file as it was. So a run writes nothing, its configuration included, before it starts
 to train (see cli/run_directory.py), and what this process has made for nothing is undone (see undo.py).
@@ -8,15 +8,14 @@ import itertools
 import re
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from yaml import YAMLError
 
+from xornet.runs.settings import CONFIG
 from xornet.runs.undo import SWEEP, expect, made
 
 PROJECT = Path(__file__).resolve().parents[3]
-CONFIG = Path(".hydra", "config.yaml")  # in a run's directory, what it was configured with
 # What a run may leave that the next one in its directory need not replace: that one may be of one network, log
 # elsewhere, draw nothing, or end early.
 RESULTS = (
@@ -111,42 +110,3 @@ def check_same_sweep(folder: Path, config: DictConfig) -> None:
         earlier, now = (str(one.hydra.overrides.task) for one in (read_sweep(folder), config))
         if earlier != now:
             raise ValueError(f"{folder} holds a sweep of {earlier}, but this one is of {now}; use another directory")
-
-
-def read_overrides(folder: Path) -> dict[str, str]:
-    """Return what a run was given on the command line, value by key."""
-    return {key_of(line): line.partition("=")[2] for line in read_lines(folder)}
-
-
-def read_lines(folder: Path) -> list[str]:
-    """Return the overrides that a run was given on the command line, as they were written."""
-    given = folder / CONFIG.parent / "overrides.yaml"
-    lines = OmegaConf.to_container(OmegaConf.load(given), resolve=False) if given.exists() else []
-    return [str(line) for line in lines or []]
-
-
-def key_of(override: str) -> str:
-    """The key of an override: `x` of `+x=1`."""
-    return override.partition("=")[0].lstrip("+~")
-
-
-def read_config(folder: Path) -> dict[str, Any]:
-    """Return what a run was configured with, as `flatten` does, without Hydra's own settings."""
-    config: Any = OmegaConf.load(folder / CONFIG)
-    config.pop("hydra", None)
-    return flatten(config)
-
-
-def flatten(cfg: Any) -> dict[str, Any]:
-    """The leaves of a configuration, uninterpolated, by their full keys."""
-    leaves: dict[str, Any] = {}
-
-    def descend(node: Any, prefix: str) -> None:
-        if isinstance(node, dict) and node:
-            for key, child in node.items():
-                descend(child, f"{prefix}.{key}" if prefix else str(key))
-        else:
-            leaves[prefix] = node
-
-    descend(OmegaConf.to_container(cfg, resolve=False), "")
-    return leaves

@@ -12,7 +12,8 @@ from xornet.checkpoint import is_ours
 from xornet.data import point_names
 from xornet.engine import plateaus, scores
 from xornet.module import XORModule
-from xornet.runs.directory import CONFIG, LEFT, RESULTS, checkpoints, read_config
+from xornet.runs.directory import LEFT, RESULTS, checkpoints
+from xornet.runs.settings import CONFIG, read_config
 
 
 def evaluate(module: XORModule) -> dict[str, Any]:

@@ -11,7 +11,8 @@ import numpy as np
 
 from xornet.checkpoint import CheckpointFile
 from xornet.plots.render import Array
-from xornet.runs.directory import job_folders, read_overrides
+from xornet.runs.directory import job_folders
+from xornet.runs.settings import read_overrides
 
 
 @dataclass

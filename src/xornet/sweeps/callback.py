@@ -26,7 +26,8 @@ from xornet.runs.record import differing, read_jobs
 from xornet.runs.undo import expect, expect_settings, is_untouched
 from xornet.sweeps import summary
 from xornet.sweeps.naming import check_repeated, earlier_jobs, identity
-from xornet.sweeps.plan import check_earlier, check_jobs, check_keys, check_search, product, written
+from xornet.sweeps.plan import check_earlier, check_jobs, check_keys, product, written
+from xornet.sweeps.search import check_search
 
 summaries: list[Callable[[], list[str]]] = []  # of the sweeps that this process has begun; each returns its failures
 locks = ExitStack()  # of the directories of these sweeps

@@ -11,11 +11,14 @@ from omegaconf import DictConfig, OmegaConf
 
 from xornet import files
 from xornet.cli import errors
-from xornet.cli.run_directory import RunDirectory, is_job, output_dir, record
-from xornet.runs.directory import CONFIG, checkpoints, flatten, is_begun, read_config
+from xornet.cli.hydra_run import is_job, output_dir, record
+from xornet.cli.remedies import DISK
+from xornet.cli.run_directory import RunDirectory
+from xornet.runs.directory import checkpoints, is_begun
 from xornet.runs.lock import InUseError
 from xornet.runs.metrics import objective
 from xornet.runs.record import error_files, read_metrics
+from xornet.runs.settings import CONFIG, flatten, read_config
 from xornet.sweeps.isolation import process_left_as_found, runs_ended
 
 REMEDY = "use another hydra.sweep.dir"
@@ -43,7 +46,7 @@ def run(train: Train, cfg: DictConfig) -> float | None:
         if not (is_job() and isinstance(error, Exception)) or isinstance(error, InUseError):
             raise
         task: Any = OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)
-        cause = errors.report(error, task, errors.DISK.replace("run.dir", "sweep.dir"))
+        cause = errors.report(error, task, DISK.replace("run.dir", "sweep.dir"))
         print(f"{output_dir().name} failed: {cause}", file=sys.stderr)
         write_error(output_dir(), directory, cause)
         return None

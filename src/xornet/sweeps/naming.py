@@ -11,7 +11,8 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from xornet.runs.directory import job_folders, key_of, read_lines
+from xornet.runs.directory import job_folders
+from xornet.runs.settings import key_of, read_lines
 
 NO_TEXTS = ("true", "false", "null", "nan", "inf", "infinity")  # without quotes
 LONGEST_NAME = 200  # bytes of a directory's name; file systems end at 255

@@ -4,8 +4,7 @@ What is refused, by a ValueError, leaves the sweep's directory as it was.
 """
 
 import itertools
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +14,11 @@ from omegaconf import DictConfig, OmegaConf
 from xornet.cli import configuration
 from xornet.cli.overrides import GLOBAL, NODES, chosen
 from xornet.cli.paths import paths_of_job
-from xornet.runs.directory import is_begun, key_of, read_lines
+from xornet.runs.directory import is_begun
 from xornet.runs.record import Run, differing
+from xornet.runs.settings import key_of, read_lines
 from xornet.sweeps.job import REMEDY, check_same_job
 
-DATABASES = r"(sqlite|postgresql|mysql)(\+\w+)?://"  # where Optuna may keep a search; from Redis it would read pickles
 KEYS = (*NODES, "question", "seed", "networks", "ckpt_path")
 Compose = Callable[[Sequence[str]], DictConfig]
 
@@ -106,34 +105,6 @@ def check_jobs(jobs: Sequence[Sequence[str]], folder: Path, compose: Compose, ke
 def without_hydra(cfg: DictConfig) -> DictConfig:
     """A composed configuration as a run gets it."""
     return OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
-
-
-def check_search(sweeper: Mapping[str, Any], parsed: Mapping[str, Override]) -> None:
-    """Refuse a search by Optuna that cannot be judged, or whose results would be lost.
-
-    Args:
-        sweeper: `hydra.sweeper`, as it was written.
-        parsed: the overrides of the sweep, by their keys.
-
-    """
-    direction, rate, storage = (sweeper.get(name) for name in ("direction", "max_failure_rate", "storage"))
-    if isinstance(direction, list) and len(direction) != 1:
-        names = ",".join(getattr(one, "name", str(one)) for one in direction)
-        raise ValueError(f"hydra.sweeper.direction=[{names}] has no use: a run is judged by one number; use minimize")
-    if rate not in (None, 0, 1):  # Optuna's own is 0
-        raise ValueError(f"hydra.sweeper.max_failure_rate={rate} has no use: a failed job ends no sweep; drop it")
-    if storage is not None and not re.match(DATABASES, str(storage)):
-        remedy = "use sqlite:///<a file that can be written>"
-        raise ValueError(f"hydra.sweeper.storage={storage} is no database; {remedy}")
-    if search_space := sweeper.get("custom_search_space"):
-        raise ValueError(
-            f"hydra.sweeper.custom_search_space={search_space} is the name of a function, which is not allowed; drop it"
-        )
-    networks = parsed.get("networks")
-    if networks and networks.is_sweep_override() and re.search(r"(?<![\d.])1(?![\d.])", networks.input_line or ""):
-        raise ValueError(
-            f"{networks.input_line}: a search judges one network by its loss, many by the share; use 2 and more"
-        )
 
 
 def check_keys(cfg: DictConfig) -> None:

@@ -1,0 +1,98 @@
+"""The pictures of a module as it is now: its curves, its decision boundaries, its hidden units."""
+
+from collections.abc import Iterator
+
+from matplotlib.figure import Figure
+from PIL.Image import Image
+
+from xornet.backprop import ACTIVATIONS, append_ones, preactivation
+from xornet.engine import plateaus
+from xornet.module import XORModule
+from xornet.plots.decision_boundary import BOUNDARY_TITLE, boundary_grid, decision_boundaries
+from xornet.plots.frames import FrameRenderer
+from xornet.plots.hidden_units import Units, hidden_units
+from xornet.plots.loss_curves import loss_curve, solved_share
+from xornet.plots.no_hidden_units import no_hidden_units
+from xornet.plots.render import Array, drawn
+from xornet.runs.metrics import evaluate_networks, places_of
+
+PLACES = 5  # where unsolved networks stand, each with an example: as many as there are on XOR
+
+
+def curve_figures(module: XORModule) -> dict[str, Figure]:
+    """The figures of a run's curves, by file name: none if it has no curve."""
+    curve = {name: values.numpy() for name, values in module.history.curve.items()}
+    if not curve:
+        return {}
+    figures = {"loss_curve.png": loss_curve(curve["epochs"], curve["losses"], curve["singles"])}
+    if len(module.ensemble) > 1:
+        figures["solved.png"] = solved_share(curve["epochs"], curve["solved"])
+    return figures
+
+
+def unit_pictures(module: XORModule) -> dict[str, Image]:
+    """The picture of network 0's hidden units, by file name: none if the inputs are not two, or it has diverged."""
+    if module.x.shape[1] != 2 or not all(weight.isfinite().all() for weight in module.ensemble.first(1)):
+        return {}
+    x, y = table(module)
+    if module.layers == ["output"]:
+        (layer,) = module.ensemble.first(1)
+        return {"hidden_units.png": drawn(no_hidden_units(layer[:, 0, 0].cpu().numpy(), x, y))}
+    return {"hidden_units.png": drawn(hidden_units(units_of(module), x, y))}
+
+
+def units_of(module: XORModule) -> Units:
+    """Network 0's hidden units."""
+    layers = [weight.cpu().double() for weight in module.ensemble.first(1)]
+    onward = layers[1][:-1, :, 0]  # (H, O), or (H, H') where there is another hidden layer
+    signed = len(layers) == 2
+    z = preactivation(layers[:-1], append_ones(module.x.cpu().double()), module.ensemble.activation)
+    return Units(
+        lines=layers[0][..., 0].T.numpy(),
+        weights=(onward[:, 0] if signed else onward.norm(dim=1)).numpy(),
+        space=ACTIVATIONS[module.ensemble.activation].sigma(z)[..., 0].numpy(),
+        output=layers[-1][:, 0, 0].numpy(),
+        signed=signed,
+    )
+
+
+def boundary_pictures(module: XORModule, renderer: FrameRenderer | None = None) -> dict[str, Image]:
+    """The pictures of the present decision boundaries, by file name: none if the inputs are not two."""
+    if module.x.shape[1] != 2:
+        return {}
+    renderer = renderer or FrameRenderer(*table(module))
+    pictures = {"decision_boundary.png": renderer.frame(grid(module, 0), BOUNDARY_TITLE)}
+    if len(module.ensemble) > 1:
+        panels = [(grid(module, i), title) for i, title in examples(module)]
+        pictures["examples.png"] = drawn(decision_boundaries(panels, *table(module)))
+    return pictures
+
+
+def table(module: XORModule) -> tuple[Array, Array]:
+    """The truth table, x (P, I) and y (P, O)."""
+    return module.x.cpu().numpy(), module.y.cpu().numpy()
+
+
+def examples(module: XORModule) -> Iterator[tuple[int, str]]:
+    """Yield the fastest, the median and the slowest network, and an unsolved one of each place where such stand.
+
+    Each has a title that names its seed: with `seed=<that> networks=1` it can be run again alone. Of the networks at
+    one place (engine/plateaus.py) it is that with the median loss; of many places the PLACES most frequent are shown.
+    """
+    when, seed_of, places = module.history.solved_epoch.cpu(), module.ensemble.seed_of, places_of(module)
+    _, losses, now = (tensor.cpu() for tensor in evaluate_networks(module))
+    solved = [i for i in when.argsort().tolist() if now[i]]
+    ranks = {"fastest": 0, "median": (len(solved) - 1) // 2, "slowest": -1} if solved else {}
+    for name, rank in ranks.items():
+        i = solved[rank]
+        yield i, f"{name}: seed {seed_of(i)}\nsolved at epoch {when[i]:,}"
+    by_loss = losses.argsort().tolist()
+    for place in list(plateaus.count(places))[:PLACES]:
+        alike = [i for i in by_loss if places[i] == place]
+        i = alike[(len(alike) - 1) // 2]
+        yield i, f"{plateaus.describe(place)}: seed {seed_of(i)}\nunsolved, loss {losses[i]:.4f}"
+
+
+def grid(module: XORModule, i: int) -> Array:
+    """The present predictions of network i over the input plane."""
+    return boundary_grid(module.ensemble.network(i).cpu().float(), table(module)[0])

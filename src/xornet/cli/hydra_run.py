@@ -1,0 +1,56 @@
+"""What Hydra says of this run, and its configuration as it is written into its directory."""
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from xornet import files
+from xornet.runs.settings import CONFIG
+from xornet.runs.undo import made
+
+CONF = Path(__file__).resolve().parents[3] / "conf"
+
+
+def output_dir() -> Path:
+    """The directory that Hydra has made for this run."""
+    return Path(HydraConfig.get().runtime.output_dir)
+
+
+def is_job() -> bool:
+    """Whether this run is a job of a sweep."""
+    return bool(HydraConfig.get().mode == RunMode.MULTIRUN)
+
+
+def expect_job(folder: Path) -> None:
+    """Note the directory of a job, which Hydra has just made, if nothing is in it."""
+    if is_job() and not any(folder.iterdir()):
+        made.append(folder)
+
+
+def record(cfg: DictConfig, directory: Path, name: str) -> None:
+    """Write what this run was configured with into `.hydra` of its directory, the files that Hydra has.
+
+    Hydra would write them before anything could be refused; hence its `hydra.output_subdir` is null. With the settings
+    of Hydra that conf/ has, config.yaml is the configuration of a further run by itself.
+
+    Args:
+        cfg: the configuration, without its part `hydra`.
+        directory: the run's.
+        name: of the file of conf/ that has these settings.
+
+    """
+    folder = directory / CONFIG.parent
+    folder.mkdir(exist_ok=True)
+    composed: Any = OmegaConf.to_container(cfg, resolve=False)
+    parts = (
+        ("overrides.yaml", HydraConfig.get().overrides.task),
+        ("hydra.yaml", {"hydra": HydraConfig.get()}),
+        (CONFIG.name, composed | {"hydra": OmegaConf.load(CONF / f"{name}.yaml").hydra}),
+    )
+    for file, part in parts:
+        text = OmegaConf.to_yaml(part)
+        files.write(folder / file, partial(Path.write_text, data=text, encoding="utf-8"))

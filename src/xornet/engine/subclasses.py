@@ -1,0 +1,61 @@
+"""What a subclass of XORModule may not do."""
+
+import inspect
+
+from lightning.pytorch import LightningModule
+
+from xornet.engine.blocks import base_of, overridden
+
+# Lightning calls these of a module that leaves the steps to it.
+_REFUSED_HOOKS = (
+    "optimizer_step",
+    "optimizer_zero_grad",
+    "lr_scheduler_step",
+    "backward",
+    "configure_gradient_clipping",
+)
+# Where XORModule's own does a part of the run.
+_RUN_HOOKS = (
+    *("setup", "teardown", "configure_callbacks", "on_train_start", "on_train_end", "on_train_batch_start"),
+    *("on_validation_model_zero_grad", "on_save_checkpoint", "on_load_checkpoint"),
+)
+
+
+def check_overrides(module: LightningModule) -> None:
+    """Refuse a subclass whose hook leaves out that of XORModule: those of a LightningModule do nothing.
+
+    Raises:
+        ValueError: naming the hook.
+
+    """
+    for hook in overridden(module, base_of(module), _RUN_HOOKS):
+        code = getattr(inspect.unwrap(getattr(type(module), hook)), "__code__", None)
+        if code is None or hook not in code.co_names:
+            raise ValueError(
+                f"{type(module).__name__}.{hook} leaves out a part of the run that XORModule does there; "
+                f"use super().{hook}(...) in it"
+            )
+
+
+def check_module(module: LightningModule) -> None:
+    """Refuse a subclass with hooks that are never called here, and weights that are not to be trained.
+
+    Raises:
+        ValueError: naming the hook or the weight, and what to do instead.
+
+    """
+    name = type(module).__name__
+    for hook in overridden(module, LightningModule, _REFUSED_HOOKS):
+        raise ValueError(
+            f"{name}.{hook} would never be called: XORModule steps its optimizer itself, many epochs in one "
+            "training_step; use on_before_optimizer_step, or a hook of the optimizer"
+        )
+    if overridden(module, base_of(module), ["configure_optimizers"]):
+        raise ValueError(
+            f"{name}.configure_optimizers would not be what a checkpoint says; use {name}(optimizer=..., scheduler=...)"
+        )
+    for weight, values in module.named_parameters():
+        if not values.requires_grad:
+            raise ValueError(
+                f"{weight} is frozen (requires_grad=False), but every weight is trained; use unfreeze() before fit"
+            )

@@ -1,0 +1,47 @@
+"""What a run was configured with, read back from its `.hydra`."""
+
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+CONFIG = Path(".hydra", "config.yaml")  # in a run's directory, what it was configured with
+
+
+def read_overrides(folder: Path) -> dict[str, str]:
+    """Return what a run was given on the command line, value by key."""
+    return {key_of(line): line.partition("=")[2] for line in read_lines(folder)}
+
+
+def read_lines(folder: Path) -> list[str]:
+    """Return the overrides that a run was given on the command line, as they were written."""
+    given = folder / CONFIG.parent / "overrides.yaml"
+    lines = OmegaConf.to_container(OmegaConf.load(given), resolve=False) if given.exists() else []
+    return [str(line) for line in lines or []]
+
+
+def key_of(override: str) -> str:
+    """The key of an override: `x` of `+x=1`."""
+    return override.partition("=")[0].lstrip("+~")
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """Return what a run was configured with, as `flatten` does, without Hydra's own settings."""
+    config: Any = OmegaConf.load(folder / CONFIG)
+    config.pop("hydra", None)
+    return flatten(config)
+
+
+def flatten(cfg: Any) -> dict[str, Any]:
+    """The leaves of a configuration, uninterpolated, by their full keys."""
+    leaves: dict[str, Any] = {}
+
+    def descend(node: Any, prefix: str) -> None:
+        if isinstance(node, dict) and node:
+            for key, child in node.items():
+                descend(child, f"{prefix}.{key}" if prefix else str(key))
+        else:
+            leaves[prefix] = node
+
+    descend(OmegaConf.to_container(cfg, resolve=False), "")
+    return leaves

@@ -1,0 +1,37 @@
+"""What a search by Optuna may be told."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from hydra.core.override_parser.types import Override
+
+DATABASES = r"(sqlite|postgresql|mysql)(\+\w+)?://"  # where Optuna may keep a search; from Redis it would read pickles
+
+
+def check_search(sweeper: Mapping[str, Any], parsed: Mapping[str, Override]) -> None:
+    """Refuse a search by Optuna that cannot be judged, or whose results would be lost.
+
+    Args:
+        sweeper: `hydra.sweeper`, as it was written.
+        parsed: the overrides of the sweep, by their keys.
+
+    """
+    direction, rate, storage = (sweeper.get(name) for name in ("direction", "max_failure_rate", "storage"))
+    if isinstance(direction, list) and len(direction) != 1:
+        names = ",".join(getattr(one, "name", str(one)) for one in direction)
+        raise ValueError(f"hydra.sweeper.direction=[{names}] has no use: a run is judged by one number; use minimize")
+    if rate not in (None, 0, 1):  # Optuna's own is 0
+        raise ValueError(f"hydra.sweeper.max_failure_rate={rate} has no use: a failed job ends no sweep; drop it")
+    if storage is not None and not re.match(DATABASES, str(storage)):
+        remedy = "use sqlite:///<a file that can be written>"
+        raise ValueError(f"hydra.sweeper.storage={storage} is no database; {remedy}")
+    if search_space := sweeper.get("custom_search_space"):
+        raise ValueError(
+            f"hydra.sweeper.custom_search_space={search_space} is the name of a function, which is not allowed; drop it"
+        )
+    networks = parsed.get("networks")
+    if networks and networks.is_sweep_override() and re.search(r"(?<![\d.])1(?![\d.])", networks.input_line or ""):
+        raise ValueError(
+            f"{networks.input_line}: a search judges one network by its loss, many by the share; use 2 and more"
+        )
