@@ -7,6 +7,7 @@ import re
 import runpy
 import signal
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -26,6 +27,7 @@ from xornet.module import XORModule
 from xornet.runs import directory
 
 SRC = Path(__file__).resolve().parents[1] / "src"
+MANY = 10  # cases
 NO_FIGURES = ("callbacks.animation=null", "callbacks.loss_curve=null", "callbacks.hidden_units=null")
 
 
@@ -35,6 +37,19 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("filterwarnings", f"ignore:{message}")
     if hasattr(signal, "SIGHUP"):
         signal.signal(signal.SIGHUP, signal.SIG_DFL)  # a command would go on ignoring it
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest leaves out what -m does
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of a test that runs a command for each of many cases, have `make test` run every fourth: Hydra takes long."""
+    cases: defaultdict[str, list[pytest.Item]] = defaultdict(list)
+    for item in items:
+        if "command" in getattr(item, "fixturenames", ()):
+            cases[item.nodeid.partition("[")[0]].append(item)
+    for many in cases.values():
+        for number, item in enumerate(many if len(many) >= MANY else []):
+            if number % 4:
+                item.add_marker(pytest.mark.further)
 
 
 @pytest.fixture(scope="session", autouse=True)

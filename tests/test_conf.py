@@ -150,6 +150,7 @@ def test_the_experiment_of_the_lab_is_the_default_run(command: Command) -> None:
     assert ours == theirs
 
 
+@pytest.mark.further
 @pytest.mark.parametrize("override", ["~callbacks", "callbacks=[]"])
 def test_a_run_or_a_sweep_without_callbacks_leaves_its_results(command: Command, override: str) -> None:
     run = command("-m", "seed=1,2", override, "trainer.max_epochs=3")

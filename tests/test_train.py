@@ -310,6 +310,7 @@ def test_experiment_width_asks_a_thousand_networks_of_each_size(command: Command
     assert 0 < solved[0] < solved[1] < solved[2] < solved[3]  # the wider, the more often
 
 
+@pytest.mark.further
 def test_loggers_can_be_exchanged_and_switched_off(command: Command) -> None:
     csv = command("trainer.max_epochs=500", "logger=csv", *NO_FIGURES)
     rows = (csv.folder / "csv" / "metrics.csv").read_text().splitlines()

@@ -79,6 +79,7 @@ def test_a_table_has_a_row_for_each_cell_in_the_order_of_the_values(command: Com
         assert (tmp_path / "docs/atlas/grid.csv").read_bytes() == before
 
 
+@pytest.mark.further
 def test_failed_jobs_are_named_and_cost_the_table_no_other_cell(command: Command, tmp_path: Path) -> None:
     sweep = tmp_path / "logs/atlas/grid"
     assert command(*TINY, "model.init=-1,1", f"hydra.sweep.dir={sweep}").status == 1

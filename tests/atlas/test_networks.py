@@ -84,6 +84,7 @@ def test_the_page_has_the_shares_that_are_stored() -> None:
         assert cells.split(" | ") == found
 
 
+@pytest.mark.further
 def test_other_networks_stand_where_the_page_says(command: Command) -> None:
     page = (SRC.parent / "docs" / "plateaus.md").read_text()
     (row,) = re.findall(r"^\| 2 \| ([\d.]+)% \| [^|]+ \| ([\d.]+)% \| ([\d.]+)% \| ([\d.]+)% ", page, re.M)

@@ -44,6 +44,7 @@ def test_the_lowest_losses_are_kept_and_the_learning_rate_is_logged(command: Com
     assert scalar(run.folder, "lr-SGD") == pytest.approx(rates)
 
 
+@pytest.mark.further
 def test_the_next_run_in_a_directory_keeps_no_lowest_losses_of_the_one_before(command: Command, tmp_path: Path) -> None:
     often = [*NO_FIGURES, "callbacks=best_checkpoint", "callbacks.best_checkpoint.every_n_epochs=10"]
     assert command(*often, "trainer.max_epochs=50", f"hydra.run.dir={tmp_path}/run").status == 0

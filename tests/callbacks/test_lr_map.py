@@ -16,6 +16,7 @@ from xornet.engine.rate_grid import RateGridSGD
 GRID = partial(RateGridSGD, hidden=[0.5, 50.0], output=[0.5, 50.0])
 
 
+@pytest.mark.further
 def test_a_small_map_of_the_experiment_leaves_its_picture_its_dimension_and_true_seeds(command: Command) -> None:
     zoom = ["optimizer.hidden=[5,500]", "optimizer.output=[2,200]"]
     run = command("experiment=lr_map", "networks=4096", "trainer.max_epochs=60", *zoom)

@@ -75,6 +75,7 @@ def test_lightnings_checkpoint_on_exception_is_one_as_well_and_none_is_none(
         assert capsys.readouterr().err.splitlines()[-1] == f"interrupted at epoch 37{hint}"
 
 
+@pytest.mark.further
 def test_the_seconds_of_a_resumed_run_are_those_of_all_its_parts(command: Command, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     command(*NO_FIGURES, "trainer.max_epochs=20", f"hydra.run.dir={folder}")
@@ -102,6 +103,7 @@ def test_a_checkpoint_with_false_times_is_refused(tmp_path: Path) -> None:
             CheckpointFile().load_checkpoint(tmp_path / "false.ckpt")
 
 
+@pytest.mark.further
 def test_a_run_that_has_stopped_early_stays_so_when_it_is_resumed(command: Command, tmp_path: Path) -> None:
     run = ["callbacks=early_stopping", "optimizer.lr=1", f"hydra.run.dir={tmp_path}/run", *NO_FIGURES]
     resumed = f"ckpt_path={tmp_path}/run/checkpoints/last.ckpt"

@@ -290,6 +290,7 @@ def test_networks_that_would_not_fit_into_memory_are_refused(command: Command) -
     assert "networks=1000000 of model.hidden=[4] on data.bits=16 need more than 8 GiB" in run.last_line
 
 
+@pytest.mark.further
 def test_a_run_that_fails_leaves_no_metrics_of_an_earlier_one(command: Command, tmp_path: Path) -> None:
     here = f"hydra.run.dir={tmp_path}/here"
     command(here, "trainer.max_epochs=3")

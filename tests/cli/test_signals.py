@@ -76,6 +76,7 @@ def test_a_hundred_thousand_networks_stop_and_keep_what_they_have_learnt(
     assert 0 < run.stopped(folder) < 20000
 
 
+@pytest.mark.further
 @HANGUP
 def test_a_closed_terminal_ends_a_run_as_sigterm_does(tmp_path: Path) -> None:
     folder, endless = tmp_path / "run", ["trainer.max_epochs=-1", "model.compile=false"]

@@ -149,6 +149,7 @@ def test_only_two_inputs_have_a_boundary(command: Command, drawn: list[Figure]) 
     assert len(drawn[1].axes) == 1
 
 
+@pytest.mark.further
 def test_an_error_is_one_line_and_nothing_is_written(command: Command, tmp_path: Path) -> None:
     good, bad = (command(*SHORT, f"seed={seed}").folder for seed in (1, 2))
     empty = tmp_path / "empty"

@@ -150,6 +150,7 @@ def test_a_log_that_cannot_be_opened_is_named(command: Command, tmp_path: Path) 
     assert "Epoch 0" not in run.out
 
 
+@pytest.mark.further
 def test_a_line_that_the_log_cannot_take_ends_no_run(tmp_path: Path) -> None:
     forks.ready()
     run = [f"hydra.run.dir={tmp_path}", "trainer.max_epochs=3", "hydra.job_logging.handlers.file.filename=/dev/full"]

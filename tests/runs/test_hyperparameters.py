@@ -88,6 +88,7 @@ def test_tensorboard_sorts_and_filters_the_hyperparameters_and_results_of_any_ru
             assert (len(values) == len(RUNS)) == (tag != "final/solved_epoch")  # where it was never solved, none
 
 
+@pytest.mark.further
 def test_a_run_that_is_extended_where_it_was_has_the_row_of_its_end(command: Command) -> None:
     settings = ("optimizer=adam", "optimizer.lr=0.1", "seed=1", *NO_FIGURES)
     run = command(*settings, "trainer.max_epochs=3")
@@ -101,6 +102,7 @@ def test_a_run_that_is_extended_where_it_was_has_the_row_of_its_end(command: Com
     assert len(list(run.folder.glob("events.out.tfevents.*.hparams-row"))) == 1
 
 
+@pytest.mark.further
 def test_an_extension_that_fails_leaves_no_row_of_the_part_before(
     command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -103,6 +103,7 @@ def test_a_refused_command_leaves_no_directory(command: Command, tmp_path: Path)
     assert (tmp_path / "empty").is_dir()  # it was there before
 
 
+@pytest.mark.further
 def test_what_is_not_ours_is_not_overwritten(command: Command, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "metrics.json").write_text('{"accuracy": 1}')
@@ -226,6 +227,7 @@ PLACES = {
 }
 
 
+@pytest.mark.further
 @pytest.mark.parametrize("key", PLACES)
 def test_a_place_outside_of_its_directory_is_one_runs_alone(command: Command, tmp_path: Path, key: str) -> None:
     """A second run would write over its checkpoint and its table, or have TensorBoard mix both."""

@@ -263,6 +263,7 @@ def test_other_launchers_keep_the_same_rules(command: Command, launcher: str) ->
     assert same(command("seed=1", "optimizer.lr=1.0", "networks=2", *SHORT).folder, job)
 
 
+@pytest.mark.further
 def test_optuna_minimises_the_loss_or_the_share_unsolved(command: Command) -> None:
     sweep = ["-m", "hydra/sweeper=optuna", "hydra.sweeper.n_trials=3", "hydra.sweeper.n_jobs=1"]
     run = command(*sweep, "optimizer.lr=interval(0.5,3)", "networks=5", *LONG)
@@ -452,6 +453,7 @@ def test_a_sweep_of_which_a_part_failed_is_over_what_it_was_over(command: Comman
     assert sorted(failed.folder.iterdir()) == before
 
 
+@pytest.mark.further
 def test_jobs_that_would_write_the_same_path_are_refused_before_anything_runs(command: Command, tmp_path: Path) -> None:
     shared = {
         f"trainer.default_root_dir={tmp_path}/x": f"is not the directory of each job; use hydra.sweep.dir={tmp_path}/x",
