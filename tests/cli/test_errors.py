@@ -167,6 +167,10 @@ INSIDE = [
         ["callbacks=best_checkpoint", "callbacks.best_checkpoint.monitor=val/loss"],
         "error: callbacks.best_checkpoint.monitor=val/loss: ModelCheckpoint has monitor=val/loss, which nothing logs",
     ),
+    (  # no LearningRateMonitor
+        ["callbacks=best_checkpoint", "callbacks.best_checkpoint.monitor=lr-SGD"],
+        "error: callbacks.best_checkpoint.monitor=lr-SGD: ModelCheckpoint has monitor=lr-SGD, which nothing logs",
+    ),
     (
         [f"+callbacks.stats._target_={STOCK}.DeviceStatsMonitor"],
         "error: callbacks.stats (DeviceStatsMonitor): the package psutil is not installed; use pip install psutil",

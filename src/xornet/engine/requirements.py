@@ -9,6 +9,7 @@ from lightning.pytorch.callbacks import (
     BatchSizeFinder,
     GradientAccumulationScheduler,
     LearningRateFinder,
+    LearningRateMonitor,
     ModelPruning,
     StochasticWeightAveraging,
     WeightAveraging,
@@ -101,10 +102,11 @@ def check_monitors(trainer: Trainer, known: Collection[str]) -> None:
         for one in (trainer.lightning_module, *callbacks_of(trainer))
     ):
         return
+    is_validated = trainer.enable_validation and any(trainer.num_val_batches)
+    has_rates = any(isinstance(callback, LearningRateMonitor) for callback in callbacks_of(trainer))
+    others = tuple(prefix for prefix, is_logged in (("val/", is_validated), ("lr-", has_rates)) if is_logged)
     for callback in trainer.checkpoint_callbacks:
         monitor = getattr(callback, "monitor", None)
-        is_validated = trainer.enable_validation and any(trainer.num_val_batches)
-        others = ("lr-", "val/") if is_validated else ("lr-",)  # of LearningRateMonitor, of validation
         if monitor and monitor not in known and not monitor.startswith(others):
             name = type(callback).__name__
             raise ValueError(f"{name} has monitor={monitor}, which nothing logs; use one of {', '.join(sorted(known))}")
