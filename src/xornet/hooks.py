@@ -84,7 +84,9 @@ class RunHooks(LightningModule):
 
     def on_train_start(self) -> None:
         """Make what computes the epochs, once the checkpoint is restored and every callback accepts the run."""
-        check_monitors(self.trainer, [f"train/{name}" for name in self.numbers(self.errors())])
+        errors = self.errors()
+        validated = [f"val/{name}" for name in scores.summary(errors, self.history.tolerance)]
+        check_monitors(self.trainer, [f"train/{name}" for name in self.numbers(errors)], validated)
         optimizer = self.optimizers(use_pl_optimizer=False)
         assert isinstance(optimizer, Optimizer)
         gradient, is_watched = self.hparams["gradient"], has_step_hooks(self.trainer, self)

@@ -136,6 +136,8 @@ BLAMED = [
     (["optimizer=adam", "optimizer.betas=[0.9]"], 1, "list index out of range; use what torch.optim.Adam takes"),
     (["logger=csv", "logger.csv.name=[1]"], 1, "is no path; use a text, or drop it"),
     (["seed=1", "trainer.log_every_n_steps=0"], 1, "use e.g. trainer.log_every_n_steps=100"),
+    (["experiment=grid", "networks=5", "callbacks.animation=null"], 2, "use callbacks=<name of a file"),
+    (["experiment=width_law", "networks=5", "logger.tensorboard.version=v1"], 2, "use logger=<name of a file"),
     (["trainer.max_epochs=9", "hydra.run.dir="], 1, "hydra.run.dir is empty; use a directory, or drop it"),
 ]
 
@@ -166,6 +168,11 @@ INSIDE = [
     (  # no table to validate on
         ["callbacks=best_checkpoint", "callbacks.best_checkpoint.monitor=val/loss"],
         "error: callbacks.best_checkpoint.monitor=val/loss: ModelCheckpoint has monitor=val/loss, which nothing logs",
+    ),
+    (  # of Adam
+        ["callbacks=[best_checkpoint,lr_monitor]", "callbacks.best_checkpoint.monitor=lr-Adam"],
+        "error: callbacks.best_checkpoint.monitor=lr-Adam: ModelCheckpoint has monitor=lr-Adam, which nothing logs; "
+        "use one of lr-SGD, train/accuracy",
     ),
     (  # no LearningRateMonitor
         ["callbacks=best_checkpoint", "callbacks.best_checkpoint.monitor=lr-SGD"],

@@ -4,6 +4,7 @@ That they come at once is counted in epochs, not in seconds: a run that would no
 """
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,7 +16,8 @@ from typing import Any
 import forks
 import pytest
 import torch
-from conftest import SRC, fit
+from conftest import SRC, Command, fit
+from omegaconf import OmegaConf
 from signalled import NOTED, Signalled, printed
 
 from xornet.callbacks.checkpoint import LastCheckpoint
@@ -238,3 +240,42 @@ def never_write_results() -> None:
         time.sleep(forks.HANGS)
 
     results.write_results = wait  # type: ignore[assignment]  # in a process of its own
+
+
+@pytest.mark.parametrize("kind", ["swallowed", "replaced"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        "train.py hydra.job.name=${{lost:{kind}}}",
+        "train.py seed=${{lost:{kind}}}",
+        "train.py -m networks=1,2 seed=${{lost:{kind}}}",
+        "eval.py ckpt_path=${{lost:{kind}}}",
+    ],
+)
+def test_a_signal_that_a_library_loses_ends_the_command_all_the_same(
+    command: Command, tmp_path: Path, words: str, kind: str
+) -> None:
+    """It comes while the configuration is composed or read, where OmegaConf can make another error of SystemExit."""
+    sent: list[int] = []
+
+    def lost(kind: str) -> str:
+        try:
+            if not sent:
+                sent.append(signal.SIGTERM)
+                os.kill(os.getpid(), signal.SIGTERM)
+        except SystemExit:
+            if kind == "replaced":
+                raise AttributeError("another error") from None
+        return "1"
+
+    OmegaConf.register_new_resolver("lost", lost, replace=True)
+    try:
+        script, *overrides = words.format(kind=kind).split()
+        run = command(*overrides, script=script)
+    finally:
+        OmegaConf.clear_resolver("lost")
+    assert run.status == 143
+    assert sent
+    assert not re.search("^error|Traceback", run.err, re.M)
+    assert not list(tmp_path.rglob("metrics.json"))
+    assert not list(tmp_path.rglob("error.txt"))

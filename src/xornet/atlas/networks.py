@@ -1,4 +1,4 @@
-"""Unsolved networks of sweeps: which of them a larger learning rate frees, where they stand, how their loss falls."""
+"""Unsolved networks of sweeps: read from the directories of jobs, followed from job to job."""
 
 import csv
 from collections.abc import Sequence

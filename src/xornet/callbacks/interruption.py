@@ -11,7 +11,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from xornet.callbacks.checkpoint import LastCheckpoint
 from xornet.cli.overrides import override
-from xornet.cli.signals import SIGNALS, handle
+from xornet.cli.signals import SIGNALS, end_if_received, handle
 from xornet.module import XORModule
 
 
@@ -28,6 +28,7 @@ class StopOnSignal(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Replace Lightning's handlers, which it puts back when training ends."""
+        end_if_received()  # while the run was set up
         self.handle(trainer, pl_module)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:

@@ -114,7 +114,8 @@ def explain(error: BaseException, overrides: Sequence[str], disk: str = DISK) ->
         message = f"{key} is no key of the configuration{remedy}{other}"
         choice = next((override for override in overrides if override.startswith(f"{key}=")), "")
         said = " ".join(override for override in overrides if override.startswith(f"{key}."))
-        if key in ("scheduler", *GLOBAL) and not choice:  # of which a command need not choose a file
+        # Of these a command need not choose a file.
+        if key in ("scheduler", "callbacks", "logger", *GLOBAL) and said and not choice:
             message = f"{said}: no file of {key} is chosen; use {key}=<name of a file of conf/{key}> with it"
         elif said and "," in choice:
             message = f"{said}: a sweep over {key} begins without one; use +{said}"

@@ -9,7 +9,7 @@ from typing import Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
-from xornet.cli import errors, streams
+from xornet.cli import errors, signals, streams
 from xornet.cli.configuration import check_hydra
 from xornet.cli.remedies import DISK
 from xornet.runs.directory import check_holder, check_same_sweep
@@ -23,10 +23,12 @@ def ends_the_command(method: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(method)
     def checked(self: Any, config: DictConfig, **kwargs: Any) -> None:
+        signals.end_if_received()  # while Hydra composed
         try:
             check_hydra(config.hydra)
             method(self, config, **kwargs)
         except Exception as error:
+            signals.end_if_received()
             disk = DISK.replace("run.dir", "sweep.dir") if "multirun" in method.__name__ else DISK
             print(f"error: {errors.report(error, sys.argv[1:], disk)}", file=sys.stderr)
             sys.exit(1)

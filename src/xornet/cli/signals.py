@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+received: list[int] = []  # by `exit_status`
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
@@ -36,14 +37,26 @@ def handle(handler: Callable[[int, FrameType | None], Any]) -> None:
 @contextmanager
 def exit_status() -> Iterator[None]:
     """Have a signal raise SystemExit, so that no temporary file stays; and the second one end the process at once."""
+    received.clear()
 
     def stop(signum: int, frame: FrameType | None) -> None:
         exit_at_once()
+        received.append(signum)
         sys.exit(128 + signum)
 
     try:
         handle(stop)
         yield
+        end_if_received()
+    except BaseException:
+        end_if_received()
+        raise
     finally:  # Python's own
         for number in taken():
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+
+
+def end_if_received() -> None:
+    """Exit for a signal whose SystemExit went lost: OmegaConf, where it comes to a list, makes another error of it."""
+    if received:
+        sys.exit(128 + received[0])

@@ -19,7 +19,7 @@ def make_usable(ends: bool = True) -> None:
     for number, name in ((1, "stdout"), (2, "stderr")):
         stream: Any = getattr(sys, name)
         if stream is None:  # closed: the next file that is opened would take its place
-            stream = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115, open as long as the process
+            stream = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - open as long as the process
         elif stream is getattr(sys, f"__{name}__") and not stream.isatty():
             raw = io.BufferedWriter(Output(number, ends))
             stream = io.TextIOWrapper(raw, stream.encoding, line_buffering=number == 2)

@@ -84,14 +84,15 @@ def check_trainer(trainer: Trainer) -> None:
                 raise ValueError(f"the callback {type(callback).__name__} cannot work here: {reason}")
 
 
-def check_monitors(trainer: Trainer, known: Collection[str]) -> None:
+def check_monitors(trainer: Trainer, trained: Collection[str], validated: Collection[str]) -> None:
     """Refuse a ModelCheckpoint with a metric that nothing logs: Lightning would warn, and keep no checkpoint.
 
     Not where a callback or a module of the user's may log it.
 
     Args:
         trainer: of the run.
-        known: the metrics of training.
+        trained: the metrics of training.
+        validated: those of validation, if there is one.
 
     Raises:
         ValueError: naming the metric, and those that there are.
@@ -102,12 +103,16 @@ def check_monitors(trainer: Trainer, known: Collection[str]) -> None:
         for one in (trainer.lightning_module, *callbacks_of(trainer))
     ):
         return
-    is_validated = trainer.enable_validation and any(trainer.num_val_batches)
-    has_rates = any(isinstance(callback, LearningRateMonitor) for callback in callbacks_of(trainer))
-    others = tuple(prefix for prefix, is_logged in (("val/", is_validated), ("lr-", has_rates)) if is_logged)
+    known = {*trained}
+    if trainer.enable_validation and any(trainer.num_val_batches):
+        known |= {*validated}
+    for callback in callbacks_of(trainer):
+        if isinstance(callback, LearningRateMonitor):
+            parts = ["", *(["-momentum"] * callback.log_momentum), *(["-weight_decay"] * callback.log_weight_decay)]
+            known |= {name + part for name in callback.lrs for part in parts}
     for callback in trainer.checkpoint_callbacks:
         monitor = getattr(callback, "monitor", None)
-        if monitor and monitor not in known and not monitor.startswith(others):
+        if monitor and monitor.partition("/dataloader_idx_")[0] not in known:  # of one of several tables
             name = type(callback).__name__
             raise ValueError(f"{name} has monitor={monitor}, which nothing logs; use one of {', '.join(sorted(known))}")
 

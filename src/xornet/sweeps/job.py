@@ -10,7 +10,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from xornet import files
-from xornet.cli import errors
+from xornet.cli import errors, signals
 from xornet.cli.hydra_run import is_job, output_dir, record
 from xornet.cli.remedies import DISK
 from xornet.cli.run_directory import RunDirectory
@@ -45,6 +45,7 @@ def run(train: Train, cfg: DictConfig) -> float | None:
         directory.undo()
         if not (is_job() and isinstance(error, Exception)) or isinstance(error, InUseError):
             raise
+        signals.end_if_received()  # of which the error is one
         task: Any = OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)
         cause = errors.report(error, task, DISK.replace("run.dir", "sweep.dir"))
         print(f"{output_dir().name} failed: {cause}", file=sys.stderr)
