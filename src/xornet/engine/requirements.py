@@ -112,7 +112,7 @@ def check_monitors(trainer: Trainer, trained: Collection[str], validated: Collec
             known |= {name + part for name in callback.lrs for part in parts}
     for callback in trainer.checkpoint_callbacks:
         monitor = getattr(callback, "monitor", None)
-        if monitor and monitor.partition("/dataloader_idx_")[0] not in known:  # of one of several tables
+        if monitor and monitor not in known:
             name = type(callback).__name__
             raise ValueError(f"{name} has monitor={monitor}, which nothing logs; use one of {', '.join(sorted(known))}")
 
