@@ -18,9 +18,6 @@ class LearningRateMonitor(LightningLearningRateMonitor):
     """
 
     def __init__(self, every_n_epochs: int = 100, **kwargs: Any) -> None:
-        for name in ("log_momentum", "log_weight_decay"):
-            if not isinstance(kwargs.get(name, False), bool):
-                raise ValueError(f"callbacks.lr_monitor.{name} must be true or false, got {kwargs[name]!r}; use true")
         super().__init__("epoch", **kwargs)
         self.every_n_epochs = interval("lr_monitor.every_n_epochs", every_n_epochs, example=100)
 

@@ -15,7 +15,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from xornet import validation
-from xornet.cli.overrides import NODES
+from xornet.cli.annotations import check_texts
 from xornet.runs import directory
 from xornet.runs.settings import flatten
 
@@ -46,8 +46,6 @@ def check(cfg: DictConfig, is_complete: bool = True) -> None:
     for key, value in flatten(cfg).items():
         if value == "???":  # which Hydra would leave out of what it makes
             raise ValueError(f"{key} is missing; use {key}=<value>")
-        if key.partition(".")[0] in set(NODES) - {"logger"} and str(value).lower() in ("yes", "no", "on", "off"):
-            raise ValueError(f"{key}={value} is a text, which would count as true; use true or false")
     named = {key: container[key] for key in ("data", "model", "optimizer", "scheduler", "trainer") if key in container}
     for group in ("callbacks", "logger"):
         nodes = container.get(group) or {}
@@ -58,6 +56,8 @@ def check(cfg: DictConfig, is_complete: bool = True) -> None:
         if not (isinstance(node, dict) and "_target_" in node) and (is_complete or "${" not in str(node)):
             file = "" if "." in key else f"{key}=<name of a file of conf/{key}> with it, or "
             raise ValueError(f"{key}={node} names no class; use {file}{key}._target_=<class>")
+        if is_complete and key.partition(".")[0] in ("trainer", "callbacks", "logger"):
+            check_texts(key, node)
     if container.get("model", {}).get("optimizer", "") is None:
         raise ValueError("model.optimizer=null names no class; use e.g. optimizer=sgd")
     for key, given in (("optimizer", "the parameters"), ("scheduler", "the optimizer")):

@@ -13,7 +13,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from tensorboard.compat.proto.summary_pb2 import Summary
 from torch.utils.tensorboard import SummaryWriter
 
-from xornet import files
+from xornet import files, validation
 from xornet.runs.undo import expect
 
 EVENTS = "events.out.tfevents."  # and the second in which the file was begun
@@ -28,18 +28,27 @@ class EventLogger(TensorBoardLogger):
     Args:
         save_dir, name, version: the directory of the run, the one in it, and the one in that.
         default_hp_metric: false; callbacks.run_summary logs the results of HParams.
+        max_queue: events that wait for the writer thread at most.
         **kwargs: of SummaryWriter.
 
     """
 
     def __init__(
-        self, save_dir: str, name: str = "", version: str = "", default_hp_metric: bool = False, **kwargs: Any
+        self,
+        save_dir: str,
+        name: str = "",
+        version: str = "",
+        default_hp_metric: bool = False,
+        max_queue: int = 10,
+        **kwargs: Any,
     ) -> None:
         if default_hp_metric:  # a second HParams row, whose columns can be of any type
             cause = "logger.tensorboard.default_hp_metric=true would log a result of -1"
             raise ValueError(f"{cause}; drop it: callbacks.run_summary logs real ones")
-        super().__init__(save_dir, name, version, default_hp_metric=False, **kwargs)
-        self.options = kwargs
+        super().__init__(save_dir, name, version, default_hp_metric=False)
+        remedy = "use e.g. logger.tensorboard.max_queue=10000"
+        self.options = {"max_queue": validation.integer("logger.tensorboard.max_queue", max_queue, 1, 10**9, remedy)}
+        self.options |= kwargs
         self.writer: SummaryWriter | None = None
         self.path: Path | None = None  # of its event file
         self.earlier = self.event_files()

@@ -1,0 +1,48 @@
+"""Values of the configuration against the annotations of the class that takes them."""
+
+from contextlib import suppress
+from types import NoneType, UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+from hydra.utils import get_object
+
+WORDS = {bool: "true or false", int: "a whole number", float: "a number"}
+
+
+def check_texts(key: str, node: dict[str, Any]) -> None:
+    """Refuse a text for an argument of another library that takes only numbers, or only true and false.
+
+    Its class may compare it after hours, or count it as true. The classes of this project check what they take.
+
+    Args:
+        key: of the part of the configuration that makes an object of the class.
+        node: that part, with the name of the class as its `_target_`.
+
+    Raises:
+        ValueError: naming the key, the value, and what to use.
+
+    """
+    hints = annotations(get_object(node["_target_"]))
+    for name, value in node.items():
+        kinds = list(get_args(hints[name]) if is_union(hints.get(name)) else [hints.get(name)])
+        if isinstance(value, str) and all(kind in [*WORDS, NoneType] for kind in kinds):
+            wanted = " or ".join(word for kind, word in WORDS.items() if kind in kinds)
+            raise ValueError(f"{key}.{name}={value} is a text; use {wanted}")
+
+
+def annotations(made: Any) -> dict[str, Any]:
+    """The types of the arguments of a class, and of its bases, to which it may hand them on."""
+    hints: dict[str, Any] = {}
+    for base in reversed(made.__mro__ if isinstance(made, type) else ()):
+        init = vars(base).get("__init__", object)
+        if base.__module__.startswith("xornet."):
+            hints |= dict.fromkeys(getattr(init, "__annotations__", {}))
+            continue
+        with suppress(NameError):  # an annotation can name what only a type checker imports
+            hints |= get_type_hints(init)
+    return hints
+
+
+def is_union(hint: object) -> bool:
+    """Whether an annotation allows several types."""
+    return get_origin(hint) in (Union, UnionType)
