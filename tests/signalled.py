@@ -50,6 +50,7 @@ class Signalled:
             for number in numbers:
                 os.kill(process.pid or 0, number)
                 while number is not numbers[-1] and not printed(NOTED, folder):
+                    assert process.exitcode is None, f"it ended at the first signal: {output.read_text()}"
                     time.sleep(0.001)
             sent.touch()
 

@@ -21,6 +21,7 @@ from omegaconf import OmegaConf
 from signalled import NOTED, Signalled, printed
 
 from xornet.callbacks.checkpoint import LastCheckpoint
+from xornet.callbacks.console import LossTable
 from xornet.callbacks.interruption import StopOnSignal
 from xornet.runs import metrics as results
 
@@ -179,16 +180,18 @@ def test_a_hundred_thousand_compiled_networks_stop_and_keep_what_they_have_learn
 
 
 def wait_for_another() -> None:
-    """Have a run wait, once a signal has come, for ever."""
-    theirs = StopOnSignal.on_train_batch_end
+    """Have a run wait for ever once it has printed its first row, and say when a signal has come."""
+    theirs = LossTable.on_train_batch_start
 
-    def wait(self: StopOnSignal, *given: Any) -> None:
-        theirs(self, *given)
-        while self.received is not None:
-            print(NOTED, flush=True)
+    def wait(self: LossTable, trainer: Any, *given: Any) -> None:
+        theirs(self, trainer, *given)
+        stopping = next(callback for callback in trainer.callbacks if isinstance(callback, StopOnSignal))
+        while True:
+            if stopping.received is not None:
+                print(NOTED, flush=True)
             time.sleep(0.01)
 
-    StopOnSignal.on_train_batch_end = wait  # type: ignore[method-assign, assignment]  # in a process of its own
+    LossTable.on_train_batch_start = wait  # type: ignore[method-assign, assignment]  # in a process of its own
 
 
 def test_a_second_signal_ends_a_run_at_once(tmp_path: Path) -> None:
