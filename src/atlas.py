@@ -12,7 +12,7 @@ from xornet.atlas.laws import laws
 from xornet.atlas.pictures import pictures
 from xornet.atlas.table import Table, read, write
 from xornet.cli import errors
-from xornet.plots.render import drawn, png
+from xornet.plots.render import drawn, write_png
 from xornet.runs import directory
 from xornet.sweeps.table import align
 
@@ -77,7 +77,7 @@ def make(sweeps: Path, docs: Path) -> None:
             write(table, docs)
             print(f"{table.name}: {len(table.rows)} rows, {docs}/{table.name}.csv")
     for name, figure in pictures(tables, whole.keys(), sweeps):
-        (docs / f"{name}.png").write_bytes(png(drawn(figure)))
+        write_png(drawn(figure), docs / f"{name}.png")
         print(f"{docs}/{name}.png")
     if not are_finished:
         sys.exit(1)

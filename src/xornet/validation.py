@@ -13,6 +13,11 @@ def integer(key: str, value: object, low: int, high: int, remedy: str) -> int:
     return value
 
 
+def interval(key: str, value: object, example: int) -> int:
+    """Return the number of epochs that `callbacks.<key>` is, else raise ValueError with `example` as the remedy."""
+    return integer(f"callbacks.{key}", value, 1, 10**9, f"use e.g. callbacks.{key}={example}")
+
+
 def number(key: str, value: object, remedy: str) -> float:
     """Return `value` as a float if it is from 0 to 1e30, well within float32, else raise ValueError."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1e30:

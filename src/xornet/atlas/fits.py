@@ -61,9 +61,8 @@ def fit_exponential(x: Array, y: Array) -> Fit:
 
 def line(x: Array, y: Array, weights: Array | float = 1.0) -> tuple[float, float]:
     """The intercept and the slope of the line with the least squares of weights * (line - y)."""
-    terms = np.stack([np.ones_like(x), x], 1) * np.reshape(weights, (-1, 1))
-    solution = np.linalg.lstsq(terms, y * weights, rcond=None)[0]
-    return float(solution[0]), float(solution[1])
+    slope, intercept = np.polyfit(x, y, 1, w=np.broadcast_to(weights, x.shape))
+    return float(intercept), float(slope)
 
 
 def fitted(form: str, first: float, second: float, x: Array, y: Array) -> Fit:

@@ -5,7 +5,7 @@ from pathlib import Path
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
-from xornet.callbacks.interval import interval
+from xornet import validation
 from xornet.runs.undo import expect
 
 
@@ -21,7 +21,7 @@ class LastCheckpoint(Checkpoint):
     """
 
     def __init__(self, dirpath: str, every_n_epochs: int = 1000) -> None:
-        self.every_n_epochs = interval("checkpoint.every_n_epochs", every_n_epochs, example=1000)
+        self.every_n_epochs = validation.interval("checkpoint.every_n_epochs", every_n_epochs, example=1000)
         self.dirpath, self.path = dirpath, Path(dirpath) / "last.ckpt"
         self.is_saved = False
 

@@ -7,7 +7,7 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 from tqdm import tqdm
 
-from xornet.callbacks.interval import interval
+from xornet import validation
 from xornet.module import XORModule
 from xornet.runs.metrics import evaluate
 from xornet.runs.verdict import describe, describe_now
@@ -27,7 +27,7 @@ class LossTable(Callback):
     """
 
     def __init__(self, every_n_epochs: int = 1000) -> None:
-        self.every_n_epochs = interval("loss_table.every_n_epochs", every_n_epochs, example=1000)
+        self.every_n_epochs = validation.interval("loss_table.every_n_epochs", every_n_epochs, example=1000)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Print a row, if one is due."""

@@ -9,7 +9,7 @@ from PIL.Image import Image
 from xornet import files
 from xornet.callbacks.pictures import curve_figures, unit_pictures
 from xornet.module import XORModule
-from xornet.plots.render import drawn, png
+from xornet.plots.render import drawn, write_png
 from xornet.runs.continuity import first_step
 from xornet.runs.trackers import PICTURED, log_picture
 
@@ -44,7 +44,7 @@ class HiddenUnits(Callback):
 def save(pictures: dict[str, Image], folder: str | Path) -> None:
     """Write pictures into a directory, by their file names."""
     for name, picture in pictures.items():
-        files.write(Path(folder, name), partial(Path.write_bytes, data=png(picture)))
+        files.write(Path(folder, name), partial(write_png, picture))
 
 
 def publish(pictures: dict[str, Image], trainer: Trainer) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import LearningRateMonitor as LightningLearningRateMonitor
 
-from xornet.callbacks.interval import interval
+from xornet import validation
 
 
 class LearningRateMonitor(LightningLearningRateMonitor):
@@ -19,7 +19,7 @@ class LearningRateMonitor(LightningLearningRateMonitor):
 
     def __init__(self, every_n_epochs: int = 100, **kwargs: Any) -> None:
         super().__init__("epoch", **kwargs)
-        self.every_n_epochs = interval("lr_monitor.every_n_epochs", every_n_epochs, example=100)
+        self.every_n_epochs = validation.interval("lr_monitor.every_n_epochs", every_n_epochs, example=100)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log, if it is due."""

@@ -7,7 +7,6 @@ from lightning.pytorch.callbacks import EarlyStopping as LightningEarlyStopping
 from lightning.pytorch.callbacks import Timer
 
 from xornet import validation
-from xornet.callbacks.interval import interval
 from xornet.engine.blocks import callbacks_of
 
 MONITORED = ("train/loss", "train/accuracy", "train/solved")  # what XORModule logs of any number of networks
@@ -28,9 +27,9 @@ class EarlyStopping(LightningEarlyStopping):
             if kwargs.get(name) is not None:
                 validation.number(f"callbacks.early_stopping.{name}", kwargs[name], f"use e.g. {name}=0.01")
         if "patience" in kwargs:
-            interval("early_stopping.patience", kwargs["patience"], example=10)
+            validation.interval("early_stopping.patience", kwargs["patience"], example=10)
         super().__init__(monitor, **kwargs)
-        self.every_n_epochs = interval("early_stopping.every_n_epochs", every_n_epochs, example=100)
+        self.every_n_epochs = validation.interval("early_stopping.every_n_epochs", every_n_epochs, example=100)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Check, if a check is due."""

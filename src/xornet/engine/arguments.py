@@ -2,9 +2,44 @@
 
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import Any
+
+
+def as_partial(
+    group: str, made: Any, base: type, refused: Collection[str], wanted: str, example: str
+) -> "partial[Any]":
+    """Return a class, or a partial of one, as a partial.
+
+    Args:
+        group: `optimizer` or `scheduler`.
+        made: the class or the partial.
+        base: what it must be a subclass of.
+        refused: names of subclasses that cannot work here.
+        wanted: what it must be, in words.
+        example: a file of conf/`group`.
+
+    Raises:
+        ValueError: it is no such class.
+
+    """
+    kind = getattr(made, "func", made)
+    if not (inspect.isclass(kind) and issubclass(kind, base)) or kind.__name__ in refused:
+        got = getattr(kind, "__name__", kind)
+        raise ValueError(f"{group}._target_ must be {wanted}, got {got}; use e.g. {group}={example}")
+    return made if isinstance(made, partial) else partial(kind)
+
+
+def try_out(group: str, made: "partial[Any]", package: str, attempt: Callable[["partial[Any]"], object]) -> None:
+    """Have an attempt with an optimizer or a scheduler of a package fail with an error that names its argument."""
+    try:
+        attempt(made)
+    except Exception as error:  # each class checks its arguments in its own way
+        if made.func.__module__.startswith("xornet."):  # ours names key and remedy
+            raise
+        cause = f"{to_blame(group, made, attempt)}: {error}"
+        raise ValueError(f"{cause}; use what {package}.{made.func.__name__} takes") from error
 
 
 def to_blame(group: str, made: "partial[Any]", attempt: Callable[["partial[Any]"], object]) -> str:

@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 from torch.optim import optimizer as base
 
 from xornet import validation
-from xornet.engine.arguments import check_arguments, to_blame
+from xornet.engine.arguments import as_partial, check_arguments, try_out
 
 # One learning rate or one norm for a whole tensor would couple the networks; LBFGS wants the loss as a function.
 NOT_ELEMENTWISE = ("LBFGS", "Muon", "Adafactor", "SparseAdam")
@@ -25,24 +25,14 @@ def check_optimizer(optimizer: Any) -> "partial[Any]":
         ValueError: it is no torch.optim optimizer, not elementwise, or has an argument that it does not take.
 
     """
-    kind = getattr(optimizer, "func", optimizer)
-    if not (inspect.isclass(kind) and issubclass(kind, Optimizer)) or kind.__name__ in NOT_ELEMENTWISE:
-        raise ValueError(
-            f"optimizer._target_ must be an elementwise torch.optim class, got {getattr(kind, '__name__', kind)}; "
-            "use e.g. optimizer=rmsprop"
-        )
-    optimizer = optimizer if isinstance(optimizer, partial) else partial(kind)
+    kind = "an elementwise torch.optim class"
+    optimizer = as_partial("optimizer", optimizer, Optimizer, NOT_ELEMENTWISE, kind, example="rmsprop")
     if "lr" in optimizer.keywords:
         validation.number("optimizer.lr", optimizer.keywords["lr"], "use e.g. optimizer.lr=0.1")
     check_arguments("optimizer", optimizer)
-    attempt = partial(fresh_states, scheduler=None, weights=[torch.zeros(1)])  # some are checked in the first step
-    try:
-        attempt(optimizer)
-    except Exception as error:  # each class checks its arguments in its own way
-        if kind.__module__.startswith("xornet."):  # ours names key and remedy
-            raise
-        given = to_blame("optimizer", optimizer, attempt)
-        raise ValueError(f"{given}: {error}; use what torch.optim.{kind.__name__} takes") from error
+    # Some are checked in the first step.
+    attempt = partial(fresh_states, scheduler=None, weights=[torch.zeros(1)])
+    try_out("optimizer", optimizer, "torch.optim", attempt)
     return optimizer
 
 

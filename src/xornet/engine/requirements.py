@@ -1,6 +1,6 @@
 """What a Trainer must be to train the networks."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
 from lightning.pytorch import Callback, Trainer
@@ -33,6 +33,29 @@ _REFUSED_CALLBACKS: dict[type[Callback], str] = {
 }
 
 
+# What the arguments of a Trainer may be, and the remedy.
+_ALLOWED: dict[str, tuple[Callable[[Any], bool], str]] = {
+    **dict.fromkeys(["max_epochs", "max_steps"], (lambda n: type(n) is int and n != 0, "use e.g. trainer.{}=20000")),
+    **dict.fromkeys(["min_epochs", "min_steps"], (lambda n: type(n) is int and n >= 0, "use e.g. trainer.{}=20000")),
+    **dict.fromkeys(
+        ["check_val_every_n_epoch", "log_every_n_steps", "val_check_interval"],
+        (lambda n: n != 0, "use e.g. trainer.{}=100"),
+    ),
+    "devices": (lambda n: n <= 1, _ONE_DEVICE),
+    "num_nodes": (lambda n: n <= 1, _ONE_DEVICE),
+    "precision": (lambda name: name in PRECISIONS, f"use one of {', '.join(PRECISIONS)}"),
+    "gradient_clip_val": (lambda norm: norm is None, "the gradient is exact; use a smaller optimizer.lr"),
+    "accumulate_grad_batches": (lambda n: n == 1, _ONE_BATCH + "leave it at 1"),
+    "overfit_batches": (lambda n: n in (0, 1), _ONE_BATCH + "leave it at 0.0"),
+    "fast_dev_run": (lambda n: n <= 1, _ONE_BATCH + "use trainer.fast_dev_run=true"),
+    "profiler": (lambda one: isinstance(one, Profiler), "use simple, advanced or pytorch"),
+    **dict.fromkeys(  # which some of the others set
+        ["limit_train_batches", "limit_test_batches", "limit_predict_batches"],
+        (lambda n: n == 1, _ONE_BATCH + "leave it at 1.0"),
+    ),
+}
+
+
 def check_trainer(trainer: Trainer) -> None:
     """Refuse a Trainer with arguments or callbacks that cannot work here, before anything starts.
 
@@ -40,44 +63,17 @@ def check_trainer(trainer: Trainer) -> None:
         ValueError: naming the Trainer's argument and its value, or the callback, and what to do instead.
 
     """
-    given: Any = trainer  # some attributes are documented, but not declared
-    for name in ("max_epochs", "max_steps", "min_epochs", "min_steps"):
-        check_limit(name, getattr(trainer, name))
-    strategy = type(trainer.strategy).__name__
-    is_single = isinstance(trainer.strategy, SingleDeviceStrategy)
-    are_loggers = all(isinstance(logger, Logger) for logger in trainer.loggers)
-    for name, value, works, remedy in (
-        ("devices", trainer.num_devices, trainer.num_devices <= 1, _ONE_DEVICE),
-        ("num_nodes", trainer.num_nodes, trainer.num_nodes <= 1, _ONE_DEVICE),
-        ("strategy", strategy, is_single, "a run is one process on one device; leave it at auto"),
-        ("precision", trainer.precision, trainer.precision in PRECISIONS, f"use one of {', '.join(PRECISIONS)}"),
-        (
-            *("gradient_clip_val", trainer.gradient_clip_val, trainer.gradient_clip_val is None),
-            "the gradient is exact; use a smaller optimizer.lr",
-        ),
-        (
-            *("accumulate_grad_batches", trainer.accumulate_grad_batches, trainer.accumulate_grad_batches == 1),
-            _ONE_BATCH + "leave it at 1",
-        ),
-        *(
-            (name, getattr(given, name), getattr(given, name) != 0, f"use e.g. trainer.{name}=100")
-            for name in ("check_val_every_n_epoch", "log_every_n_steps", "val_check_interval")
-        ),
-        ("profiler", given.profiler, isinstance(given.profiler, Profiler), "use simple, advanced or pytorch"),
-        ("logger", "".join(map(str, trainer.loggers)), are_loggers, "use logger=tensorboard, logger=csv or ~logger"),
-        ("overfit_batches", given.overfit_batches, given.overfit_batches in (0, 1), _ONE_BATCH + "leave it at 0.0"),
-        ("fast_dev_run", given.fast_dev_run, given.fast_dev_run <= 1, _ONE_BATCH + "use trainer.fast_dev_run=true"),
-        (
-            *("limit_train_batches", trainer.limit_train_batches, trainer.limit_train_batches == 1),
-            _ONE_BATCH + "leave it at 1.0",
-        ),
-        *(
-            (name, getattr(trainer, name), getattr(trainer, name) == 1, _ONE_BATCH + "leave it at 1.0")
-            for name in ("limit_test_batches", "limit_predict_batches")
-        ),
-    ):
-        if not works:
-            raise ValueError(f"trainer.{name}={value} cannot work here: {remedy}")
+    for name, (works, remedy) in _ALLOWED.items():
+        value = getattr(trainer, "num_devices" if name == "devices" else name)
+        if not (value is None or works(value)):
+            raise ValueError(f"trainer.{name}={value} cannot work here: {remedy.format(name)}")
+    strategy, loggers = trainer.strategy, trainer.loggers
+    if not isinstance(strategy, SingleDeviceStrategy):
+        said = f"trainer.strategy={type(strategy).__name__} cannot work here"
+        raise ValueError(f"{said}: a run is one process on one device; leave it at auto")
+    if not all(isinstance(logger, Logger) for logger in loggers):
+        said = f"trainer.logger={''.join(map(str, loggers))} cannot work here"
+        raise ValueError(f"{said}: use logger=tensorboard, logger=csv or ~logger")
     for callback in callbacks_of(trainer):
         for kind, reason in _REFUSED_CALLBACKS.items():
             if isinstance(callback, kind):
@@ -115,15 +111,3 @@ def check_monitors(trainer: Trainer, trained: Collection[str], validated: Collec
         if monitor and monitor not in known:
             name = type(callback).__name__
             raise ValueError(f"{name} has monitor={monitor}, which nothing logs; use one of {', '.join(sorted(known))}")
-
-
-def check_limit(name: str, value: object) -> None:
-    """Refuse a limit that is no number of epochs or steps; -1 is an endless maximum.
-
-    Raises:
-        ValueError: naming the Trainer's argument and its value.
-
-    """
-    works = type(value) is int and (value >= 0 if name.startswith("min") else value != 0)
-    if not (value is None or works):
-        raise ValueError(f"trainer.{name}={value} cannot work here: use e.g. trainer.{name}=20000")

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from xornet.engine import scores
-from xornet.engine.arguments import check_arguments, to_blame
+from xornet.engine.arguments import as_partial, check_arguments, try_out
 
 # What they are made of is no plain number: functions, or other schedulers.
 NOT_PLAIN = ("LambdaLR", "MultiplicativeLR", "SequentialLR", "ChainedScheduler")
@@ -44,13 +44,8 @@ def check_scheduler(scheduler: Any, optimizer: "partial[Any]") -> "partial[Any]"
         ValueError: it is none of torch.optim.lr_scheduler, or is made of functions, or does not take an argument.
 
     """
-    kind = getattr(scheduler, "func", scheduler)
-    if not (inspect.isclass(kind) and issubclass(kind, LRScheduler)) or kind.__name__ in NOT_PLAIN:
-        raise ValueError(
-            "scheduler._target_ must be a class of torch.optim.lr_scheduler whose arguments are numbers, got "
-            f"{getattr(kind, '__name__', kind)}; use e.g. scheduler=cosine"
-        )
-    scheduler = scheduler if isinstance(scheduler, partial) else partial(kind)
+    kind = "a class of torch.optim.lr_scheduler whose arguments are numbers"
+    scheduler = as_partial("scheduler", scheduler, LRScheduler, NOT_PLAIN, kind, example="cosine")
     check_arguments("scheduler", scheduler)
     for key, value in scheduler.keywords.items():
         least = 1 if key == "T_max" else 0  # epochs
@@ -64,11 +59,7 @@ def check_scheduler(scheduler: Any, optimizer: "partial[Any]") -> "partial[Any]"
             steps.step()
             follower.step(epoch, torch.zeros(1, 1, 1))
 
-    try:
-        attempt(scheduler)
-    except Exception as error:  # each class checks its arguments in its own way
-        given = to_blame("scheduler", scheduler, attempt)
-        raise ValueError(f"{given}: {error}; use what torch.optim.lr_scheduler.{kind.__name__} takes") from error
+    try_out("scheduler", scheduler, "torch.optim.lr_scheduler", attempt)
     return scheduler
 
 

@@ -3,8 +3,8 @@
 `Figure` is used without pyplot, which keeps every figure alive and wants a display.
 """
 
-import io
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import PIL.Image
@@ -28,17 +28,13 @@ def image_of(canvas: FigureCanvasAgg) -> Image:
     return PIL.Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
 
 
-def png(image: Image) -> bytes:
-    """The image as a PNG file, compressed fast: the smallest would take 4 to 12 times as long."""
-    file = io.BytesIO()
-    image.save(file, "PNG", compress_level=3)
-    return file.getvalue()
+def write_png(image: Image, path: Path) -> None:
+    """Write the image as a PNG file, compressed fast: the smallest would take 4 to 12 times as long."""
+    image.save(path, "PNG", compress_level=3)
 
 
-def gif(frames: Sequence[Image], milliseconds: int = 250) -> bytes:
-    """The frames as an animation that loops and rests on the last one."""
+def write_gif(frames: Sequence[Image], path: Path) -> None:
+    """Write the frames as an animation that loops, 0.25 s each, and rests for 2 s on the last one."""
     first, *others = frames
-    file = io.BytesIO()
-    times = [milliseconds] * len(others) + [8 * milliseconds]
-    first.save(file, "GIF", save_all=True, append_images=others, loop=0, duration=times)
-    return file.getvalue()
+    times = [250] * len(others) + [2000]
+    first.save(path, "GIF", save_all=True, append_images=others, loop=0, duration=times)

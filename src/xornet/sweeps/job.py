@@ -1,7 +1,7 @@
 """A run, on its own or as a job of a sweep: resumed or skipped there, and a job's failure is its own."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from xornet import files
 from xornet.cli import errors, signals
 from xornet.cli.hydra_run import is_job, output_dir, record
+from xornet.cli.paths import written_paths
 from xornet.cli.remedies import DISK
 from xornet.cli.run_directory import RunDirectory
 from xornet.runs.directory import checkpoints, is_begun
@@ -19,7 +20,7 @@ from xornet.runs.lock import InUseError
 from xornet.runs.metrics import objective
 from xornet.runs.record import error_files, read_metrics
 from xornet.runs.settings import CONFIG, flatten, read_config
-from xornet.sweeps.isolation import process_left_as_found, runs_ended
+from xornet.sweeps.isolation import process_left_as_found
 
 REMEDY = "use another hydra.sweep.dir"
 Train = Callable[[DictConfig, RunDirectory], float]
@@ -37,10 +38,8 @@ def run(train: Train, cfg: DictConfig) -> float | None:
         with ExitStack() as locks:
             directory.lock(locks)
             directory.check()
-            if is_job():
-                return run_job(train, cfg, directory)
-            with runs_ended():
-                return train(cfg, directory)
+            with process_left_as_found():
+                return run_job(train, cfg, directory) if is_job() else train(cfg, directory)
     except BaseException as error:
         directory.undo()
         if not (is_job() and isinstance(error, Exception)) or isinstance(error, InUseError):
@@ -60,19 +59,13 @@ def run_job(train: Train, cfg: DictConfig, directory: RunDirectory) -> float:
     if results := read_metrics(folder):
         print(f"skipped, finished before: {folder.name}", file=sys.stderr)
         return objective(results)
-    is_known = (folder / CONFIG).exists()  # where it is not, others may share the place of its checkpoints
-    if found := checkpoints(folder / "checkpoints", *(checkpoint_folders(cfg) if is_known else ())):
+    places = [folder / "checkpoints"]
+    if (folder / CONFIG).exists():  # where it does not, others may share the other places of its checkpoints
+        places += [path for key, path in written_paths(cfg) if key.startswith("callbacks.")]
+    if found := checkpoints(*places):
         print(f"resumed: {folder.name}", file=sys.stderr)
         cfg.ckpt_path = str(found[-1])
-    with process_left_as_found():
-        return train(cfg, directory)
-
-
-def checkpoint_folders(cfg: DictConfig) -> Iterator[Path]:
-    """Yield the directories that callbacks write checkpoints into."""
-    for name in cfg.get("callbacks", {}):
-        if dirpath := OmegaConf.select(cfg, f"callbacks.{name}.dirpath"):
-            yield Path(dirpath)
+    return train(cfg, directory)
 
 
 def write_error(folder: Path, directory: RunDirectory, cause: str) -> None:

@@ -11,7 +11,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from xornet import files
 from xornet.cli.overrides import override
-from xornet.plots.render import drawn, png
+from xornet.plots.render import drawn, write_png
 from xornet.plots.sweep import Axis, Outcomes, sweep_picture
 from xornet.runs.record import Run, read_jobs
 from xornet.sweeps.table import align, loss_words, solved_words, table, write_csv
@@ -67,7 +67,7 @@ def draw(folder: Path, jobs: list[Run], keys: Sequence[str], cells: list[list[st
             swept = axes(jobs, keys)
             labels = swept[0].values if len(keys) == 1 else [shown(job.label(keys)) for job in jobs]
             picture = drawn(sweep_picture([job.curve for job in jobs], labels, swept, ends(jobs)))
-            files.write(folder / "sweep.png", partial(Path.write_bytes, data=png(picture)))
+            files.write(folder / "sweep.png", partial(write_png, picture))
             writer.add_image("sweep", np.asarray(picture), dataformats="HWC")
 
 
