@@ -21,7 +21,7 @@ def main(cfg: DictConfig) -> None:
     module: XORModule = instantiate(cfg.model, _convert_="all")
     assert module.optimizer is not None
     (table,) = instantiate(cfg.data).train_dataloader()
-    module.set_table(*table)
+    module.set_training_table(*table)
     module.double()
     network = module.ensemble
     weights = [weight.detach()[..., 0] for weight in network.weights]

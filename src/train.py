@@ -25,23 +25,28 @@ from xornet.sweeps import job
 def main(cfg: DictConfig) -> float | None:
     """Run `train`, on its own or as a job of a sweep; return what a sweep may minimise, None for a failed job."""
     configuration.check(cfg)
-    return job.run(train, cfg)
+    return job.run(train, cfg)  # which calls train with the directory of the run, or of the job
 
 
 def train(cfg: DictConfig, directory: RunDirectory) -> float:
-    """Train as `cfg` says; return the final loss, or for an ensemble the share of networks that are unsolved."""
+    """Train as `cfg` says; return the final loss, or for an ensemble the share of networks that are unsolved.
+
+    Args:
+        cfg: the composed configuration.
+        directory: of the run, as a callback: it is written to only once the Trainer has accepted the run.
+
+    """
     ckpt_path = checkpoint.find(cfg.ckpt_path)
     data = instantiate(cfg.data)
     module = instantiate(cfg.model, _convert_="all")
-    named = [instantiate(callback, _convert_="all") for callback in cfg.get("callbacks", {}).values() if callback]
-    trainer = make_trainer(cfg.trainer, [StopOnSignal(), StayStopped(), directory, Continuity(), *named])
+    configured = [instantiate(callback, _convert_="all") for callback in cfg.get("callbacks", {}).values() if callback]
+    trainer = make_trainer(cfg.trainer, [StopOnSignal(), StayStopped(), directory, Continuity(), *configured])
 
     trainer.fit(module, data, ckpt_path=ckpt_path, weights_only=True)
-    times = {name: round(seconds, 3) for name, seconds in module.stopwatch.times().items()}
 
     folder = trainer.default_root_dir
     checkpoint.save(module.ensemble.network(0).state_dict(), f"{folder}/xornet.pt")
-    results = write_results(module, trainer.current_epoch, folder, **times)
+    results = write_results(module, trainer.current_epoch, folder, **module.stopwatch.times())
     logging.getLogger(__name__).info("results in %s", folder)
     return objective(results)
 

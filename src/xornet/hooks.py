@@ -9,7 +9,8 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from xornet import resumption
-from xornet.data import check_same, one_batch, point_names, table_of_batch
+from xornet.batches import check_batch, check_same, only_batch
+from xornet.data import point_names
 from xornet.engine import scores
 from xornet.engine.blocks import PRECISIONS, has_step_hooks, run_length, samples_every
 from xornet.engine.compiled import is_compiled
@@ -27,22 +28,22 @@ from xornet.network import Ensemble
 class RunHooks(LightningModule):
     """The part of XORModule that the sheet does not have."""
 
-    x: Tensor  # (P, I), the truth table; see set_table
+    x: Tensor  # (P, I), the truth table; see set_training_table
     y: Tensor  # (P, O)
     ensemble: Ensemble
     optimizer: "partial[Any] | None"  # None: loaded from a checkpoint of a class of your own
     scheduler: "partial[Any] | None"
-    is_configured: bool  # whether the optimizer was given, else a checkpoint may say which
+    has_own_optimizer: bool  # whether the optimizer was given, else a checkpoint may say which
     stage: str | None = None  # of the Trainer: fit, validate, test, predict; None outside
     runner: EpochRunner | None = None
 
-    def start_anew(self) -> None:
+    def reset_history(self) -> None:
         """Forget an earlier run."""
         check_overrides(self)
         self.history = History(len(self.ensemble), self.hparams["tolerance"])
         self.stopwatch = Stopwatch()
 
-    def set_table(self, x: Tensor, y: Tensor) -> None:
+    def set_training_table(self, x: Tensor, y: Tensor) -> None:
         """Keep the truth table, x (P, I) and y (P, O), where the networks are."""
         self.check_inputs(x)
         like = self.ensemble.weights[0]
@@ -69,12 +70,12 @@ class RunHooks(LightningModule):
         if stage == "fit":
             check_module(self)
             if self.trainer.current_epoch == 0:  # not a Trainer that goes on
-                self.start_anew()
+                self.reset_history()
             self.stopwatch.restart()
             self.trainer.fit_loop.setup_data()  # asks the data module, or takes the DataLoader that `fit` was given
             if self.trainer.enable_validation:
                 self.trainer.fit_loop.epoch_loop.val_loop.setup_data()  # blocks end where it validates
-            self.set_table(*one_batch(self.trainer.train_dataloader))
+            self.set_training_table(*only_batch(self.trainer.train_dataloader))
             self.history.set_length(run_length(self.trainer))
         set_threads(len(self.ensemble))
 
@@ -86,7 +87,7 @@ class RunHooks(LightningModule):
         """Make what computes the epochs, once the checkpoint is restored and every callback accepts the run."""
         errors = self.errors()
         validated = [f"val/{name}" for name in scores.summary(errors, self.history.tolerance)]
-        check_monitors(self.trainer, [f"train/{name}" for name in self.numbers(errors)], validated)
+        check_monitors(self.trainer, [f"train/{name}" for name in self.monitored(errors)], validated)
         optimizer = self.optimizers(use_pl_optimizer=False)
         assert isinstance(optimizer, Optimizer)
         gradient, is_watched = self.hparams["gradient"], has_step_hooks(self.trainer, self)
@@ -101,7 +102,7 @@ class RunHooks(LightningModule):
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Refuse a batch that is not the table which the run was begun with, as noise or a transfer hook makes one."""
-        check_same([part.to(self.x) for part in table_of_batch(batch, 0)], (self.x, self.y))
+        check_same([part.to(self.x) for part in check_batch(batch, 0)], (self.x, self.y))
 
     def on_train_end(self) -> None:
         """Record which networks solve the table after the last update; free the buffers."""
@@ -121,13 +122,13 @@ class RunHooks(LightningModule):
         """How far the predictions are from their targets now, ŷ - y, (P, O, N)."""
         return self.predictions() - self.y[:, :, None]
 
-    def numbers(self, errors: Tensor) -> dict[str, float]:
+    def monitored(self, errors: Tensor) -> dict[str, float]:
         """What callbacks can monitor of ŷ - y (P, O, N): scores, and the prediction of each point of one network."""
-        numbers = scores.summary(errors, self.history.tolerance)
+        metrics = scores.summary(errors, self.history.tolerance)
         if len(self.ensemble) == 1:
             predictions = (errors[..., 0] + self.y).flatten().tolist()
-            numbers |= zip((f"prediction_{name}" for name in point_names(self.x)), predictions, strict=True)
-        return numbers
+            metrics |= zip((f"prediction_{name}" for name in point_names(self.x)), predictions, strict=True)
+        return metrics
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the run so far."""

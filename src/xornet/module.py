@@ -11,7 +11,8 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from xornet import validation
 from xornet.backprop import backpropagate
-from xornet.data import table_of_batch, truth_table
+from xornet.batches import check_batch
+from xornet.data import truth_table
 from xornet.engine import scores
 from xornet.engine.blocks import block_length, stop_request
 from xornet.engine.compiled import check_compile
@@ -28,11 +29,11 @@ class XORModule(RunHooks):
 
     The loss of network n is its mean squared error, L_n = (1/P) Σ_points (ŷ_n - y)², and a stock `torch.optim`
     optimizer steps every network along the gradient of its own loss. Optimisation is manual, in Lightning's sense: one
-    `training_step` is a block of epochs (engine/blocks.py). `XORModule()` is the sheet.
+    `training_step` is a block of epochs (engine/blocks.py). `XORModule()` is the sheet's network and optimizer.
 
     Args:
         optimizer: makes the optimizer from the parameters, e.g. `partial(torch.optim.Adam, lr=0.01)`; None for the
-            sheet's, gradient descent with learning rate 0.1, or that of the checkpoint that the module is loaded from.
+            sheet's, gradient descent with learning rate 0.1, or after `load_from_checkpoint` the checkpoint's own.
         scheduler: makes a learning rate scheduler from the optimizer, which is stepped every epoch; None for none.
         bits: number of inputs.
         hidden: units of each hidden layer; [] for a single layer.
@@ -66,21 +67,23 @@ class XORModule(RunHooks):
         validation.choice("model.gradient", gradient, GRADIENTS)
         validation.number("model.tolerance", tolerance, "use model.tolerance=0.5")
         self.ensemble = Ensemble(bits, hidden, activation, networks, seed, init, initialisations)
-        self.layers = layer_names(hidden)
-        self.is_configured = optimizer is not None
+        self.layer_names = layer_names(hidden)
+        self.has_own_optimizer = optimizer is not None
         self.optimizer = check_optimizer(optimizer or partial(torch.optim.SGD, lr=0.1))
         self.scheduler = check_scheduler(scheduler, self.optimizer) if scheduler else None
         check_compile(compile, gradient, self.scheduler)
         self.save_hyperparameters(ignore=["optimizer", "scheduler"])
-        self.set_table(*truth_table(bits))
-        self.start_anew()
+        self.set_training_table(*truth_table(bits))
+        self.reset_history()
 
     def forward(self, x: Tensor) -> Tensor:
         """Map x (P, I) to every network's predictions (P, O, N)."""
         return self.ensemble(x)
 
     def configure_optimizers(self) -> tuple[list[Optimizer], list[LRScheduler | ReduceLROnPlateau]]:
-        """The configured optimizer over all networks, any elementwise one steps N as it would step one; its scheduler.
+        """The optimizer of all stacked weights, and its scheduler.
+
+        An optimizer that updates each weight from that weight's own gradient steps N networks as it would step one.
 
         Raises:
             ValueError: the module was loaded from a checkpoint of a run with an optimizer outside `torch.optim`.
@@ -94,7 +97,7 @@ class XORModule(RunHooks):
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> dict[str, Any]:
         """Run a block of epochs, each one as on the sheet: forward pass, loss, backpropagation, update.
 
-        Where epochs are compiled, the runner calls one function of these three lines itself, and yields nothing.
+        Compiled epochs do not enter this loop: the runner calls one function, made of the same three steps, for each.
 
         Returns:
             `block`, for callbacks (engine/history.py), and the last `loss` as Lightning wants it.
@@ -105,18 +108,18 @@ class XORModule(RunHooks):
         runner.schedules = [Schedule(each.scheduler, each.frequency) for each in self.trainer.lr_scheduler_configs]
         # Inference mode spares each operation PyTorch's bookkeeping for a backward pass that never comes.
         with torch.inference_mode(self.hparams["gradient"] == "backprop"):
-            for buffer in runner.epochs(self.current_epoch, block_length(self.trainer), stop_request(self.trainer)):
-                runner.forward(buffer)  # writes ŷ - y, whose mean square is the loss, into the buffer
-                runner.backward(buffer)  # writes ∂L/∂W into the weights' .grad
+            for errors in runner.epochs(self.current_epoch, block_length(self.trainer), stop_request(self.trainer)):
+                runner.forward(errors)  # writes ŷ - y, whose mean square is the loss, into these numbers (P, O, N)
+                runner.backward(errors)  # writes ∂L/∂W into the weights' .grad
                 runner.update()  # W ← W - η ∂L/∂W, or what the optimizer makes of it
         block = runner.block
         runner.check_finite(block)
         self.history.record(block)
         count_epochs(self.trainer, block.length)
-        # For callbacks that monitor them, and not by `self.log`, which takes 0.1 ms for each number; loggers get every
-        # point of the curve from callbacks/metrics.py.
-        numbers = {f"train/{name}": torch.tensor(value) for name, value in self.numbers(block.last).items()}
-        self.trainer.callback_metrics.update(numbers)
+        # For callbacks that monitor them. `self.log` would take 0.1 ms for each, longer than several epochs do; loggers
+        # get every point of the curve from callbacks/metrics.py.
+        metrics = {f"train/{name}": torch.tensor(value) for name, value in self.monitored(block.last_errors).items()}
+        self.trainer.callback_metrics.update(metrics)
         return {"block": block, "loss": torch.tensor(block.loss)}
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
@@ -134,11 +137,11 @@ class XORModule(RunHooks):
 
     def evaluate(self, stage: str, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Log how good the networks are on a table, x (P, I) and y (P, O), under the name of the stage."""
-        x, y = table_of_batch(batch, batch_idx)
+        x, y = check_batch(batch, batch_idx)
         self.check_inputs(x)
         errors = self.predict_step(x, 0) - y[:, :, None]
-        numbers = scores.summary(errors, self.history.tolerance)
-        self.log_dict({f"{stage}/{name}": number for name, number in numbers.items()}, batch_size=len(errors))
+        metrics = scores.summary(errors, self.history.tolerance)
+        self.log_dict({f"{stage}/{name}": number for name, number in metrics.items()}, batch_size=len(errors))
 
     @torch.no_grad()
     def gradients(self, weights: list[Tensor]) -> list[Tensor]:

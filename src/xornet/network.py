@@ -1,6 +1,6 @@
 """XORNet, the network of the lab sheet, and Ensemble, N of them side by side.
 
-One letter for each axis of a tensor, everywhere:
+One letter for each axis of a tensor:
 
     N   networks
     P   points, the rows of the truth table
@@ -9,7 +9,7 @@ One letter for each axis of a tensor, everywhere:
     O   outputs
 
 A stacked layer is one tensor (I + 1, H, N): its last row is the bias, because inputs carry a constant 1; the network
-axis is last, so that every elementwise operation runs over contiguous networks.
+axis is last, so that the values of all networks lie next to each other in memory.
 """
 
 import math
@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from xornet import validation
-from xornet.backprop import ACTIVATIONS, append_ones, predict
+from xornet.backprop import ACTIVATIONS, predict
 
 
 class XORNet(nn.Module):
@@ -79,20 +79,21 @@ class Ensemble(nn.Module):
         self.inputs, self.hidden, self.seed = inputs, list(hidden), seed
         self.activation = validation.choice("model.activation", activation, ACTIVATIONS)
         drawn = draw_weights(layer_shapes(inputs, hidden), self.initialisations, seed, init)
-        self.weights = nn.ParameterList(weight[..., torch.arange(networks) % self.initialisations] for weight in drawn)
+        which = torch.arange(networks) % self.initialisations  # network i is a copy of initialisation i % M
+        self.weights = nn.ParameterList(weight[..., which] for weight in drawn)
 
     def __len__(self) -> int:
         return self.weights[0].shape[-1]
 
     def forward(self, x: Tensor) -> Tensor:
         """Map x (P, I) to every network's predictions (P, O, N)."""
-        return predict(list(self.weights), append_ones(x), self.activation)
+        return predict(list(self.weights), x, self.activation)
 
     def seed_of(self, i: int) -> int:
         """The seed that network i started from."""
         return self.seed + i % self.initialisations
 
-    def first(self, networks: int) -> list[Tensor]:
+    def first_weights(self, networks: int) -> list[Tensor]:
         """The present weights of the first few networks, one (I + 1, H, `networks`) tensor a layer."""
         return [weight.detach()[..., :networks] for weight in self.weights]
 
@@ -116,20 +117,22 @@ def layer_shapes(inputs: int, hidden: Sequence[int]) -> Iterator[tuple[int, int]
     return pairwise([inputs, *hidden, 1])
 
 
-def draw_weights(shapes: Iterable[tuple[int, int]], networks: int, seed: int, init: float | None) -> Iterator[Tensor]:
-    """Yield one (I + 1, H, N) tensor a layer, network i drawn from its own generator seeded with seed + i.
+def draw_weights(
+    shapes: Iterable[tuple[int, int]], initialisations: int, seed: int, init: float | None
+) -> Iterator[Tensor]:
+    """Yield one (I + 1, H, M) tensor a layer; initialisation i has a generator of its own, seeded with seed + i.
 
     The order and the bounds are nn.Linear's: weight, then bias, layer by layer; uniform in ±√3 gain/√I (Kaiming with
     a = √5) and in ±1/√I, or all in ±init.
     """
     gain = nn.init.calculate_gain("leaky_relu", math.sqrt(5))
-    parts: list[tuple[Tensor, float]] = []  # (N, H, I) or (N, H), and its bound
+    parts: list[tuple[Tensor, float]] = []  # (M, H, I) or (M, H), and its bound
     for fan_in, units in shapes:
         weight_bound, bias_bound = math.sqrt(3) * (gain / math.sqrt(fan_in)), 1 / math.sqrt(fan_in)
-        parts.append((torch.empty(networks, units, fan_in), weight_bound if init is None else init))
-        parts.append((torch.empty(networks, units), bias_bound if init is None else init))
+        parts.append((torch.empty(initialisations, units, fan_in), weight_bound if init is None else init))
+        parts.append((torch.empty(initialisations, units), bias_bound if init is None else init))
     generator = torch.Generator()
-    for i in range(networks):
+    for i in range(initialisations):
         generator.manual_seed(seed + i)
         for part, bound in parts:
             part[i].uniform_(-bound, bound, generator=generator)

@@ -8,8 +8,9 @@ from lightning.pytorch import Trainer
 from torch.optim import lr_scheduler
 
 from xornet import schema
+from xornet.batches import same_table
 from xornet.checkpoint import table_of
-from xornet.data import same_table, truth_table
+from xornet.data import truth_table
 from xornet.engine import rate_grid
 from xornet.engine.blocks import callbacks_of, run_length
 from xornet.engine.optimizers import describe, fresh_states, from_description
@@ -48,8 +49,8 @@ def load(module: Any, checkpoint: dict[str, Any]) -> None:
         check_networks(checkpoint, dict(module.hparams))
     else:  # load_from_checkpoint
         module.to(checkpoint["state_dict"]["ensemble.weights.0"].dtype)  # which is the run's trainer.precision
-        module.set_table(*table_of(checkpoint))
-        if not module.is_configured:
+        module.set_training_table(*table_of(checkpoint))
+        if not module.has_own_optimizer:
             module.optimizer = from_description(checkpoint["optimizer"], torch.optim, rate_grid)
             if "scheduler" in checkpoint:
                 module.scheduler = from_description(checkpoint["scheduler"], lr_scheduler)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from xornet.atlas.fits import fit_exponential, fit_logarithm, fit_power
-from xornet.backprop import append_ones, predict
+from xornet.backprop import predict
 from xornet.data import truth_table
 from xornet.network import Ensemble
 from xornet.plots.render import Array
@@ -68,7 +68,7 @@ def test_the_saddle_at_the_origin_has_one_curved_direction_and_no_slope_below_th
     x, y = (part.double() for part in truth_table())
 
     def loss(*weights: Tensor) -> Tensor:
-        return (predict(list(weights), append_ones(x), "sigmoid") - y[..., None]).square().mean()
+        return (predict(list(weights), x, "sigmoid") - y[..., None]).square().mean()
 
     def flat(weights: Tensor) -> Tensor:
         return loss(*(part.view_as(like) for part, like in zip(weights.split(sizes), start, strict=True)))

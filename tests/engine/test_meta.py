@@ -63,7 +63,7 @@ def test_a_block_stays_on_its_device_and_waits_for_nothing(gradient: str, networ
     runner = run_block(partial(torch.optim.SGD, lr=0.1), gradient, networks=networks)
     block = runner.block
     assert block.length == 5
-    tensors = [block.errors, block.last, *chain(*block.snapshots.samples.values(), *block.snapshots.weights)]
+    tensors = [block.errors, block.last_errors, *chain(*block.snapshots.samples.values(), *block.snapshots.weights)]
     milestones = [runner.history.solved_epoch, runner.history.diverged_epoch]
     assert all(tensor.is_meta for tensor in (*tensors, *milestones))
 
@@ -105,7 +105,9 @@ def test_a_compiled_epoch_stays_on_its_device(monkeypatch: pytest.MonkeyPatch) -
     runner = run_block(partial(torch.optim.Adam, lr=0.1), follower=cosine, compiles=True)
     assert runner.compiled is not None
     assert runner.block.length == 5
-    assert all(tensor.is_meta for tensor in (runner.block.errors, runner.block.last, runner.history.solved_epoch))
+    assert all(
+        tensor.is_meta for tensor in (runner.block.errors, runner.block.last_errors, runner.history.solved_epoch)
+    )
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU would load it on itself")

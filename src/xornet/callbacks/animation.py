@@ -11,7 +11,7 @@ from PIL.Image import Image
 from torch import Tensor
 
 from xornet import files, validation
-from xornet.backprop import append_ones, predict
+from xornet.backprop import predict
 from xornet.callbacks.figures import log_image, publish
 from xornet.callbacks.pictures import boundary_pictures, table
 from xornet.engine.blocks import run_length
@@ -19,7 +19,7 @@ from xornet.engine.history import Block
 from xornet.module import XORModule
 from xornet.plots.decision_boundary import boundary_grid
 from xornet.plots.frames import FrameRenderer
-from xornet.plots.render import Array, gif
+from xornet.plots.render import Array, write_gif
 
 THRESHOLD = 0.06  # the change of a prediction against the others that makes a frame
 LEAST_FRAMES = 5  # of a run in which nothing moves
@@ -71,7 +71,7 @@ class BoundaryAnimation(Callback):
         """Draw the initial networks."""
         assert isinstance(pl_module, XORModule)
         if not self.snapshots:
-            weights = [weight.clone() for weight in pl_module.ensemble.first(1)]
+            weights = [weight.clone() for weight in pl_module.ensemble.first_weights(1)]
             self.add(trainer, pl_module, trainer.current_epoch, weights)
 
     def on_train_batch_end(
@@ -100,9 +100,9 @@ class BoundaryAnimation(Callback):
         assert isinstance(pl_module, XORModule)
         publish(boundary_pictures(pl_module, self.renderer), trainer)
         if self.renderer:
-            self.draw(pl_module, trainer.current_epoch, pl_module.ensemble.first(1))
+            self.draw(pl_module, trainer.current_epoch, pl_module.ensemble.first_weights(1))
             path = Path(trainer.default_root_dir, "decision_boundary.gif")
-            files.write(path, partial(Path.write_bytes, data=gif(self.frames)))
+            files.write(path, partial(write_gif, self.frames))
 
     def add(self, trainer: Trainer, module: XORModule, epoch: int, weights: list[Tensor]) -> None:
         """Add a snapshot and its frame; log it too, unless an earlier part of the run has (see `log_image`)."""
@@ -118,7 +118,7 @@ class BoundaryAnimation(Callback):
         self.errors = table_errors(module, weights)
         on_cpu = [weight.cpu().float() for weight in weights]
         points, _ = table(module)
-        z = boundary_grid(lambda x: predict(on_cpu, append_ones(x), module.ensemble.activation)[..., 0], points)
+        z = boundary_grid(lambda x: predict(on_cpu, x, module.ensemble.activation)[..., 0], points)
         self.frames.append(self.renderer.frame(z, f"epoch {epoch:,}, loss {np.square(self.errors).mean():.4f}"))
 
 
@@ -126,5 +126,5 @@ def table_errors(module: XORModule, weights: list[Tensor]) -> Array:
     """Return ŷ - y (P,) of one network's weights."""
     like = module.ensemble.weights[0]
     weights = [weight.to(like) for weight in weights]  # of a checkpoint, from another device
-    predictions = predict(weights, append_ones(module.x), module.ensemble.activation)[..., 0]
+    predictions = predict(weights, module.x, module.ensemble.activation)[..., 0]
     return (predictions - module.y)[:, 0].cpu().numpy()

@@ -6,7 +6,7 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from xornet.callbacks.interval import interval
+from xornet import validation
 from xornet.engine.blocks import run_length
 from xornet.engine.history import CURVE_POINTS, Block, spacing
 from xornet.engine.snapshots import SAMPLE
@@ -34,8 +34,8 @@ class GradientMonitor(Callback):
 
     def __init__(self, every_n_epochs: int = 200, histogram_every_n_epochs: int = 1000) -> None:
         self.intervals = [
-            interval("gradient_monitor.every_n_epochs", every_n_epochs, example=200),
-            interval("gradient_monitor.histogram_every_n_epochs", histogram_every_n_epochs, example=1000),
+            validation.interval("gradient_monitor.every_n_epochs", every_n_epochs, example=200),
+            validation.interval("gradient_monitor.histogram_every_n_epochs", histogram_every_n_epochs, example=1000),
         ]
         self.logged = -1  # the last epoch whose state was logged
 
@@ -56,14 +56,14 @@ class GradientMonitor(Callback):
         for epoch, weights in samples.items():
             self.log_state(trainer, pl_module, epoch, weights)
             if (epoch + 1) % self.samples_every_n_epochs == 0:
-                updated = samples.get(epoch + 1) or pl_module.ensemble.first(SAMPLE)
+                updated = samples.get(epoch + 1) or pl_module.ensemble.first_weights(SAMPLE)
                 ratios = [mean(norm(b - a) / norm(a)) for a, b in zip(weights, updated, strict=True)]
                 log(trainer, pl_module, "update/ratio", ratios, epoch)
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log the gradients and weights of the trained networks."""
         assert isinstance(pl_module, XORModule)
-        self.log_state(trainer, pl_module, trainer.current_epoch, pl_module.ensemble.first(SAMPLE))
+        self.log_state(trainer, pl_module, trainer.current_epoch, pl_module.ensemble.first_weights(SAMPLE))
 
     def log_state(self, trainer: Trainer, module: XORModule, epoch: int, weights: list[Tensor]) -> None:
         """Log the weights before the update of `epoch`, and their gradients, if they are due."""
@@ -75,7 +75,7 @@ class GradientMonitor(Callback):
         if epoch % self.histogram_every_n_epochs < self.samples_every_n_epochs:
             for writer in writers(trainer):
                 for group, tensors in (("weights", weights), ("weights_gradients", gradients)):
-                    for layer, tensor in zip(module.layers, tensors, strict=True):
+                    for layer, tensor in zip(module.layer_names, tensors, strict=True):
                         finite = tensor[tensor.isfinite()]
                         if len(finite):
                             writer.add_histogram(f"{group}/{layer}", finite, epoch, bins=BINS)
@@ -93,6 +93,6 @@ def mean(values: Tensor) -> float:
 
 def log(trainer: Trainer, module: XORModule, group: str, values: list[float], epoch: int) -> None:
     """Log one value a layer."""
-    metrics = {f"{group}/{layer}": value for layer, value in zip(module.layers, values, strict=True)}
+    metrics = {f"{group}/{layer}": value for layer, value in zip(module.layer_names, values, strict=True)}
     for logger in trainer.loggers:
         logger.log_metrics(metrics, epoch)

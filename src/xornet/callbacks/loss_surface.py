@@ -9,7 +9,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from xornet.backprop import append_ones, predict
+from xornet.backprop import predict
 from xornet.callbacks.figures import publish
 from xornet.engine.history import CURVE_POINTS, widen
 from xornet.engine.snapshots import LARGEST
@@ -54,14 +54,15 @@ class LossSurface(Callback):
         assert isinstance(pl_module, XORModule)
         taken = outputs["block"].snapshots
         self.trajectory |= {epoch: flat(layers) for epoch, layers in zip(taken.epochs, taken.weights, strict=True)}
-        most = max(2, min(CURVE_POINTS, LARGEST // len(flat(pl_module.ensemble.first(1)))))  # fewer of a large network
+        numbers = len(flat(pl_module.ensemble.first_weights(1)))
+        most = max(2, min(CURVE_POINTS, LARGEST // numbers))  # fewer of a large network
         self.every = widen(max(self.every, taken.every), list(self.trajectory), most)
         self.trajectory = {epoch: weights for epoch, weights in self.trajectory.items() if epoch % self.every == 0}
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw."""
         assert isinstance(pl_module, XORModule)
-        trajectory = {**self.trajectory, trainer.current_epoch: flat(pl_module.ensemble.first(1))}
+        trajectory = {**self.trajectory, trainer.current_epoch: flat(pl_module.ensemble.first_weights(1))}
         weights = torch.stack(list(trajectory.values())).double().numpy()
         if len(trajectory) < 3 or not np.isfinite(weights).all() or not np.ptp(weights, axis=0).any():
             return  # no trajectory, no plane
@@ -84,5 +85,5 @@ def row_losses(module: XORModule, plane: Plane, first: Array, second: float) -> 
     shapes = [weight.shape[:2] for weight in module.ensemble.weights]
     layers = torch.from_numpy(weights.T).to(module.x).split([shape.numel() for shape in shapes])
     stacked = [layer.reshape(*shape, len(first)) for layer, shape in zip(layers, shapes, strict=True)]
-    predictions = predict(stacked, append_ones(module.x), module.ensemble.activation)
+    predictions = predict(stacked, module.x, module.ensemble.activation)
     return (predictions - module.y[:, :, None]).square().mean((0, 1)).double().cpu().numpy()

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from matplotlib.figure import Figure
 from PIL.Image import Image
 
-from xornet.backprop import ACTIVATIONS, append_ones, preactivation
+from xornet.backprop import ACTIVATIONS, preactivation
 from xornet.engine import plateaus
 from xornet.module import XORModule
 from xornet.plots.decision_boundary import BOUNDARY_TITLE, boundary_grid, decision_boundaries
@@ -32,21 +32,21 @@ def curve_figures(module: XORModule) -> dict[str, Figure]:
 
 def unit_pictures(module: XORModule) -> dict[str, Image]:
     """The picture of network 0's hidden units, by file name: none if the inputs are not two, or it has diverged."""
-    if module.x.shape[1] != 2 or not all(weight.isfinite().all() for weight in module.ensemble.first(1)):
+    if module.x.shape[1] != 2 or not all(weight.isfinite().all() for weight in module.ensemble.first_weights(1)):
         return {}
     x, y = table(module)
-    if module.layers == ["output"]:
-        (layer,) = module.ensemble.first(1)
+    if module.layer_names == ["output"]:
+        (layer,) = module.ensemble.first_weights(1)
         return {"hidden_units.png": drawn(no_hidden_units(layer[:, 0, 0].cpu().numpy(), x, y))}
     return {"hidden_units.png": drawn(hidden_units(units_of(module), x, y))}
 
 
 def units_of(module: XORModule) -> Units:
     """Network 0's hidden units."""
-    layers = [weight.cpu().double() for weight in module.ensemble.first(1)]
+    layers = [weight.cpu().double() for weight in module.ensemble.first_weights(1)]
     onward = layers[1][:-1, :, 0]  # (H, O), or (H, H') where there is another hidden layer
     signed = len(layers) == 2
-    z = preactivation(layers[:-1], append_ones(module.x.cpu().double()), module.ensemble.activation)
+    z = preactivation(layers[:-1], module.x.cpu().double(), module.ensemble.activation)
     return Units(
         lines=layers[0][..., 0].T.numpy(),
         weights=(onward[:, 0] if signed else onward.norm(dim=1)).numpy(),

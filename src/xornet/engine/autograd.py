@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from xornet.backprop import append_ones, predict
+from xornet.backprop import predict
 
 
 class Autograd:
@@ -25,7 +25,7 @@ class Autograd:
     def __init__(self, weights: Sequence[Tensor], x: Tensor, y: Tensor, activation: str = "sigmoid") -> None:
         self.weights, self.activation = weights, activation
         self.share = x.new_tensor(1 / len(x))
-        self.x, self.y = append_ones(x), y[:, :, None].expand(-1, -1, weights[0].shape[-1])
+        self.x, self.y = x, y[:, :, None].expand(-1, -1, weights[0].shape[-1])
 
     def restore(self) -> None:
         """Restore nothing: there are no buffers, the weights are read anew every epoch."""

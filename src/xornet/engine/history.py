@@ -28,7 +28,7 @@ class Block:
         length: how many.
         epochs: those that belong to the curve, S of them.
         errors: ŷ - y before the update of each of these, (S, P, O, N).
-        last: the same of the last epoch, (P, O, N).
+        last_errors: the same of the last epoch, (P, O, N).
         snapshots: the weights at these epochs and at the last one.
 
     """
@@ -37,13 +37,13 @@ class Block:
     length: int
     epochs: range
     errors: Tensor
-    last: Tensor
+    last_errors: Tensor
     snapshots: Snapshots
 
     @cached_property
     def loss(self) -> float:
         """The median loss at the last epoch, over the networks that have not diverged."""
-        return scores.losses(self.last).nanquantile(0.5).item()
+        return scores.losses(self.last_errors).nanquantile(0.5).item()
 
 
 class History:

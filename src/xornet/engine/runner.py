@@ -146,7 +146,7 @@ class EpochRunner:
 
         """
         # A sum is finite only if everything in it is.
-        sums = torch.stack([block.last.sum((0, 1)), *(weight.sum((0, 1)) for weight in self.weights)])
+        sums = torch.stack([block.last_errors.sum((0, 1)), *(weight.sum((0, 1)) for weight in self.weights)])
         if sums.isfinite().all(0).any():
             return
         diverged = self.history.diverged_epoch

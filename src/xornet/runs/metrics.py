@@ -72,11 +72,11 @@ def objective(results: dict[str, Any]) -> float:
     return float(results["loss"] if isinstance(results["solved"], bool) else 1 - results["solved"])
 
 
-def write_results(module: XORModule, epochs: int, folder: str | Path, **more: Any) -> dict[str, Any]:
+def write_results(module: XORModule, epochs: int, folder: str | Path, **times: float) -> dict[str, Any]:
     """Write `networks.csv`, then `metrics.json`, whose presence says that all is there; return what `evaluate` does."""
-    results = evaluate(module)
+    results, rounded = evaluate(module), {name: round(seconds, 3) for name, seconds in times.items()}
     numbers = {name: module.hparams[name] for name in ("seed", "networks")}
-    text = json.dumps({"epochs": epochs, **results, **numbers, **more}, indent=2, allow_nan=False)
+    text = json.dumps({"epochs": epochs, **results, **numbers, **rounded}, indent=2, allow_nan=False)
     files.write(Path(folder, "networks.csv"), lambda path: write_networks(module, path))
     files.write(Path(folder, "metrics.json"), lambda path: path.write_text(text + "\n", "utf-8"))
     return results

@@ -1,0 +1,48 @@
+"""The batch of a DataLoader, which must be the whole truth table."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+def only_batch(loader: Any) -> tuple[Tensor, Tensor]:
+    """Return the table that a DataLoader serves as its one batch, x (P, I) and y (P, 1); refuse any other."""
+    tables = [check_batch(batch, number) for number, batch in enumerate(loader)]
+    if not tables:
+        raise ValueError("data must be one batch, the whole table, got none; use data with points")
+    return tables[0]
+
+
+def check_batch(batch: Any, batch_idx: int) -> tuple[Tensor, Tensor]:
+    """Return a batch as the whole table, x (P, I) and y (P, 1); refuse any other.
+
+    It must be the only one: the median over networks of the loss on a whole table does not follow from those on parts.
+    """
+    remedy = "use DataLoader(TensorDataset(x, y), batch_size=len(x))"
+    if batch_idx > 0:
+        raise ValueError(f"data must be one batch, the whole table, got several; {remedy}")
+    is_pair = isinstance(batch, Sequence) and len(batch) == 2 and all(isinstance(part, Tensor) for part in batch)
+    if not is_pair or batch[0].dim() != 2 or batch[1].shape != (len(batch[0]), 1):
+        got = [tuple(part.shape) for part in batch] if is_pair else type(batch).__name__
+        raise ValueError(f"a batch must be x (P, I) and y (P, 1), got {got}; {remedy}")
+    if not all(part.isfinite().all() for part in batch):
+        raise ValueError("a table must hold finite numbers, got nan or inf; use data without them")
+    return batch[0], batch[1]
+
+
+def same_table(ours: Sequence[Tensor], theirs: Sequence[Tensor]) -> bool:
+    """Whether two tables, x and y, hold the same numbers, in whichever precision and on whichever device."""
+    return all(torch.equal(a.cpu().double(), b.cpu().double()) for a, b in zip(ours, theirs, strict=True))
+
+
+def check_same(batch: Sequence[Tensor], table: Sequence[Tensor]) -> None:
+    """Refuse a batch, x and y, that does not hold the points of a table, in whatever order."""
+    if not same_table(batch, table):  # a DataLoader may shuffle them
+        ours, theirs = (torch.cat([part.cpu().double() for part in each], 1).tolist() for each in (batch, table))
+        if sorted(ours) != sorted(theirs):
+            raise ValueError(
+                "a batch differs from the table that the run was begun with; use a dataset without random "
+                "transforms, and no hook that changes a batch"
+            )
