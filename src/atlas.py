@@ -4,8 +4,10 @@ from xornet.cli import startup  # noqa: F401 isort: skip - first: signals and ou
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 
+from xornet import files
 from xornet.atlas.collect import from_sweep
 from xornet.atlas.derived import derived
 from xornet.atlas.laws import laws
@@ -14,9 +16,11 @@ from xornet.atlas.table import Table, read, write
 from xornet.cli import errors
 from xornet.plots.render import drawn, write_png
 from xornet.runs import directory
+from xornet.sweeps.command import unstarted
 from xornet.sweeps.table import align
 
 USAGE = "use python src/atlas.py [table] [key=value ...]"
+REMEDY = "correct it, or delete it and give the command without its values"
 STORED = Path(__file__).resolve().parents[1] / "docs" / "atlas"
 
 
@@ -61,9 +65,12 @@ def make(sweeps: Path, docs: Path) -> None:
         stored = read(folder.name, docs) if is_stored else None
         table, unfinished, is_whole = from_sweep(folder, stored)
         for job in unfinished:
-            print(f"{job.folder}: {job.status}" + (f" ({job.cause}); correct it, or delete it" if job.cause else ""))
+            print(f"{job.folder}: {job.status}" + (f" ({job.cause}); {REMEDY}" if job.cause else ""))
             are_finished = False
-        if any(not job.cause for job in unfinished):
+        if left := unstarted(folder):
+            print(f"{folder}: {left} of its jobs have not been started")
+            are_finished = False
+        if left or any(not job.cause for job in unfinished):
             print(f"{table.name}: not all jobs are finished, so no table is written; make atlas resumes them")
             continue
         tables[table.name] = table
@@ -77,7 +84,7 @@ def make(sweeps: Path, docs: Path) -> None:
             write(table, docs)
             print(f"{table.name}: {len(table.rows)} rows, {docs}/{table.name}.csv")
     for name, figure in pictures(tables, whole.keys(), sweeps):
-        write_png(drawn(figure), docs / f"{name}.png")
+        files.write(docs / f"{name}.png", partial(write_png, drawn(figure)))
         print(f"{docs}/{name}.png")
     if not are_finished:
         sys.exit(1)

@@ -22,6 +22,17 @@ def test_eval_prints_the_truth_table_and_draws_the_pictures(command: Command, tr
         assert (run.folder / picture).read_bytes() == (trained.folder / picture).read_bytes()
 
 
+def test_what_a_logger_of_an_evaluation_writes_lies_in_its_directory(
+    command: Command, trained: CommandResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    run = command(f"ckpt_path={trained.folder}/checkpoints/last.ckpt", "trainer.logger=true", script="eval.py")
+    assert run.status == 0, run.err
+    assert (run.folder / "lightning_logs" / "version_0" / "hparams.yaml").exists()
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
 @pytest.mark.parametrize("model", [[], ["data.bits=3", "trainer.precision=64-true"]])
 def test_eval_of_an_ensemble_finds_what_the_run_found(command: Command, model: list[str]) -> None:
     trained = command("networks=30", "seed=3", "optimizer.lr=2.0", "trainer.max_epochs=450", *model)

@@ -224,6 +224,32 @@ def test_a_double_precision_run_is_loaded_and_tested_in_double_precision(tmp_pat
         assert torch.equal(predicted, module(X.double()))
 
 
+@pytest.mark.parametrize(
+    ("changed", "was"), [({"tolerance": 0.01}, 0.5), ({"activation": "relu"}, "sigmoid"), ({"seed": 9}, 0)], ids=str
+)
+def test_a_checkpoint_is_not_loaded_with_what_would_make_its_history_another(
+    trained: tuple[XORModule, Path], changed: dict[str, Any], was: object
+) -> None:
+    """When a network solved the table depends on the tolerance; that of the run would be told as that of the module."""
+    ((name, value),) = changed.items()
+    with pytest.raises(ValueError, match=f"{name}={value}, but .* were trained with {name}={was}; drop it"):
+        XORModule.load_from_checkpoint(trained[1], **changed)
+    XORModule.load_from_checkpoint(trained[1], gradient="autograd", compile=False)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16])
+def test_networks_of_another_precision_than_the_trainers_are_not_rounded_in_silence(
+    tmp_path: Path, dtype: torch.dtype
+) -> None:
+    module = XORModule().to(dtype)
+    with pytest.raises(ValueError, match=rf"are {dtype}, but trainer\.precision=32-true trains torch\.float32; use "):
+        trainer(tmp_path, 5).fit(module, XORDataModule())
+    assert module.ensemble.weights[0].dtype == dtype
+    trainer(tmp_path, 5).fit(module.float(), XORDataModule())
+    trainer(tmp_path, 5, precision="64-true").fit(module, XORDataModule())
+    assert module.ensemble.weights[0].dtype == torch.float64
+
+
 def test_other_networks_than_those_of_a_checkpoint_are_not_evaluated(trained: tuple[XORModule, Path]) -> None:
     _, checkpoint = trained
     with pytest.raises(ValueError, match="holds networks with activation=sigmoid, but the module has activation=tanh"):

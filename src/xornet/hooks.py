@@ -64,7 +64,10 @@ class RunHooks(LightningModule):
     def setup(self, stage: str) -> None:
         """Take the precision of the Trainer and, to train, the table, which is the one batch of the training data."""
         self.stage = stage
-        dtype = PRECISIONS[self.trainer.precision]
+        dtype, now = PRECISIONS[self.trainer.precision], self.ensemble.weights[0].dtype
+        if stage == "fit" and now not in (torch.float32, dtype):
+            said = f"the networks are {now}, but trainer.precision={self.trainer.precision} trains {dtype}"
+            raise ValueError(f"{said}; use Trainer(precision='64-true'), or module.float()")
         if stage == "fit" or dtype == torch.float64:  # before a checkpoint is loaded, which it would round
             self.to(dtype)
         if stage == "fit":

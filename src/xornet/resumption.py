@@ -28,6 +28,7 @@ def save(module: Any, checkpoint: dict[str, Any]) -> None:
     checkpoint["times"] = module.stopwatch.times()
     if not same_table((module.x, module.y), truth_table(module.hparams["bits"])):
         checkpoint["table"] = [module.x.cpu(), module.y.cpu()]  # of data of your own
+    checkpoint["model"] = dict(module.hparams)  # load_from_checkpoint changes `hyper_parameters`
     checkpoint["optimizer"] = describe(module.optimizer)
     if module.scheduler:
         checkpoint["scheduler"] = describe(module.scheduler)
@@ -48,6 +49,7 @@ def load(module: Any, checkpoint: dict[str, Any]) -> None:
     elif module.stage:
         check_networks(checkpoint, dict(module.hparams))
     else:  # load_from_checkpoint
+        check_same_model(checkpoint.get("model", {}), dict(module.hparams))
         module.to(checkpoint["state_dict"]["ensemble.weights.0"].dtype)  # which is the run's trainer.precision
         module.set_training_table(*table_of(checkpoint))
         if not module.has_own_optimizer:
@@ -65,6 +67,16 @@ def check_networks(checkpoint: dict[str, Any], hparams: dict[str, Any]) -> None:
         if was != new:
             remedy = "use XORModule.load_from_checkpoint"
             raise ValueError(f"ckpt_path holds networks with {name}={was}, but the module has {name}={new}; {remedy}")
+
+
+def check_same_model(before: dict[str, Any], hparams: dict[str, Any]) -> None:
+    """Refuse arguments of load_from_checkpoint with which the networks' history would not be theirs."""
+    for name, was in before.items():
+        new = hparams.get(name)
+        if f"model.{name}" not in MAY_CHANGE and listed(was) != listed(new):
+            raise ValueError(
+                f"{name}={new}, but the networks of the checkpoint were trained with {name}={was}; drop it"
+            )
 
 
 def check_resumable(checkpoint: dict[str, Any], module: Any) -> None:

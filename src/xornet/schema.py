@@ -23,7 +23,7 @@ from xornet.network import layer_shapes
 FORMAT = 1  # one more whenever what a checkpoint holds changes
 LARGEST = 2**31  # of a count of epochs
 OPTIONAL = ("table", "tensorboard", "decision_boundary", "loss_surface")  # of other data, and of callbacks
-CONFIGURED = ("optimizer", "scheduler", "early_stopping")
+CONFIGURED = ("model", "optimizer", "scheduler", "early_stopping")
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from conftest import SRC, Command
 from xornet.atlas.collect import from_sweep
 from xornet.atlas.laws import laws
 from xornet.atlas.pictures import DEFAULT_RANGE, grid_picture
-from xornet.atlas.table import RESULTS, Table, number, read
+from xornet.atlas.table import RESULTS, Table, number, read, write
 from xornet.engine.scores import wilson
 
 DOCS = SRC.parent / "docs"
@@ -89,10 +89,16 @@ def test_failed_jobs_are_named_and_cost_the_table_no_other_cell(command: Command
     assert len(failed) == 4
     for line in failed:
         assert line.startswith(f"{sweep}/")
-        assert re.search(r"model\.init=-1\S*: failed \(model\.init must be .*\); correct it, or delete it$", line)
+        assert re.search(
+            r"model\.init=-1\S*: failed \(model\.init must be .*\); correct it, or delete it and give .*$", line
+        )
     assert table == f"grid: 4 rows, {tmp_path}/docs/atlas/grid.csv"
     for folder in sweep.glob("*model.init=-1*"):
         shutil.rmtree(folder)
+    left = command(script="atlas.py")
+    assert left.status == 1
+    assert f"{sweep}: 4 of its jobs have not been started\n" in left.out
+    assert command(*TINY, "model.init=1", f"hydra.sweep.dir={sweep}").status == 0
     assert command(script="atlas.py").status == 0
 
 
@@ -117,6 +123,78 @@ def test_a_sweep_of_further_values_costs_no_row_of_what_follows_from_the_stored_
     assert len(read("width_law", tmp_path / "docs/atlas").rows) > len(before["width_law"].rows)
     (tmp_path / "logs/atlas/width_law").rename(tmp_path / "logs/atlas/laws")
     assert "has the name of a table that is made of others; move it away" in command(script="atlas.py").last_line
+
+
+@pytest.mark.further
+def test_an_interrupted_sweep_makes_no_table_though_all_begun_jobs_have_finished(
+    command: Command, tmp_path: Path
+) -> None:
+    sweep = tmp_path / "logs/atlas/local_minima"
+    small = ["experiment=local_minima", "model.init=1", "optimizer.momentum=0", "networks=20", "trainer.max_epochs=4"]
+    small += [f"hydra.sweep.dir={sweep}"]
+    assert command(*small, "optimizer.lr=0.5,1").status == 0
+    shutil.rmtree(next(sweep.glob("1_*")))  # as a signal leaves it that comes between two jobs
+    made = command(script="atlas.py")
+    assert made.status == 1
+    assert f"{sweep}: 1 of its jobs have not been started\nlocal_minima: not all jobs are finished" in made.out
+    assert not list((tmp_path / "docs").rglob("*.csv"))
+    assert command(*small, "optimizer.lr=0.5,1").err.count("skipped, finished before") == 1
+    assert command(script="atlas.py").status == 0
+    # What is the same in all jobs is a column too, so that a longer sweep extends the table.
+    assert read("local_minima", tmp_path / "docs/atlas").keys == ["optimizer.lr", "model.init", "optimizer.momentum"]
+    before = {path: path.read_bytes() for path in (tmp_path / "docs/atlas").iterdir()}
+    assert command(script="atlas.py").status == 0
+    assert {path: path.read_bytes() for path in (tmp_path / "docs/atlas").iterdir()} == before
+    assert command(*small, "optimizer.lr=0.5,1,2").status == 0
+    assert command(script="atlas.py").status == 0
+    assert len(read("local_minima", tmp_path / "docs/atlas").rows) == 3
+
+    (next(sweep.glob("0_*")) / "metrics.json").write_text("{")  # the smallest rate, with which the others are compared
+    escapes = (tmp_path / "docs/atlas/escapes.csv").read_bytes()
+    assert command(script="atlas.py").status == 1
+    assert (tmp_path / "docs/atlas/escapes.csv").read_bytes() == escapes
+
+
+@pytest.mark.further
+def test_a_table_of_a_name_of_its_own_says_how_its_cells_are_computed_again(command: Command, tmp_path: Path) -> None:
+    folder = f"hydra.sweep.dir={tmp_path}/logs/atlas/mine"
+    some = ("model.hidden=[2]", "model.init=null,1", "optimizer.lr=0.1", "networks=20", "trainer.max_epochs=4")
+    assert command("experiment=grid_relu", *some, folder).status == 0
+    for _ in range(2):  # the second time, the table that the first has written is one to be extended
+        assert command(script="atlas.py").status == 0
+    table = read("mine", tmp_path / "docs/atlas")
+    (row,) = table.where({"model.init": "1"}).rows
+    _, script, *overrides = shlex.split(table.command(row))
+    again = command(*overrides, script=Path(script).name)
+    (sweep,) = {path.parent.parent for path in again.folder.glob("*/metrics.json")}
+    found = from_sweep(sweep)[0].rows
+    assert [{name: one[name] for name in RESULTS} for one in found] == [{name: row[name] for name in RESULTS}]
+    with pytest.raises(ValueError, match=r"or add it: python src/train.py -m networks=20 .*experiment=grid_relu"):
+        table.where({"model.init": "2"})
+
+
+@pytest.mark.parametrize("text", ["", "a,b\n", "a,b\n1\n", "a,b\n1,2,3\n", "a,b\n1,2\n3", b"\xff\xfe\x00"], ids=repr)
+def test_a_damaged_table_is_refused_by_its_file(tmp_path: Path, text: str | bytes) -> None:
+    (tmp_path / "grid.csv").write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(ValueError, match=r"grid\.csv is damaged; restore it \(git checkout\), or delete it"):
+        read("grid", tmp_path)
+    (tmp_path / "grid.csv").write_bytes(b"\xef\xbb\xbfa,b\n1,2\n")  # as a spreadsheet saves it
+    assert read("grid", tmp_path).rows == [{"a": "1", "b": "2"}]
+
+
+def test_a_table_that_cannot_be_written_leaves_the_one_before(tmp_path: Path) -> None:
+    table = Table("grid", ["a"], [{"a": "1"}])
+    write(table, tmp_path)
+    with pytest.raises(UnicodeEncodeError):
+        write(Table("grid", ["a"], [{"a": "2"}, {"a": "\udcff"}]), tmp_path)  # fails in the middle of the file
+    assert read("grid", tmp_path) == table
+    assert [path.name for path in tmp_path.iterdir()] == ["grid.csv"]
+
+
+@pytest.mark.parametrize("word", ["model.init=-1", "model.init=1e300", "model.hidden=9", "model.hidden=[2.5]"])
+def test_no_value_is_offered_that_cannot_be_run(word: str) -> None:
+    with pytest.raises(ValueError, match=r"use one of them$"):
+        read("grid", DOCS / "atlas").where(dict([word.split("=")]))
 
 
 REFUSED = {

@@ -1,5 +1,6 @@
 import json
 import re
+from concurrent.futures import BrokenExecutor
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from conftest import Command
 from hydra.errors import ConfigCompositionException
 
 from xornet import files
-from xornet.cli.errors import explain
+from xornet.cli.errors import explain, report
 from xornet.runs import directory
 from xornet.runs.directory import PROJECT
 
@@ -193,6 +194,14 @@ INSIDE = [
     (  # no LearningRateMonitor
         ["callbacks=best_checkpoint", "callbacks.best_checkpoint.monitor=lr-SGD"],
         "error: callbacks.best_checkpoint.monitor=lr-SGD: ModelCheckpoint has monitor=lr-SGD, which nothing logs",
+    ),
+    (  # which would never be asked
+        [
+            f"+callbacks.stop._target_={STOCK}.EarlyStopping",
+            "+callbacks.stop.monitor=val/loss",
+            "+trainer.check_val_every_n_epoch=5",
+        ],
+        "error: callbacks.stop.monitor=val/loss: EarlyStopping has monitor=val/loss, which nothing logs",
     ),
     (
         [f"+callbacks.stats._target_={STOCK}.DeviceStatsMonitor"],
@@ -381,3 +390,10 @@ def test_what_is_written_is_whole_or_absent(tmp_path: Path) -> None:
         files.write(target, fail)
     assert json.loads(target.read_text()) == {"epochs": 1}
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_killed_process_of_a_launcher_is_one_line_with_the_remedy(capsys: pytest.CaptureFixture[str]) -> None:
+    said = "A worker process managed by the executor was unexpectedly terminated. This could be caused by a fault.\n\n"
+    killed = BrokenExecutor(said + "The exit codes of the workers are {SIGKILL(-9)}")
+    assert report(killed, ["-m", "seed=1,2"]) == "a process of the launcher was killed; use the same command to resume"
+    assert capsys.readouterr().err == ""

@@ -1,6 +1,9 @@
 """Optuna's search: what counts as a trial, what a failed job counts as, and where a search outlives its process."""
 
 from collections.abc import Callable
+from contextlib import redirect_stdout
+from io import StringIO
+from math import inf
 from pathlib import Path
 
 import optuna
@@ -8,6 +11,8 @@ import pytest
 from conftest import NO_FIGURES, Command
 from omegaconf import OmegaConf
 from test_sweep import rows
+
+from xornet.sweeps import summary
 
 SEARCH = ("-m", "hydra/sweeper=optuna", "hydra.sweeper.n_jobs=1", "hydra.sweeper.sampler.seed=1")
 FILE = "sqlite:///<a file that can be written>"
@@ -78,6 +83,14 @@ def test_a_search_that_is_kept_in_a_file_goes_on_by_the_same_command(command: Co
     assert sorted(value or 0 for _, value in told) == pytest.approx(losses)
     assert len({row["optimizer.lr"] for row in rows(folder)}) == len(losses) == 4
     assert OmegaConf.load(folder / "optimization_results.yaml").best_value == losses[0]
+
+    (job,) = folder.glob("0_*")
+    (job / "metrics.json").unlink()  # as a signal leaves it
+    more = f"The same command with hydra.sweep.dir={folder} adds trials; none is resumed.\n"
+    for start, hint in ((0.0, more), (inf, "")):
+        with redirect_stdout(StringIO()) as said:
+            summary.write(folder, ["optimizer.lr"], start, is_stored=True)
+        assert said.getvalue().endswith(f"sweep.png\n{hint}")
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import events
 import pytest
 import torch
 from conftest import NO_FIGURES, SRC, Command, CommandResult
+from omegaconf import OmegaConf
 from signalled import Signalled, printed
 
 from xornet.runs.record import Run
@@ -106,6 +108,27 @@ def test_the_same_sweep_again_skips_what_finished_and_overwrites_nothing(command
     assert [line.split()[-1] for line in again.err.splitlines() if "finished before" in line] == ["0_seed=1"]
     assert [(row["seed"], row["status"]) for row in rows(first.folder)] == [(seed, "finished") for seed in "123"]
     assert (jobs[1] / "metrics.json").exists()
+
+
+def test_a_value_is_told_as_it_was_given_though_hydra_escapes_it(command: Command) -> None:
+    run = command("-m", "trainer.max_time=00:00:01:00,00:00:02:00", "logger=[tensorboard,csv]", *SHORT)
+    assert run.status == 0, run.err
+    times = ["00:00:01:00", "00:00:02:00"]
+    assert [row["trainer.max_time"] for row in rows(run.folder)] == times
+    assert "\\" not in run.out
+    for job, time in zip(sorted(run.folder.glob("*_*/")), times, strict=True):
+        for name in ("hparams.yaml", "csv/hparams.yaml"):
+            hparams: Any = OmegaConf.load(job / name)
+            assert hparams["trainer.max_time"] == time
+
+
+def test_a_sweep_that_ended_between_two_jobs_says_how_to_go_on(command: Command) -> None:
+    run = command("-m", "seed=1,2", *SHORT)
+    assert "To go on" not in run.out
+    shutil.rmtree(next(run.folder.glob("1_*")))
+    with redirect_stdout(StringIO()) as said:
+        summary.write(run.folder, ["seed"])
+    assert said.getvalue().endswith(f"To go on, give the same command with hydra.sweep.dir={run.folder}\n")
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=SLOW)])

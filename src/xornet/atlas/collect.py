@@ -2,16 +2,15 @@
 
 from pathlib import Path
 
-from xornet.atlas.table import RESULTS, Table, merged
+from xornet.atlas.table import RESULTS, SIZES, Table, merged
 from xornet.runs.record import Run, differing, read_jobs
-
-SIZES = ("networks", "trainer.max_epochs")  # which are columns, and compared as such
+from xornet.runs.settings import key_of
 
 
 def from_sweep(folder: Path, stored: Table | None = None) -> tuple[Table, list[Run], bool]:
     """Return the table of a sweep's directory, in the order of its values, and its jobs that have not finished.
 
-    The last value says whether all of its cells are in the sweep, none in the stored table alone.
+    The last value says whether the sweep has finished, and has all of the cells: none is in the stored table alone.
 
     Args:
         folder: the sweep's.
@@ -25,21 +24,26 @@ def from_sweep(folder: Path, stored: Table | None = None) -> tuple[Table, list[R
     jobs = read_jobs(folder)
     if stored and not stored.is_swept:
         raise ValueError(f"{folder} has the name of a table that is made of others; move it away")
-    keys = stored.keys if stored else differing(jobs)
+    swept = differing(jobs)
+    if "networks" in swept:
+        raise ValueError(f"{folder} is a sweep over networks, whose results have different errors; move it away")
+    constant = {f"{key}={value}" for job in jobs for key, value in job.overrides.items() if key not in {*swept, *SIZES}}
+    constant -= {f"experiment={folder.name}"}
+    known = swept + sorted(key_of(one) for one in constant)  # in a table of its own, each is a column
+    keys = stored.keys if stored else known
     rows = [{**{key: job.overrides.get(key, "") for key in keys}, **results(job)} for job in jobs if job.metrics]
     if stored:
         sizes = {(row["networks"], row["epochs"]) for row in stored.rows}
-        fit = all(row[key] for row in rows for key in keys) and set(differing(jobs)) <= set(keys)
-        others = {f"{key}={job.overrides[key]}" for job in jobs for key in job.overrides.keys() - {*keys, *SIZES}}
-        others -= {f"experiment={folder.name}"}  # all else that it sets is that of the stored cells
+        fit = all(row[key] for row in rows for key in keys) and set(swept) <= set(keys)
+        others = [one for one in sorted(constant) if key_of(one) not in keys]
         if others or not fit or any((row["networks"], row["epochs"]) not in sizes for row in rows):
             raise ValueError(
-                f"{folder}{''.join(f' has {one} and' for one in sorted(others)[:1])} does not extend docs/atlas/"
+                f"{folder}{''.join(f' has {one} and' for one in others[:1])} does not extend docs/atlas/"
                 f"{stored.name}.csv, which has {', '.join(keys)} as its keys and its own numbers of networks and "
                 "epochs; move one of the two away, or use another hydra.sweep.dir"
             )
-    table = merged(Table(folder.name, keys, rows), stored)
-    return table, [job for job in jobs if job.metrics is None], len(table.rows) == len(rows)
+    table, unfinished = merged(Table(folder.name, keys, rows), stored), [job for job in jobs if job.metrics is None]
+    return table, unfinished, not unfinished and len(table.rows) == len(rows)
 
 
 def results(job: Run) -> dict[str, str]:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from xornet import files
+from xornet.cli.hydra_run import CONF
 from xornet.plots.render import Array
 from xornet.sweeps.naming import plain
 
@@ -15,6 +17,7 @@ RESULTS = (
     *("networks", "epochs", "solved", "solved_low", "solved_high", "solved_epoch", "solved_epoch_q25"),
     *("solved_epoch_q75", "unsolved", "diverged", "loss"),
 )
+SIZES = {"networks": "networks", "trainer.max_epochs": "epochs"}  # what these overrides are called among the results
 EXPONENTS = ("exponent", "exponent_q05", "exponent_q95")
 DERIVED = ("first", "second", "residual", "stuck", "freed", "share", "stay", *EXPONENTS)
 
@@ -58,8 +61,8 @@ class Table:
             if not rows:
                 stored = ", ".join(self.values(key))
                 said = f"{key}={value} is not stored in docs/atlas/{self.name}.csv, whose values are {stored}"
-                words = [*run_command(self.name), f"hydra.sweep.dir=logs/atlas/{self.name}", f"{key}={value}"]
-                is_addable = self.is_swept and np.isfinite(number(value))
+                words = [*self.words(), f"hydra.sweep.dir=logs/atlas/{self.name}", f"{key}={value}"]
+                is_addable = self.is_swept and self.resembles(key, value)
                 add = f", or add it: {shlex.join(words)} && python src/atlas.py" if is_addable else ""
                 raise ValueError(f"{said}; use one of them{add}")
         return Table(self.name, self.keys, rows)
@@ -74,14 +77,23 @@ class Table:
         """The names of all columns, the keys first."""
         return list(self.rows[0])
 
+    def resembles(self, key: str, value: str) -> bool:
+        """Whether a value may be one more of a key: positive, and whole or in brackets where the stored ones are."""
+        stored = [one for one in self.values(key) if np.isfinite(number(one))]
+        is_whole = all(number(one).is_integer() for one in stored)
+        are_lists = {one.startswith("[") for one in [*stored, value]}
+        return 0 < number(value) <= 1e30 and len(are_lists) == 1 and (number(value).is_integer() or not is_whole)
+
+    def words(self) -> list[str]:
+        """The words of the command of its sweep: the experiment that it is named after, and what all rows share."""
+        is_experiment = (CONF / "experiment" / f"{self.name}.yaml").exists()
+        start = ["python", "src/train.py", f"experiment={self.name}" if is_experiment else "-m"]
+        columns = {**SIZES, **{key: key for key in self.keys}}
+        return start + [f"{key}={self.rows[0][name]}" for key, name in columns.items() if len(self.values(name)) == 1]
+
     def command(self, row: Mapping[str, str]) -> str:
         """The command line that computes a row again."""
-        return shlex.join([*run_command(self.name), *(f"{key}={row[key]}" for key in self.keys)])
-
-
-def run_command(name: str) -> list[str]:
-    """The words of the command that runs an experiment."""
-    return ["python", "src/train.py", f"experiment={name}"]
+        return shlex.join(Table(self.name, self.keys, [dict(row)]).words())
 
 
 def number(text: str) -> float:
@@ -108,28 +120,36 @@ def place(value: str) -> tuple[float, str]:
 
 def write(table: Table, folder: Path) -> None:
     """Write `<name>.csv`."""
-    with (folder / f"{table.name}.csv").open("w", encoding="utf-8", newline="") as file:
-        rows = csv.DictWriter(file, table.columns, lineterminator="\n")
-        rows.writeheader()
-        rows.writerows(table.rows)
+
+    def save(path: Path) -> None:
+        with path.open("w", encoding="utf-8", newline="") as file:
+            rows = csv.DictWriter(file, table.columns, lineterminator="\n")
+            rows.writeheader()
+            rows.writerows(table.rows)
+
+    files.write(folder / f"{table.name}.csv", save)
 
 
 def read(name: str, folder: Path) -> Table:
     """Return a stored table.
 
     Raises:
-        ValueError: there is none of this name.
+        ValueError: there is none of this name, or its file is damaged.
 
     """
     path = folder / f"{name}.csv"
     if not path.exists():
         stored = ", ".join(sorted(file.stem for file in folder.glob("*.csv")))
         raise ValueError(f"{name} is no table of docs/atlas; use one of {stored}")
-    with path.open(encoding="utf-8", newline="") as file:
-        reader = csv.DictReader(file)
-        rows = list(reader)
-    keys = [column for column in reader.fieldnames or [] if column not in (*RESULTS, *DERIVED)]
-    return Table(name, keys, rows)
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            header, *rows = csv.reader(file)
+        if not rows or any(len(row) != len(header) for row in rows):
+            raise ValueError("not a table")
+    except ValueError as error:  # of the text too, where it is none
+        raise ValueError(f"{path} is damaged; restore it (git checkout), or delete it") from error
+    keys = [column for column in header if column not in (*RESULTS, *DERIVED)]
+    return Table(name, keys, [dict(zip(header, row, strict=True)) for row in rows])
 
 
 def matrix(table: Table, up: tuple[str, Sequence[str]], across: tuple[str, Sequence[str]], name: str) -> Array:

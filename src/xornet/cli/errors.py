@@ -8,6 +8,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Iterator, Sequence
+from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -80,7 +81,8 @@ def is_ours(error: BaseException) -> bool:
     """Whether an error may be a bug of ours: neither Hydra nor a stock callback of Lightning refused to go on."""
     frames = traceback.extract_tb(error.__traceback__)
     parts = Path(frames[-1].filename).parts if frames else ()
-    return not {"hydra", "submitit"} & {*parts} and not ("lightning" in parts and isinstance(error, RuntimeError))
+    is_theirs = isinstance(error, BrokenExecutor) or ("lightning" in parts and isinstance(error, RuntimeError))
+    return not ({"hydra", "submitit"} & {*parts} or is_theirs)
 
 
 def callback_of(error: BaseException) -> str | None:

@@ -30,6 +30,8 @@ REMEDIES = {
     "install psutil",
     r"(Job \S+).* has not produced any output \(state: (\w+)\)": r"\1 of the launcher ended without a result (\2); "
     "use the same command to resume",
+    "A worker process managed by the executor was unexpectedly terminated": "a process of the launcher was killed; use "
+    "the same command to resume",
     r"Unexpected type annotation: Set\[str\]": "a list of values holds no range, choice or interval; use single values",
     r"Missing mandatory value: (\w+)": r"\1 is missing; use \1=<value>",
 }

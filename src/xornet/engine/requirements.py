@@ -81,9 +81,10 @@ def check_trainer(trainer: Trainer) -> None:
 
 
 def check_monitors(trainer: Trainer, trained: Collection[str], validated: Collection[str]) -> None:
-    """Refuse a ModelCheckpoint with a metric that nothing logs: Lightning would warn, and keep no checkpoint.
+    """Refuse a callback that monitors a metric which nothing logs.
 
-    Not where a callback or a module of the user's may log it.
+    Lightning's ModelCheckpoint would warn, and keep none; its EarlyStopping would never stop. Not where a callback or a
+    module of the user's may log it.
 
     Args:
         trainer: of the run.
@@ -106,7 +107,7 @@ def check_monitors(trainer: Trainer, trained: Collection[str], validated: Collec
         if isinstance(callback, LearningRateMonitor):
             parts = ["", *(["-momentum"] * callback.log_momentum), *(["-weight_decay"] * callback.log_weight_decay)]
             known |= {name + part for name in callback.lrs for part in parts}
-    for callback in trainer.checkpoint_callbacks:
+    for callback in callbacks_of(trainer):
         monitor = getattr(callback, "monitor", None)
         if monitor and monitor not in known:
             name = type(callback).__name__

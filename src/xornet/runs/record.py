@@ -12,7 +12,7 @@ import numpy as np
 from xornet.checkpoint import CheckpointFile
 from xornet.plots.render import Array
 from xornet.runs.directory import job_folders
-from xornet.runs.settings import read_overrides
+from xornet.runs.settings import CONFIG, read_overrides
 
 
 @dataclass
@@ -35,6 +35,11 @@ class Run:
         if self.cause:
             return "refused" if self.metrics else "failed"
         return "finished" if self.metrics else "interrupted"
+
+    @property
+    def begun(self) -> float:
+        """When it was begun, or last resumed, in seconds of time.time()."""
+        return (self.folder / CONFIG.with_name("overrides.yaml")).stat().st_mtime
 
     @property
     def failed_at(self) -> float | None:

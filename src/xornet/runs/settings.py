@@ -1,5 +1,6 @@
 """What a run was configured with, read back from its `.hydra`."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,8 @@ CONFIG = Path(".hydra", "config.yaml")  # in a run's directory, what it was conf
 
 
 def read_overrides(folder: Path) -> dict[str, str]:
-    """Return what a run was given on the command line, value by key."""
-    return {key_of(line): line.partition("=")[2] for line in read_lines(folder)}
+    """Return what a run was given on the command line, value by key, without the backslashes that Hydra writes."""
+    return {key_of(line): unescaped(line.partition("=")[2]) for line in read_lines(folder)}
 
 
 def read_lines(folder: Path) -> list[str]:
@@ -18,6 +19,11 @@ def read_lines(folder: Path) -> list[str]:
     given = folder / CONFIG.parent / "overrides.yaml"
     lines = OmegaConf.to_container(OmegaConf.load(given), resolve=False) if given.exists() else []
     return [str(line) for line in lines or []]
+
+
+def unescaped(value: str) -> str:
+    """The value of an override as it was meant: Hydra escapes the colons of 00:30 in a sweep, but nothing in quotes."""
+    return value if value[:1] in ("'", '"') else re.sub(r"\\([\\()\[\]{}:=, \t])", r"\1", value)
 
 
 def key_of(override: str) -> str:

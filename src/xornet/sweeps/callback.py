@@ -13,9 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from hydra import compose
-from hydra.core.global_hydra import GlobalHydra
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
 from hydra.core.utils import JobReturn
 from omegaconf import DictConfig, OmegaConf, open_dict
 
@@ -25,8 +22,9 @@ from xornet.runs.lock import locked
 from xornet.runs.record import differing, read_jobs
 from xornet.runs.undo import expect, expect_settings, is_untouched
 from xornet.sweeps import summary
+from xornet.sweeps.command import parse, product, written
 from xornet.sweeps.naming import check_repeated, earlier_jobs, identity
-from xornet.sweeps.plan import check_earlier, check_jobs, check_keys, product, written
+from xornet.sweeps.plan import check_earlier, check_jobs, check_keys
 from xornet.sweeps.search import check_search
 
 summaries: list[Callable[[], list[str]]] = []  # of the sweeps that this process has begun; each returns its failures
@@ -86,22 +84,15 @@ class SweepCallback(DirectoryCallback):
             ]
         if "max_failure_rate" in config.hydra.sweeper:  # Optuna's
             config.hydra.sweeper.max_failure_rate = 1.0  # a failed job ends no sweep
-        if hydra["sweeper"].get("storage") and (hydra["sweeper"].get("sampler") or {}).get("seed") is not None:
+        is_stored = bool(hydra["sweeper"].get("storage"))
+        if is_stored and (hydra["sweeper"].get("sampler") or {}).get("seed") is not None:
             config.hydra.sweeper.sampler.seed += len(earlier)  # or a search that goes on would draw the same again
         is_elsewhere = "submitit" in str(hydra["launcher"].get("_target_"))
-        summaries.append(partial(summary.write, folder, keys, time.time(), is_elsewhere))
+        summaries.append(partial(summary.write, folder, keys, time.time(), is_elsewhere, is_stored))
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
         """Forget the job's configuration, which Hydra would keep until the sweep ends: 0.2 MiB a job."""
         job_return.cfg = job_return.hydra_cfg = None
-
-
-def parse(hydra: dict[str, Any]) -> dict[str, Override]:
-    """The overrides of a sweep, those of its experiment file first, by their keys."""
-    given = [f"{key}={value}" for key, value in (hydra["sweeper"].get("params") or {}).items()]
-    parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
-    parsed = parser.parse_overrides([*given, *hydra["overrides"]["task"]])
-    return {override.key_or_group: override for override in parsed}
 
 
 @contextmanager

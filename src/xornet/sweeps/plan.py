@@ -3,12 +3,10 @@
 What is refused, by a ValueError, leaves the sweep's directory as it was.
 """
 
-import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
 from xornet.cli import configuration
@@ -21,27 +19,6 @@ from xornet.sweeps.job import REMEDY, check_same_job
 
 KEYS = (*NODES, "question", "seed", "networks", "ckpt_path")
 Compose = Callable[[Sequence[str]], DictConfig]
-
-
-def product(overrides: Iterable[Override]) -> list[list[str]]:
-    """Return the overrides of each job, in the order in which Hydra's own sweeper runs them."""
-    values: list[list[str]] = []
-    for override in overrides:
-        if override.is_sweep_override() and not override.is_discrete_sweep():
-            raise ValueError(f"{override.input_line} is an interval; use a list of values, or hydra/sweeper=optuna")
-        values.append(list(written(override)))
-        if not values[-1]:
-            raise ValueError(f"{override.input_line} names no value; use a list of values")
-    return [list(job) for job in itertools.product(*values)]
-
-
-def written(override: Override) -> Iterator[str]:
-    """Yield an override once for each of its values, as it is written."""
-    key = override.get_key_element()
-    if override.is_sweep_override():
-        yield from (f"{key}={value}" for value in override.sweep_string_iterator())
-    else:
-        yield f"{key}={override.get_value_element_as_str()}"
 
 
 def check_earlier(folder: Path, earlier: list[Run], keys: Sequence[str], fixed: list[str], compose: Compose) -> None:

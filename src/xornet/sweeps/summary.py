@@ -14,6 +14,7 @@ from xornet.cli.overrides import override
 from xornet.plots.render import drawn, write_png
 from xornet.plots.sweep import Axis, Outcomes, sweep_picture
 from xornet.runs.record import Run, read_jobs
+from xornet.sweeps.command import unstarted
 from xornet.sweeps.table import align, loss_words, solved_words, table, write_csv
 
 SUFFIX = ".sweep"  # of the event files of a sweep itself
@@ -21,7 +22,9 @@ SUFFIX = ".sweep"  # of the event files of a sweep itself
 log = logging.getLogger(__name__)
 
 
-def write(folder: Path, keys: Sequence[str], start: float = 0, is_elsewhere: bool = False) -> list[str]:
+def write(
+    folder: Path, keys: Sequence[str], start: float = 0, is_elsewhere: bool = False, is_stored: bool = False
+) -> list[str]:
     """Sum up the sweep in `folder`, on disk and on the console.
 
     Args:
@@ -29,6 +32,7 @@ def write(folder: Path, keys: Sequence[str], start: float = 0, is_elsewhere: boo
         keys: what was swept.
         start: failures before this time (of time.time()) are those of an earlier command.
         is_elsewhere: whether jobs run in processes that this command does not end, as a cluster's.
+        is_stored: whether it is a search in a database, which goes on with further trials.
 
     Returns:
         a line for each job that failed.
@@ -47,9 +51,13 @@ def write(folder: Path, keys: Sequence[str], start: float = 0, is_elsewhere: boo
     except Exception as error:  # a picture must not hide which jobs failed
         log.warning("no sweep.png: %s", " ".join(str(error).split()))
     print(f"Summary: {folder}/sweep.csv" + ", sweep.png" * (folder / "sweep.png").exists())
-    if any(job.status == "interrupted" for job in jobs):
-        if is_elsewhere:
-            print("Jobs that the launcher has started may still run: cancel them, or wait until they have ended.")
+    interrupted = [job for job in jobs if job.status == "interrupted"]
+    if interrupted and is_elsewhere:
+        print("Jobs that the launcher has started may still run: cancel them, or wait until they have ended.")
+    if is_stored:
+        if any(job.begun >= start for job in interrupted):
+            print(f"The same command with {override('hydra.sweep.dir', folder)} adds trials; none is resumed.")
+    elif interrupted or unstarted(folder):
         print(f"To go on, give the same command with {override('hydra.sweep.dir', folder)}")
     failed = [job for job in jobs if job.cause and (job.failed_at is None or job.failed_at >= start)]
     lines = [f"error: {job.folder.name} {job.status}: {job.cause}" for job in failed]

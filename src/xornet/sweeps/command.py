@@ -1,0 +1,58 @@
+"""The jobs of a sweep, as its command asks for them."""
+
+import itertools
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+
+from xornet.runs.directory import job_folders, read_sweep
+from xornet.runs.settings import read_lines
+from xornet.sweeps.naming import identity
+
+
+def parse(hydra: dict[str, Any]) -> dict[str, Override]:
+    """The overrides of a sweep, those of its experiment file first, by their keys."""
+    given = [f"{key}={value}" for key, value in (hydra["sweeper"].get("params") or {}).items()]
+    loader = GlobalHydra.instance().config_loader() if GlobalHydra.instance().is_initialized() else None
+    parsed = OverridesParser.create(loader).parse_overrides([*given, *hydra["overrides"]["task"]])
+    return {override.key_or_group: override for override in parsed}
+
+
+def product(overrides: Iterable[Override]) -> list[list[str]]:
+    """Return the overrides of each job, in the order in which Hydra's own sweeper runs them."""
+    values: list[list[str]] = []
+    for override in overrides:
+        if override.is_sweep_override() and not override.is_discrete_sweep():
+            raise ValueError(f"{override.input_line} is an interval; use a list of values, or hydra/sweeper=optuna")
+        values.append(list(written(override)))
+        if not values[-1]:
+            raise ValueError(f"{override.input_line} names no value; use a list of values")
+    return [list(job) for job in itertools.product(*values)]
+
+
+def written(override: Override) -> Iterator[str]:
+    """Yield an override once for each of its values, as it is written."""
+    key = override.get_key_element()
+    if override.is_sweep_override():
+        yield from (f"{key}={value}" for value in override.sweep_string_iterator())
+    else:
+        yield f"{key}={override.get_value_element_as_str()}"
+
+
+def unstarted(folder: Path) -> int:
+    """How many jobs that the last command of a sweep asked for have no directory; of a search, 0."""
+    command: Any = OmegaConf.to_container(read_sweep(folder), resolve=False)
+    if "BasicSweeper" not in str(command.get("hydra", {}).get("sweeper", {}).get("_target_")):
+        return 0
+    started = {identity(read_lines(path), ()) for path in job_folders(folder)}
+    try:
+        planned = product(parse(command["hydra"]).values())
+    except HydraException:  # of `glob(*)`, which wants the configuration's files
+        return 0
+    return len({identity(job, ()) for job in planned} - started)
