@@ -12,7 +12,8 @@ from xornet.atlas.collect import from_sweep
 from xornet.atlas.derived import derived
 from xornet.atlas.laws import laws
 from xornet.atlas.pictures import pictures
-from xornet.atlas.table import Table, read, write
+from xornet.atlas.store import read, write
+from xornet.atlas.table import Table
 from xornet.cli import errors
 from xornet.plots.render import drawn, write_png
 from xornet.runs import directory

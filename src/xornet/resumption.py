@@ -72,11 +72,8 @@ def check_networks(checkpoint: dict[str, Any], hparams: dict[str, Any]) -> None:
 def check_same_model(before: dict[str, Any], hparams: dict[str, Any]) -> None:
     """Refuse arguments of load_from_checkpoint with which the networks' history would not be theirs."""
     for name, was in before.items():
-        new = hparams.get(name)
-        if f"model.{name}" not in MAY_CHANGE and listed(was) != listed(new):
-            raise ValueError(
-                f"{name}={new}, but the networks of the checkpoint were trained with {name}={was}; drop it"
-            )
+        if f"model.{name}" not in MAY_CHANGE and listed(was) != listed(new := hparams.get(name)):
+            raise ValueError(f"{name}={new}, but the checkpoint's networks were trained with {name}={was}; drop it")
 
 
 def check_resumable(checkpoint: dict[str, Any], module: Any) -> None:

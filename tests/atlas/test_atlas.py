@@ -12,7 +12,8 @@ from conftest import SRC, Command
 from xornet.atlas.collect import from_sweep
 from xornet.atlas.laws import laws
 from xornet.atlas.pictures import DEFAULT_RANGE, grid_picture
-from xornet.atlas.table import RESULTS, Table, number, read, write
+from xornet.atlas.store import read, write
+from xornet.atlas.table import RESULTS, Table, number
 from xornet.engine.scores import wilson
 
 DOCS = SRC.parent / "docs"

@@ -8,7 +8,7 @@ from conftest import NO_FIGURES, SRC, Command
 
 from xornet.atlas.derived import escapes, exponent_table, place_table
 from xornet.atlas.networks import Followed, follow, shares
-from xornet.atlas.table import read
+from xornet.atlas.store import read
 from xornet.engine.scores import wilson
 
 

@@ -1,14 +1,11 @@
-"""A table of the atlas: a row a cell, a cell one finished job of a sweep, as `docs/atlas` keeps it."""
+"""A table of the atlas: a row a cell, a cell one finished job of a sweep."""
 
-import csv
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from xornet import files
 from xornet.cli.hydra_run import CONF
 from xornet.plots.render import Array
 from xornet.sweeps.naming import plain
@@ -116,40 +113,6 @@ def place(value: str) -> tuple[float, str]:
     """Where a value stands among others: `null` first, numbers in their order, then words."""
     found = number(value)
     return (-np.inf if value == "null" else np.inf if np.isnan(found) else found), value
-
-
-def write(table: Table, folder: Path) -> None:
-    """Write `<name>.csv`."""
-
-    def save(path: Path) -> None:
-        with path.open("w", encoding="utf-8", newline="") as file:
-            rows = csv.DictWriter(file, table.columns, lineterminator="\n")
-            rows.writeheader()
-            rows.writerows(table.rows)
-
-    files.write(folder / f"{table.name}.csv", save)
-
-
-def read(name: str, folder: Path) -> Table:
-    """Return a stored table.
-
-    Raises:
-        ValueError: there is none of this name, or its file is damaged.
-
-    """
-    path = folder / f"{name}.csv"
-    if not path.exists():
-        stored = ", ".join(sorted(file.stem for file in folder.glob("*.csv")))
-        raise ValueError(f"{name} is no table of docs/atlas; use one of {stored}")
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            header, *rows = csv.reader(file)
-        if not rows or any(len(row) != len(header) for row in rows):
-            raise ValueError("not a table")
-    except ValueError as error:  # of the text too, where it is none
-        raise ValueError(f"{path} is damaged; restore it (git checkout), or delete it") from error
-    keys = [column for column in header if column not in (*RESULTS, *DERIVED)]
-    return Table(name, keys, [dict(zip(header, row, strict=True)) for row in rows])
 
 
 def matrix(table: Table, up: tuple[str, Sequence[str]], across: tuple[str, Sequence[str]], name: str) -> Array:
