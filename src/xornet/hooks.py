@@ -104,7 +104,12 @@ class RunHooks(LightningModule):
             self.runner.backward = call_step_hooks(self.runner.backward, self.trainer, self, optimizer)
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        """Refuse a batch that is not the table which the run was begun with, as noise or a transfer hook makes one."""
+        """Refuse a batch that is not the table which the run was begun with, and an optimizer that is another one."""
+        if self.runner is not None and self.trainer.optimizers[0] is not self.runner.optimizer:
+            raise ValueError(
+                "trainer.optimizers has been replaced while the run trains; use on_train_start for that, or change "
+                "the param_groups of the optimizer that there is"
+            )
         check_same([part.to(self.x) for part in check_batch(batch, 0)], (self.x, self.y))
 
     def on_train_end(self) -> None:

@@ -156,11 +156,24 @@ def test_an_interrupted_sweep_makes_no_table_though_all_begun_jobs_have_finished
     assert (tmp_path / "docs/atlas/escapes.csv").read_bytes() == escapes
 
 
+def test_a_sweep_without_the_experiment_of_a_table_does_not_extend_it(command: Command, tmp_path: Path) -> None:
+    """Its cells would be of sigmoid networks, among those of tanh."""
+    sweep = tmp_path / "logs/atlas/grid_tanh"
+    one = ("model.hidden=[2]", "model.init=2", "optimizer.lr=0.05,0.1", "networks=20", "trainer.max_epochs=4")
+    assert command("-m", *one, f"hydra.sweep.dir={sweep}").status == 0
+    (tmp_path / "docs/atlas").mkdir(parents=True)
+    shutil.copy(DOCS / "atlas/grid_tanh.csv", tmp_path / "docs/atlas")
+    refused = command(script="atlas.py")
+    assert refused.status == 1
+    assert "is no sweep of experiment=grid_tanh; use that, or another hydra.sweep.dir" in refused.last_line
+    assert (tmp_path / "docs/atlas/grid_tanh.csv").read_bytes() == (DOCS / "atlas/grid_tanh.csv").read_bytes()
+
+
 @pytest.mark.further
 def test_a_table_of_a_name_of_its_own_says_how_its_cells_are_computed_again(command: Command, tmp_path: Path) -> None:
     folder = f"hydra.sweep.dir={tmp_path}/logs/atlas/mine"
     some = ("model.hidden=[2]", "model.init=null,1", "optimizer.lr=0.1", "networks=20", "trainer.max_epochs=4")
-    assert command("experiment=grid_relu", *some, folder).status == 0
+    assert command("experiment=grid_relu", "~callbacks", "~logger", *some, folder).status == 0
     for _ in range(2):  # the second time, the table that the first has written is one to be extended
         assert command(script="atlas.py").status == 0
     table = read("mine", tmp_path / "docs/atlas")

@@ -127,6 +127,9 @@ BLAMED = [
     (["trainer.max_epochs=500", "trainer.accelerator=mps"], 1, "use trainer.accelerator=cpu"),
     (["trainer.max_epochs=3", "trainer.accelerator=foo"], 1, ""),
     (["seed=1", "trainer.max_steps=0"], 1, "use e.g. trainer.max_steps=20000"),
+    (["trainer.max_epochs=500", "trainer.max_epochs=0"], 1, "use e.g. trainer.max_epochs=20000"),  # the last counts
+    (["optimizer=adam", "optimizer.betas=[0.9]"], 1, "must be a list of 2 finite numbers"),
+    (["seed=1", "trainer.max_time=5"], 1, "use DD:HH:MM:SS"),
     (["data.bits=2", "networks=2", "trainer.devices=2"], 2, "use networks=N"),
     (["seed=3", "trainer.max_epochs=3", "optimizer.lr=-1"], 2, "use e.g. optimizer.lr=0.1"),
     (["trainer.min_epochs=1", "trainer.max_time=soon"], 1, ""),
@@ -138,7 +141,6 @@ BLAMED = [
     ),
     (["callbacks=early_stopping", "callbacks.early_stopping.mode=down"], 1, ""),
     (["hydra.run.dir=mine", "trainer.default_root_dir=/dev/null/x"], 1, "use hydra.run.dir=<a writable directory"),
-    (["optimizer=adam", "optimizer.betas=[0.9]"], 1, "list index out of range; use what torch.optim.Adam takes"),
     (["logger=csv", "logger.csv.name=[1]"], 1, "is no path; use a text, or drop it"),
     (["seed=1", "trainer.log_every_n_steps=0"], 1, "use e.g. trainer.log_every_n_steps=100"),
     (["experiment=grid", "networks=5", "callbacks.animation=null"], 2, "use callbacks=<name of a file"),

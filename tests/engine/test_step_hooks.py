@@ -11,6 +11,7 @@ from conftest import fit
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import LambdaCallback
 from oracle import SheetNet, X, Y
+from torch import Tensor
 from torch.optim import Optimizer
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
@@ -172,6 +173,42 @@ def test_a_hook_in_a_subclass_that_would_never_be_called_is_refused(hook: str) -
     kind = type("Mine", (XORModule,), {hook: lambda self, *args: None})
     with pytest.raises(ValueError, match=rf"Mine\.{hook} would never be called: .*; use on_before_optimizer_step"):
         train(kind())
+
+
+class Half(XORModule):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) * 0.5
+
+
+class Automatic(XORModule):
+    def __init__(self) -> None:
+        super().__init__()
+        self.automatic_optimization = True
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (Half, r"the forward pass of Half is not that of Ensemble, .*; use a method of another name"),
+        (Automatic, r"Automatic\.automatic_optimization=True cannot work: .*; leave it False"),
+        (lambda: torch.compile(XORModule()), r"of this XORModule has been replaced, .*; use model\.compile=true"),
+    ],
+    ids=["forward", "automatic", "compile"],
+)
+def test_a_module_that_would_be_trained_as_another_is_refused(make: Callable[[], Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        train(make())
+
+
+def test_an_optimizer_that_replaces_another_within_a_run_is_refused(tmp_path: Path) -> None:
+    def replace(trainer: Trainer, module: LightningModule) -> None:
+        trainer.optimizers = [torch.optim.SGD(module.parameters(), lr=1.0)]
+
+    with pytest.raises(ValueError, match=r"trainer\.optimizers has been replaced .*; use on_train_start for that"):
+        fit(tmp_path, EPOCHS, [LambdaCallback(on_train_epoch_start=replace)])
+    _, module = fit(tmp_path, EPOCHS, [LambdaCallback(on_train_start=replace)], seed=5)
+    like = fit(tmp_path, EPOCHS, optimizer=partial(torch.optim.SGD, lr=1.0), seed=5)[1]
+    assert torch.equal(module.predictions(), like.predictions())
 
 
 RUN_HOOKS = [hook for hook in vars(RunHooks) if hook in vars(LightningModule) or hasattr(LightningModule, hook)]

@@ -102,6 +102,7 @@ def test_a_search_that_is_kept_in_a_file_goes_on_by_the_same_command(command: Co
         ("storage=study.db", f"storage=study.db is no database; use {FILE}"),
         ("storage=sqlite+none:///study.db", f"needs a package that is not installed; use {FILE}"),
         ("direction=[minimize,maximize]", "a run is judged by one number; use minimize"),
+        ("n_trials=0", "n_trials=0 is no number of trials; use a whole number"),
         ("max_failure_rate=0.3", "a failed job ends no sweep; drop it"),
     ],
 )
@@ -117,6 +118,19 @@ def test_what_a_search_cannot_use_is_refused_in_one_line(
     assert "Traceback" not in run.err
     assert not list(tmp_path.glob("logs/*/*/*/*_*")), "a job has begun"
     assert damaged.read_text() == "no database"
+
+
+@pytest.mark.parametrize(
+    ("space", "cause"),
+    [
+        ("interval(1,0.1)", "is no interval; use interval(<low>,<high>)"),
+        ("tag(log,interval(0,1))", "has no logarithm; use a low end above 0"),
+    ],
+)
+def test_an_interval_that_holds_nothing_is_refused_by_its_key(command: Command, space: str, cause: str) -> None:
+    run = command(*SEARCH, f"optimizer.lr={space}", *SHORT)
+    assert run.status == 1
+    assert run.last_line == f"error: optimizer.lr={space} {cause}"
 
 
 @pytest.mark.further

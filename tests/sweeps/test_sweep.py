@@ -122,6 +122,35 @@ def test_a_value_is_told_as_it_was_given_though_hydra_escapes_it(command: Comman
             assert hparams["trainer.max_time"] == time
 
 
+@pytest.mark.parametrize(
+    "text", ['{"networks": 1}', '"x"', '{"epochs": 20, "networks": 1, "loss": null, "solved": true}']
+)
+def test_a_job_with_damaged_results_is_named(command: Command, text: str) -> None:
+    run = command("-m", "seed=1,2", *SHORT)
+    (job,) = run.folder.glob("1_*")
+    (job / "metrics.json").write_text(text)
+    (job.parent / f"{job.name}.error.txt").write_bytes(b"\xff\xfe")  # of an earlier part: it stops nothing
+    again = command("-m", "seed=1,2", *SHORT, f"hydra.sweep.dir={run.folder}")
+    assert again.status == 1
+    assert f"{job}/metrics.json was not written by this project; use another directory, or move it away" in again.err
+    assert "Traceback" not in again.err
+
+
+@pytest.mark.parametrize("swept", [["seed=1,2"], ["optimizer.lr=0.1,-1"]])
+def test_a_sweep_directory_for_each_job_is_refused(command: Command, tmp_path: Path, swept: list[str]) -> None:
+    key = swept[0].partition("=")[0]
+    run = command("-m", *swept, *SHORT, f"hydra.sweep.dir={tmp_path}/of-${{{key}}}")
+    assert run.status == 1
+    assert "refers to what a job may have otherwise; use one directory for all jobs" in run.last_line
+    assert not list(tmp_path.glob("of-*"))
+
+
+def test_a_finished_sweep_with_a_group_taken_away_and_chosen_again_is_finished(command: Command) -> None:
+    run = command("-m", "seed=1,2", "~callbacks", "callbacks=default", *SHORT[:1])
+    assert run.status == 0, run.err
+    assert "To go on" not in run.out
+
+
 def test_a_sweep_that_ended_between_two_jobs_says_how_to_go_on(command: Command) -> None:
     run = command("-m", "seed=1,2", *SHORT)
     assert "To go on" not in run.out

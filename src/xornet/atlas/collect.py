@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from xornet.atlas.table import RESULTS, SIZES, Table, merged
+from xornet.cli.hydra_run import CONF
 from xornet.runs.record import Run, differing, read_jobs
 from xornet.runs.settings import key_of
 
@@ -28,7 +29,10 @@ def from_sweep(folder: Path, stored: Table | None = None) -> tuple[Table, list[R
     if "networks" in swept:
         raise ValueError(f"{folder} is a sweep over networks, whose results have different errors; move it away")
     constant = {f"{key}={value}" for job in jobs for key, value in job.overrides.items() if key not in {*swept, *SIZES}}
-    constant -= {f"experiment={folder.name}"}
+    constant -= {f"experiment={folder.name}", "callbacks=null", "logger=null"}  # of ~callbacks, ~logger
+    is_experiment = (CONF / "experiment" / f"{folder.name}.yaml").exists()
+    if is_experiment and any(job.overrides.get("experiment") != folder.name for job in jobs):
+        raise ValueError(f"{folder} is no sweep of experiment={folder.name}; use that, or another hydra.sweep.dir")
     known = swept + sorted(key_of(one) for one in constant)  # in a table of its own, each is a column
     keys = stored.keys if stored else known
     rows = [{**{key: job.overrides.get(key, "") for key in keys}, **results(job)} for job in jobs if job.metrics]

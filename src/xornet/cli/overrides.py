@@ -22,6 +22,7 @@ def blamed(overrides: Sequence[str], message: str, remedy: str, place: str) -> s
 
     """
     words = [override for override in overrides if re.match("[^-/].*=|~", override)]
+    words = list({override.lstrip("+~").partition("=")[0]: override for override in words}.values())  # the last counts
     given = [override.lstrip("+~").partition("=") for override in words]
     inside = [override for override in given if place and override[0].startswith(place)] or given
     cause = message.partition(";")[0]

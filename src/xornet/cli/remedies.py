@@ -30,6 +30,7 @@ REMEDIES = {
     "install psutil",
     r"(Job \S+).* has not produced any output \(state: (\w+)\)": r"\1 of the launcher ended without a result (\2); "
     "use the same command to resume",
+    r"'\w+' object has no attribute 'total_seconds'": "that is no time; use DD:HH:MM:SS",
     "A worker process managed by the executor was unexpectedly terminated": "a process of the launcher was killed; use "
     "the same command to resume",
     r"Unexpected type annotation: Set\[str\]": "a list of values holds no range, choice or interval; use single values",

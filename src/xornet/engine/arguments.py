@@ -93,7 +93,11 @@ def expected(default: object) -> tuple[str, Callable[[object], bool]]:
     if isinstance(default, int | float):
         return "a finite number", is_number
     if isinstance(default, tuple):
-        return "a list of finite numbers", lambda value: isinstance(value, list | tuple) and is_number(value)
+        length = len(default)
+        return (
+            f"a list of {length} finite numbers",
+            lambda value: isinstance(value, list | tuple) and is_number(value) and len(value) == length,
+        )
     if default is None:
         return (
             "a number, true, false or null",

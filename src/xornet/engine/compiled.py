@@ -13,6 +13,7 @@ from torch.fx import GraphModule
 from torch.optim import Optimizer
 
 from xornet.backprop import backpropagate
+from xornet.engine.compile_check import DiffersError, run_checked
 from xornet.engine.history import History
 from xornet.engine.optimizers import bare_step
 from xornet.engine.schedulers import changes_momentum
@@ -84,7 +85,8 @@ class CompiledEpochs:
         self.is_compiling = False
         self.error = x.new_empty(*y.shape, weights[0].shape[-1])
         self.epoch = torch.zeros((), dtype=torch.int32, device=x.device)
-        self.groups = optimizer.param_groups
+        self.optimizer, self.groups = optimizer, optimizer.param_groups
+        self.has_new_state = False  # whether the last epoch begun was a first step, which may not be replayed
         self.rates = [torch.zeros((), dtype=torch.float64, device=x.device) for _ in self.groups]
         step = bare_step(optimizer)
 
@@ -99,6 +101,9 @@ class CompiledEpochs:
             self.epoch.add_(1)
 
         torch.compiler.reset()  # PyTorch keeps eight versions of a function; in a sweep every run needs its own
+        self.plain, self.settings = run_epoch, list[dict[str, Any]]()  # with which it was compiled
+        milestones = history.solved_epoch, history.diverged_epoch
+        self.changed = [*weights, self.error, self.epoch, *milestones]
         self.run_epoch = torch.compile(run_epoch, backend=self.backend, fullgraph=True, dynamic=False)
 
     def backend(self, program: GraphModule, inputs: Sequence[Any]) -> Callable[..., Any]:
@@ -133,10 +138,26 @@ class CompiledEpochs:
         if is_scheduled:
             self.read_rates()
             self.set_rates(self.rates)
+        before = self.state_names()
+        fixed = [{key: group[key] for key in group if key not in ("params", "lr")} for group in self.groups]
+        settings = [*fixed, {"lr": "scheduled" if is_scheduled else numbers}]
         try:
-            self.run_epoch()
+            if settings == self.settings:
+                self.run_epoch()
+            else:
+                run_checked(self.run_epoch, self.plain, self.changed, self.optimizer)
+        except DiffersError:  # as an optimizer that cannot be compiled
+            self.is_compiling = True
+            raise
         finally:
             self.set_rates(numbers)
+        self.settings = settings
+        self.has_new_state = self.state_names() != before
+
+    def state_names(self) -> list[set[str]]:
+        """What the optimizer has for each of its parameters: of a momentum that was just switched on, nothing yet."""
+        states = list(self.optimizer.state.values())
+        return [{name for name, value in state.items() if value is not None} for state in states]
 
     def set_rates(self, rates: Sequence[Any]) -> None:
         """Give the optimizer these learning rates, one for each group of parameters."""

@@ -5,6 +5,7 @@ import inspect
 from lightning.pytorch import LightningModule
 
 from xornet.engine.blocks import base_of, overridden
+from xornet.network import Ensemble
 
 # Lightning calls these of a module that leaves the steps to it.
 _REFUSED_HOOKS = (
@@ -54,6 +55,16 @@ def check_module(module: LightningModule) -> None:
         raise ValueError(
             f"{name}.configure_optimizers would not be what a checkpoint says; use {name}(optimizer=..., scheduler=...)"
         )
+    for hook in ("training_step", "forward"):
+        if hook in vars(module):
+            raise ValueError(f"{hook} of this {name} has been replaced, as by torch.compile; use model.compile=true")
+    if overridden(module, base_of(module), ["forward"]) or type(module.ensemble) is not Ensemble:
+        raise ValueError(
+            f"the forward pass of {name} is not that of Ensemble, whose gradient it is trained with; use a method of "
+            "another name for other predictions"
+        )
+    if module.automatic_optimization:
+        raise ValueError(f"{name}.automatic_optimization=True cannot work: a step is many epochs; leave it False")
     for weight, values in module.named_parameters():
         if not values.requires_grad:
             raise ValueError(

@@ -74,7 +74,7 @@ def check_holder(folder: Path, may_hold: str) -> None:
         holds = "a sweep"  # a search, for which Hydra writes no such file
     elif config.exists():
         keys = {*map(str, OmegaConf.load(config))}
-        holds = "a run" if "model" in keys else "an evaluation"
+        holds = "a run" if "model" in keys else "an evaluation" if "trainer" in keys else f"a damaged {CONFIG}"
         if "xornet." not in config.read_text("utf-8"):
             holds = "a run of another project"
     elif (folder / "metrics.json").exists():

@@ -87,7 +87,7 @@ def error_files(folder: Path) -> tuple[Path, Path]:
 def read_job(folder: Path) -> Run:
     """Return one job."""
     overrides = read_overrides(folder)
-    causes = [path.read_text(encoding="utf-8").strip() for path in error_files(folder) if path.exists()]
+    causes = [path.read_text("utf-8", errors="replace").strip() for path in error_files(folder) if path.exists()]
     cause = causes[-1] if causes else None
     try:
         return Run(folder, overrides, read_metrics(folder), cause)
@@ -98,10 +98,17 @@ def read_job(folder: Path) -> Run:
 def read_metrics(folder: Path) -> dict[str, Any] | None:
     """Return a run's metrics.json, None if it has not finished; ValueError if it is damaged."""
     path = folder / "metrics.json"
+    if not path.exists():
+        return None
     try:
-        metrics: dict[str, Any] | None = json.loads(path.read_text("utf-8")) if path.exists() else None
+        metrics: dict[str, Any] = json.loads(path.read_text("utf-8"))
     except ValueError as error:
         raise ValueError(f"{path} is damaged; delete it to run the job again") from error
+    try:
+        float(metrics["loss"]), float(metrics["solved"]), int(metrics["epochs"]), int(metrics["networks"])
+    except (ValueError, TypeError, KeyError) as error:
+        said = f"{path} was not written by this project"
+        raise ValueError(f"{said}; use another directory, or move it away") from error
     return metrics
 
 

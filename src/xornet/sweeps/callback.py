@@ -4,6 +4,7 @@ Hydra composes and launches the jobs, here or in other processes, so everything 
 stands in the sweep's directory.
 """
 
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -48,6 +49,9 @@ class SweepCallback(DirectoryCallback):
         folder = Path(config.hydra.sweep.dir)
         check_holder(folder, "a sweep")
         hydra: Any = OmegaConf.to_container(config.hydra, resolve=False)
+        if re.search(r"\$\{(?!hydra\.)[\w.]+\}", str(hydra["sweep"]["dir"])):  # Hydra asks each job where the sweep is
+            said = f"hydra.sweep.dir={hydra['sweep']['dir']} refers to what a job may have otherwise"
+            raise ValueError(f"{said}; use one directory for all jobs")
         earlier, parsed = read_jobs(folder), parse(hydra)
         swept = [key for key, override in parsed.items() if override.is_sweep_override()]
         # A further value of what an earlier part has swept, given alone, is one more job.

@@ -12,8 +12,8 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
 from xornet.runs.directory import job_folders, read_sweep
-from xornet.runs.settings import read_lines
-from xornet.sweeps.naming import identity
+from xornet.runs.settings import key_of, read_lines
+from xornet.sweeps.naming import plain
 
 
 def parse(hydra: dict[str, Any]) -> dict[str, Override]:
@@ -50,9 +50,13 @@ def unstarted(folder: Path) -> int:
     command: Any = OmegaConf.to_container(read_sweep(folder), resolve=False)
     if "BasicSweeper" not in str(command.get("hydra", {}).get("sweeper", {}).get("_target_")):
         return 0
-    started = {identity(read_lines(path), ()) for path in job_folders(folder)}
+
+    def told(lines: Iterable[str]) -> frozenset[tuple[str, str]]:  # of two values of a key, the last counts
+        return frozenset({key_of(line): plain(line.partition("=")[2]) for line in lines}.items())
+
+    started = {told(read_lines(path)) for path in job_folders(folder)}
     try:
         planned = product(parse(command["hydra"]).values())
     except HydraException:  # of `glob(*)`, which wants the configuration's files
         return 0
-    return len({identity(job, ()) for job in planned} - started)
+    return len(set(map(told, planned)) - started)

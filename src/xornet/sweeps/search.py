@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import IntervalSweep, Override
 
 DATABASES = r"(sqlite|postgresql|mysql)(\+\w+)?://"  # where Optuna may keep a search; from Redis it would read pickles
 
@@ -26,6 +26,14 @@ def check_search(sweeper: Mapping[str, Any], parsed: Mapping[str, Override]) -> 
     if storage is not None and not re.match(DATABASES, str(storage)):
         remedy = "use sqlite:///<a file that can be written>"
         raise ValueError(f"hydra.sweeper.storage={storage} is no database; {remedy}")
+    if (n_trials := sweeper.get("n_trials")) is not None and not (type(n_trials) is int and n_trials > 0):
+        raise ValueError(f"hydra.sweeper.n_trials={n_trials} is no number of trials; use a whole number")
+    for override in parsed.values():
+        value = override.value()
+        if isinstance(value, IntervalSweep) and not (value.start or 0) < (value.end or 0):
+            raise ValueError(f"{override.input_line} is no interval; use interval(<low>,<high>)")
+        if isinstance(value, IntervalSweep) and "log" in value.tags and not (value.start or 0) > 0:
+            raise ValueError(f"{override.input_line} has no logarithm; use a low end above 0")
     if search_space := sweeper.get("custom_search_space"):
         raise ValueError(
             f"hydra.sweeper.custom_search_space={search_space} is the name of a function, which is not allowed; drop it"
