@@ -13,7 +13,7 @@ from xornet.batches import check_batch, check_same, only_batch
 from xornet.data import point_names
 from xornet.engine import scores
 from xornet.engine.blocks import PRECISIONS, has_step_hooks, run_length, samples_every
-from xornet.engine.compiled import is_compiled
+from xornet.engine.compile_choice import is_compiled
 from xornet.engine.history import History
 from xornet.engine.requirements import check_monitors, check_trainer
 from xornet.engine.runner import EpochRunner

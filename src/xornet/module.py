@@ -15,7 +15,7 @@ from xornet.batches import check_batch
 from xornet.data import truth_table
 from xornet.engine import scores
 from xornet.engine.blocks import block_length, stop_request
-from xornet.engine.compiled import check_compile
+from xornet.engine.compile_choice import check_compile
 from xornet.engine.optimizers import check_optimizer
 from xornet.engine.progress import count_epochs
 from xornet.engine.runner import GRADIENTS

@@ -13,7 +13,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from xornet.callbacks.checkpoint import LastCheckpoint
 from xornet.data import truth_table
-from xornet.engine.compiled import compiling_pays
+from xornet.engine.compile_choice import compiling_pays
 from xornet.engine.history import History
 from xornet.engine.runner import EpochRunner
 from xornet.engine.stopwatch import Stopwatch

@@ -1,0 +1,32 @@
+"""Whether the epochs of a run are compiled: `model.compile`."""
+
+from functools import partial
+from typing import Any
+
+from xornet.engine.schedulers import changes_momentum
+
+# Measured by tests/bench/ensembles.py on 2 cores: what a compiled epoch saves, and what compiling costs.
+SAVED_PER_EPOCH, SAVED_PER_NETWORK, COMPILE_TIME = 25e-6, 25e-9, 5.0  # seconds
+
+
+def compiling_pays(networks: int, epochs: int) -> bool:
+    """Whether `epochs` epochs of `networks` networks of the sheet's size win the compile time back."""
+    return epochs * (SAVED_PER_EPOCH + networks * SAVED_PER_NETWORK) > COMPILE_TIME
+
+
+def is_compiled(compile: bool | str, gradient: str, networks: int, epochs: int) -> bool:
+    """Whether a run is to be compiled: as `compile` says, or if that is auto and it pays."""
+    return bool(compile) if compile != "auto" else gradient == "backprop" and compiling_pays(networks, epochs)
+
+
+def check_compile(compile: object, gradient: str, scheduler: "partial[Any] | None") -> None:
+    """Raise ValueError unless `compile` can be had, with `gradient` and `scheduler`."""
+    if not (isinstance(compile, bool) or compile == "auto"):
+        raise ValueError(f"model.compile must be true, false or auto, got {compile!r}; use model.compile=auto")
+    if compile is True and gradient != "backprop":
+        raise ValueError(f"model.compile=true cannot take model.gradient={gradient}; use model.gradient=backprop")
+    if compile is True and scheduler and changes_momentum(scheduler):
+        raise ValueError(
+            "model.compile=true cannot take scheduler.cycle_momentum=true, a momentum that changes every epoch; "
+            "use scheduler.cycle_momentum=false, or model.compile=false"
+        )
