@@ -13,7 +13,7 @@ from oracle import SheetNet, X, Y
 from torch.optim import lr_scheduler
 
 from xornet.callbacks.checkpoint import LastCheckpoint
-from xornet.engine import compiled
+from xornet.engine import compile_choice
 from xornet.engine.schedulers import NOT_PLAIN
 from xornet.module import XORModule
 
@@ -204,7 +204,7 @@ def test_a_momentum_that_changes_every_epoch_is_not_compiled(tmp_path: Path, mon
     cycle = scheduler("OneCycleLR")
     with pytest.raises(ValueError, match=r"model\.compile=true cannot take scheduler\.cycle_momentum=true"):
         XORModule(scheduler=cycle, compile=True)
-    monkeypatch.setattr(compiled, "COMPILE_TIME", 0)  # auto compiles whatever it may
+    monkeypatch.setattr(compile_choice, "COMPILE_TIME", 0)  # auto compiles whatever it may
     _, module = fit(tmp_path, 20, scheduler=cycle)
     assert module.stopwatch.compile_seconds == 0
     _, module = fit(tmp_path, 20, scheduler=scheduler("CosineAnnealingLR"))
