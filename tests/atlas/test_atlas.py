@@ -156,6 +156,7 @@ def test_an_interrupted_sweep_makes_no_table_though_all_begun_jobs_have_finished
     assert (tmp_path / "docs/atlas/escapes.csv").read_bytes() == escapes
 
 
+@pytest.mark.further
 def test_a_sweep_without_the_experiment_of_a_table_does_not_extend_it(command: Command, tmp_path: Path) -> None:
     """Its cells would be of sigmoid networks, among those of tanh."""
     sweep = tmp_path / "logs/atlas/grid_tanh"

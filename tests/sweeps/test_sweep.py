@@ -110,6 +110,7 @@ def test_the_same_sweep_again_skips_what_finished_and_overwrites_nothing(command
     assert (jobs[1] / "metrics.json").exists()
 
 
+@pytest.mark.further
 def test_a_value_is_told_as_it_was_given_though_hydra_escapes_it(command: Command) -> None:
     run = command("-m", "trainer.max_time=00:00:01:00,00:00:02:00", "logger=[tensorboard,csv]", *SHORT)
     assert run.status == 0, run.err
@@ -125,6 +126,7 @@ def test_a_value_is_told_as_it_was_given_though_hydra_escapes_it(command: Comman
 @pytest.mark.parametrize(
     "text", ['{"networks": 1}', '"x"', '{"epochs": 20, "networks": 1, "loss": null, "solved": true}']
 )
+@pytest.mark.further
 def test_a_job_with_damaged_results_is_named(command: Command, text: str) -> None:
     run = command("-m", "seed=1,2", *SHORT)
     (job,) = run.folder.glob("1_*")
@@ -145,6 +147,7 @@ def test_a_sweep_directory_for_each_job_is_refused(command: Command, tmp_path: P
     assert not list(tmp_path.glob("of-*"))
 
 
+@pytest.mark.further
 def test_a_finished_sweep_with_a_group_taken_away_and_chosen_again_is_finished(command: Command) -> None:
     run = command("-m", "seed=1,2", "~callbacks", "callbacks=default", *SHORT[:1])
     assert run.status == 0, run.err

@@ -108,8 +108,7 @@ class EpochRunner:
             elif not self.begin(compiled, start):
                 yield from self.epochs(start, length, should_stop)
                 return
-            else:
-                is_last |= compiled.has_new_state
+            is_last |= bool(compiled and compiled.has_new_state)
             for schedule in self.schedules:
                 schedule.step(epoch, error)
             if is_recorded:
