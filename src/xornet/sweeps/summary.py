@@ -32,7 +32,7 @@ def write(
         keys: what was swept.
         start: failures before this time (of time.time()) are those of an earlier command.
         is_elsewhere: whether jobs run in processes that this command does not end, as a cluster's.
-        is_stored: whether it is a search in a database, which goes on with further trials.
+        is_stored: whether it is a search in a database, which a repeated command extends by further trials.
 
     Returns:
         a line for each job that failed.
