@@ -12,6 +12,7 @@ from xornet.engine.history import Block
 from xornet.engine.snapshots import LARGEST
 
 ADAM = partial(torch.optim.Adam, lr=0.01)  # one whose steps depend on the ones before
+MODELS = [{}, {"gradient": "autograd"}, pytest.param({"compile": True}, marks=pytest.mark.further)]
 
 
 class Blocks(Callback):
@@ -28,11 +29,7 @@ class Blocks(Callback):
         self.blocks.append(outputs["block"])
 
 
-@pytest.mark.parametrize(
-    "model",
-    [{}, {"gradient": "autograd"}, pytest.param({"compile": True}, marks=pytest.mark.further), {"networks": 3}],
-    ids=str,
-)
+@pytest.mark.parametrize("model", [*MODELS, {"networks": 3}], ids=str)
 @pytest.mark.usefixtures("compiler")
 def test_snapshots_are_the_weights_before_the_update_of_their_epochs(tmp_path: Path, model: dict[str, Any]) -> None:
     seen = Blocks()
@@ -55,7 +52,7 @@ class Sampler(Callback):
         self.samples_every_n_epochs = every
 
 
-@pytest.mark.parametrize("model", [{}, {"gradient": "autograd"}, {"compile": True}], ids=str)
+@pytest.mark.parametrize("model", MODELS, ids=str)
 @pytest.mark.usefixtures("compiler")
 def test_samples_are_the_weights_of_the_networks_on_both_sides_of_the_updates_asked_for(
     tmp_path: Path, model: dict[str, Any]

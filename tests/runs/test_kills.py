@@ -30,8 +30,7 @@ STAGES = ("before a checkpoint", "training", "trained", "writing results")
 @pytest.mark.parametrize(
     ("networks", "kills"),
     [
-        (1, 3),
-        pytest.param(1000, 3, marks=pytest.mark.further),
+        *(pytest.param(networks, 3, marks=pytest.mark.further) for networks in (1, 1000)),
         *(pytest.param(networks, 50, marks=pytest.mark.slow) for networks in (1, 1000)),
     ],
 )
