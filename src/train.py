@@ -11,12 +11,12 @@ from omegaconf import DictConfig
 
 from xornet import checkpoint
 from xornet.callbacks.interruption import StopOnSignal
-from xornet.callbacks.stopping import StayStopped
+from xornet.callbacks.stopping import ResumeStopped
 from xornet.cli import configuration, errors
 from xornet.cli.run_directory import RunDirectory
 from xornet.cli.trainer import make_trainer
-from xornet.runs.continuity import Continuity
 from xornet.runs.metrics import objective, write_results
+from xornet.runs.resumed_logs import ResumeLogs
 from xornet.sweeps import callback as sweep
 from xornet.sweeps import job
 
@@ -40,7 +40,7 @@ def train(cfg: DictConfig, directory: RunDirectory) -> float:
     data = instantiate(cfg.data)
     module = instantiate(cfg.model, _convert_="all")
     configured = [instantiate(callback, _convert_="all") for callback in cfg.get("callbacks", {}).values() if callback]
-    trainer = make_trainer(cfg.trainer, [StopOnSignal(), StayStopped(), directory, Continuity(), *configured])
+    trainer = make_trainer(cfg.trainer, [StopOnSignal(), ResumeStopped(), directory, ResumeLogs(), *configured])
 
     trainer.fit(module, data, ckpt_path=ckpt_path, weights_only=True)
 

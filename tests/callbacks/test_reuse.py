@@ -14,7 +14,7 @@ from xornet.callbacks.gradient_monitor import GradientMonitor
 from xornet.callbacks.loss_surface import LossSurface
 from xornet.callbacks.metrics import Metrics
 from xornet.callbacks.run_summary import RunSummary
-from xornet.callbacks.stopping import EarlyStopping, StayStopped
+from xornet.callbacks.stopping import EarlyStopping, ResumeStopped
 from xornet.runs.events import EventLogger
 
 
@@ -54,7 +54,7 @@ def test_a_run_summary_of_one_run_is_written_at_the_start_of_another_too(tmp_pat
 
 def test_a_run_does_not_end_where_one_before_it_had_stopped(tmp_path: Path) -> None:
     callbacks = [
-        StayStopped(),
+        ResumeStopped(),
         EarlyStopping(every_n_epochs=10, patience=10**6, stopping_threshold=10),
         LastCheckpoint(str(tmp_path)),
     ]

@@ -16,7 +16,7 @@ from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, OnExcept
 from xornet.callbacks import stopping
 from xornet.callbacks.checkpoint import LastCheckpoint
 from xornet.callbacks.interruption import StopOnSignal
-from xornet.callbacks.stopping import StayStopped
+from xornet.callbacks.stopping import ResumeStopped
 from xornet.checkpoint import CheckpointFile
 
 
@@ -128,7 +128,7 @@ def test_a_run_that_has_stopped_early_stays_so_when_it_is_resumed(command: Comma
 def test_a_run_that_lightnings_early_stopping_has_ended_stays_so_when_it_is_resumed(tmp_path: Path) -> None:
     def stopping(threshold: float) -> list[Callback]:
         stop = EarlyStopping("train/loss", patience=10**6, stopping_threshold=threshold, check_on_train_epoch_end=True)
-        return [StayStopped(), stop, LastCheckpoint(str(tmp_path))]
+        return [ResumeStopped(), stop, LastCheckpoint(str(tmp_path))]
 
     ended, module = fit(tmp_path, 100, stopping(0.2505))
     assert 0 < ended.current_epoch < 100
@@ -141,7 +141,7 @@ def test_a_run_that_lightnings_early_stopping_has_ended_stays_so_when_it_is_resu
 def test_a_run_that_stopped_early_at_its_least_number_of_epochs_stays_so_too(tmp_path: Path) -> None:
     def run(epochs: int, ckpt_path: Path | None = None) -> Trainer:
         stop = stopping.EarlyStopping(every_n_epochs=10, patience=10**6, stopping_threshold=10)
-        callbacks = [StayStopped(), stop, LastCheckpoint(str(tmp_path))]
+        callbacks = [ResumeStopped(), stop, LastCheckpoint(str(tmp_path))]
         return fit(tmp_path, 100, callbacks, ckpt_path, trainer={"min_epochs": epochs})[0]
 
     assert run(35).current_epoch == 35

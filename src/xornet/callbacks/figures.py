@@ -10,7 +10,7 @@ from xornet import files
 from xornet.callbacks.pictures import curve_figures, unit_pictures
 from xornet.module import XORModule
 from xornet.plots.render import drawn, write_png
-from xornet.runs.continuity import first_step
+from xornet.runs.resumed_logs import first_step
 from xornet.runs.trackers import PICTURED, log_picture
 
 

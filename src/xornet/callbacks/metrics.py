@@ -8,9 +8,9 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from xornet.data import point_names
 from xornet.module import XORModule
-from xornet.runs.continuity import first_step
 from xornet.runs.events import writers
 from xornet.runs.metrics import evaluate_networks
+from xornet.runs.resumed_logs import first_step
 
 
 class Metrics(Callback):

@@ -10,10 +10,10 @@ from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
 from xornet.module import XORModule
-from xornet.runs.continuity import first_step
 from xornet.runs.events import EVENTS, ROW
 from xornet.runs.hyperparameters import hparams_row, hyperparameters
 from xornet.runs.metrics import evaluate
+from xornet.runs.resumed_logs import first_step
 from xornet.runs.verdict import describe
 
 

@@ -37,7 +37,7 @@ class EarlyStopping(LightningEarlyStopping):
             super().on_train_epoch_end(trainer, pl_module)
 
 
-class StayStopped(Callback):
+class ResumeStopped(Callback):
     """A run that early stopping or `trainer.max_time` has ended stays ended when it is resumed to be drawn and written.
 
     Lightning would train a block more before it asks again. A run whose EarlyStopping has other arguments trains on.

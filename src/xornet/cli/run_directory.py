@@ -17,7 +17,6 @@ from omegaconf import DictConfig, OmegaConf
 from xornet import files
 from xornet.cli.hydra_run import is_job, output_dir, record
 from xornet.cli.paths import check_outside, outside
-from xornet.runs.continuity import forget_ends, is_own
 from xornet.runs.csv_logger import CSVLogger
 from xornet.runs.directory import check_holder, is_begun
 from xornet.runs.events import EVENTS, ROW, EventLogger
@@ -25,6 +24,7 @@ from xornet.runs.hyperparameters import log_hyperparameters
 from xornet.runs.lock import locked
 from xornet.runs.metrics import discard, log_folders
 from xornet.runs.record import error_files, read_metrics
+from xornet.runs.resumed_logs import forget_ends, is_own
 from xornet.runs.settings import CONFIG
 from xornet.runs.trackers import begin_trackers
 from xornet.runs.undo import expect

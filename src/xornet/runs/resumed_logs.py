@@ -15,7 +15,7 @@ from xornet.runs.events import EVENTS, ROW, EventLogger, writers
 from xornet.runs.trackers import WaitingLogger, run_ids
 
 
-class Continuity(Callback):
+class ResumeLogs(Callback):
     """Has the event files and the table of a run hold each step once, if it was killed and is resumed.
 
     Before a checkpoint is written, all that was logged is on disk. A run that begins, or is resumed from a checkpoint,
