@@ -172,6 +172,8 @@ def test_a_sweep_of_evaluations_that_is_refused_stays_as_it_was(command: Command
         assert command("-m", job, f"hydra.sweep.dir={tmp_path}/new/sweep", script=script).status == 1
     assert contents(tmp_path) == before
     assert command("-m", pair, sweep, script="eval.py").status == 0
+    trained = command("-m", "seed=1,2", sweep, *SHORT)
+    assert trained.last_line.endswith(f"{tmp_path}/sweep holds a sweep of evaluations; use another directory")
 
 
 @pytest.mark.further
@@ -257,12 +259,12 @@ def test_a_run_goes_on_in_the_place_of_the_checkpoint_that_it_is_resumed_from(co
 
 
 @pytest.mark.further
-def test_a_sweep_of_gradient_checks_is_none_of_training(command: Command, tmp_path: Path) -> None:
-    (tmp_path / "sweep").mkdir()
-    sweep = ("-m", "seed=1,2", f"hydra.sweep.dir={tmp_path}/sweep")
-    for _ in range(2):
+def test_a_sweep_of_gradient_checks_leaves_nothing(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    for folder in ("there", "new"):
+        sweep = ("-m", "seed=1,2", f"hydra.sweep.dir={tmp_path}/{folder}")
         assert command(*sweep, script="check_gradients.py").status == 0
-    assert "holds a sweep of evaluations; use another directory" in command(*sweep, *SHORT).last_line
+    assert list(tmp_path.rglob("*")) == [tmp_path / "there"]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows locks no directory")

@@ -10,7 +10,7 @@ import optuna
 import pytest
 from conftest import NO_FIGURES, Command
 from omegaconf import OmegaConf
-from test_sweep import rows
+from test_sweep import rows, untouched
 
 from xornet.sweeps import summary
 
@@ -83,6 +83,14 @@ def test_a_search_that_is_kept_in_a_file_goes_on_by_the_same_command(command: Co
     assert sorted(value or 0 for _, value in told) == pytest.approx(losses)
     assert len({row["optimizer.lr"] for row in rows(folder)}) == len(losses) == 4
     assert OmegaConf.load(folder / "optimization_results.yaml").best_value == losses[0]
+
+    before = untouched(folder)
+    refused = command(*search, "hydra.sweeper.direction=maximize")
+    assert refused.status == 1
+    assert refused.last_line.startswith("error: hydra.sweeper.direction=maximize: this is not the")
+    assert refused.last_line.endswith("stored study, MINIMIZE; use that, or another hydra.sweeper.study_name")
+    assert "setup plugin" not in again.err  # of the database's package
+    assert untouched(folder) == before
 
     (job,) = folder.glob("0_*")
     (job / "metrics.json").unlink()  # as a signal leaves it

@@ -7,7 +7,7 @@ from pathlib import Path
 SWEEP = "multirun.yaml"  # in a sweep's directory, what Hydra was told; it is written before the first job
 
 made: list[Path] = []  # the directories that this process makes, or has Hydra make
-told: dict[Path, tuple[bytes, set[tuple[str, int]]]] = {}  # of earlier sweeps: their SWEEP, and the files beside it
+told: dict[Path, tuple[bytes | None, set[tuple[str, int]]]] = {}  # of sweeps: their earlier SWEEP, the files beside it
 
 
 def expect(folder: Path) -> None:
@@ -18,8 +18,12 @@ def expect(folder: Path) -> None:
 
 def expect_settings(folder: Path) -> None:
     """Note what the directory of a sweep holds, in which Hydra writes its settings before a job can be refused."""
-    if (folder / SWEEP).exists():
-        told[folder] = (folder / SWEEP).read_bytes(), files_beside(folder)
+    told[folder] = settings(folder), files_beside(folder)
+
+
+def settings(folder: Path) -> bytes | None:
+    """What Hydra was told of a sweep; None where it has written nothing, as in a search."""
+    return (folder / SWEEP).read_bytes() if (folder / SWEEP).exists() else None
 
 
 def files_beside(folder: Path) -> set[tuple[str, int]]:
@@ -29,20 +33,18 @@ def files_beside(folder: Path) -> set[tuple[str, int]]:
 
 
 def is_untouched() -> bool:
-    """Whether this process has begun a sweep in the directory of an earlier one, and changed nothing there."""
+    """Whether this process has begun a sweep, and changed nothing in its directory."""
     return bool(told) and all(files_beside(folder) == files for folder, (_, files) in told.items())
 
 
 def undo() -> None:
     """Undo what Hydra has written, where nothing came of it: directories, and the settings of a sweep."""
-    for folder, (settings, files) in told.items():
+    for folder, (earlier, files) in told.items():
         with suppress(OSError):
-            if (folder / SWEEP).read_bytes() != settings and files_beside(folder) == files:
-                (folder / SWEEP).write_bytes(settings)
+            if settings(folder) != earlier and files_beside(folder) == files:
+                (folder / SWEEP).unlink() if earlier is None else (folder / SWEEP).write_bytes(earlier)
     told.clear()
     for folder in sorted(made, key=lambda path: len(path.parts), reverse=True):
         with suppress(OSError):  # it holds something, or was never made
-            if [*folder.iterdir()] == [folder / SWEEP]:
-                (folder / SWEEP).unlink()
             folder.rmdir()
     made.clear()
