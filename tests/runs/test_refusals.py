@@ -11,6 +11,7 @@ import pytest
 from conftest import NO_FIGURES, SRC, Command
 from events import read
 
+from xornet.runs.directory import check_holder
 from xornet.runs.lock import locked
 
 SHORT = ("trainer.max_epochs=40", *NO_FIGURES)
@@ -358,6 +359,16 @@ def test_a_run_of_another_project_is_not_overwritten(command: Command, tmp_path:
         run = command(f"hydra.run.dir={folder}", *SHORT)
         assert f"{folder} holds {holds}; use another directory" in run.last_line
         assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    "torn", ["", "model: {", "- model\n", "data:\n  _target_: xornet.data.XORDataModule\n", b"model: \xff"], ids=repr
+)
+def test_a_directory_with_a_torn_configuration_is_refused_by_its_file(tmp_path: Path, torn: str | bytes) -> None:
+    (tmp_path / ".hydra").mkdir()
+    (tmp_path / ".hydra" / "config.yaml").write_bytes(torn if isinstance(torn, bytes) else torn.encode())
+    with pytest.raises(ValueError, match=f"{tmp_path} holds a damaged .hydra/config.yaml; use another directory"):
+        check_holder(tmp_path, "a run")
 
 
 @pytest.mark.further

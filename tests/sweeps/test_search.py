@@ -84,13 +84,13 @@ def test_a_search_that_is_kept_in_a_file_goes_on_by_the_same_command(command: Co
     assert len({row["optimizer.lr"] for row in rows(folder)}) == len(losses) == 4
     assert OmegaConf.load(folder / "optimization_results.yaml").best_value == losses[0]
 
-    before = untouched(folder)
+    as_it_was = untouched(folder)
     refused = command(*search, "hydra.sweeper.direction=maximize")
     assert refused.status == 1
     assert refused.last_line.startswith("error: hydra.sweeper.direction=maximize: this is not the")
     assert refused.last_line.endswith("stored study, MINIMIZE; use that, or another hydra.sweeper.study_name")
     assert "setup plugin" not in again.err  # of the database's package
-    assert untouched(folder) == before
+    assert untouched(folder) == as_it_was
 
     (job,) = folder.glob("0_*")
     (job / "metrics.json").unlink()  # as a signal leaves it

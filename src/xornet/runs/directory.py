@@ -73,10 +73,7 @@ def check_holder(folder: Path, may_hold: str) -> None:
     elif (table.exists() and table.read_bytes().startswith(b"job,")) or job_folders(folder):
         holds = "a sweep"  # a search, for which Hydra writes no such file
     elif config.exists():
-        keys = {*map(str, OmegaConf.load(config))}
-        holds = "a run" if "model" in keys else "an evaluation" if "trainer" in keys else f"a damaged {CONFIG}"
-        if "xornet." not in config.read_text("utf-8"):
-            holds = "a run of another project"
+        holds = holder(config)
     elif (folder / "metrics.json").exists():
         holds = "a run"
     elif any((folder / "checkpoints").glob("*")):
@@ -85,6 +82,19 @@ def check_holder(folder: Path, may_hold: str) -> None:
         holds = f"a {names[0]} of something else"
     if holds not in (None, may_hold):
         raise ValueError(f"{folder} holds {holds}; use another directory")
+
+
+def holder(config: Path) -> str:
+    """What the directory with this configuration holds."""
+    try:
+        found = OmegaConf.load(config)
+    except (YAMLError, UnicodeDecodeError):
+        found = None
+    if not isinstance(found, DictConfig) or not found:
+        return f"a damaged {CONFIG}"
+    if "xornet." not in config.read_text("utf-8"):
+        return "a run of another project"
+    return "a run" if "model" in found else "an evaluation" if "trainer" in found else f"a damaged {CONFIG}"
 
 
 def job_folders(sweep: Path) -> list[Path]:
