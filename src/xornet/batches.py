@@ -26,6 +26,10 @@ def check_batch(batch: Any, batch_idx: int) -> tuple[Tensor, Tensor]:
     is_pair = isinstance(batch, Sequence) and len(batch) == 2 and all(isinstance(part, Tensor) for part in batch)
     if not is_pair or batch[0].dim() != 2 or batch[1].shape != (len(batch[0]), 1):
         got = [tuple(part.shape) for part in batch] if is_pair else type(batch).__name__
+        if is_pair and batch[0].dim() == 2 and batch[1].dim() == 1:
+            remedy = "use y[:, None], a column"
+        elif is_pair and batch[0].dim() == batch[1].dim() == 2 and batch[1].shape[1] > 1:
+            remedy = "use one output for each run"
         raise ValueError(f"a batch must be x (P, I) and y (P, 1), got {got}; {remedy}")
     if not all(part.isfinite().all() for part in batch):
         raise ValueError("a table must hold finite numbers, got nan or inf; use data without them")

@@ -9,13 +9,13 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from xornet import resumption
-from xornet.batches import check_batch, check_same, only_batch
+from xornet.batches import check_batch, check_same, only_batch, same_table
 from xornet.data import point_names
 from xornet.engine import scores
 from xornet.engine.blocks import PRECISIONS, has_step_hooks, run_length, samples_every
 from xornet.engine.compile_choice import is_compiled
 from xornet.engine.history import History
-from xornet.engine.requirements import check_monitors, check_trainer
+from xornet.engine.requirements import check_kept, check_monitors, check_trainer
 from xornet.engine.runner import EpochRunner
 from xornet.engine.schedulers import changes_momentum
 from xornet.engine.step_hooks import call_step_hooks
@@ -47,11 +47,13 @@ class RunHooks(LightningModule):
         """Keep the truth table, x (P, I) and y (P, O), where the networks are."""
         self.check_inputs(x)
         like = self.ensemble.weights[0]
-        self.register_buffer("x", x.to(like), persistent=False)
-        self.register_buffer("y", y.to(like), persistent=False)
+        self.register_buffer("x", x.to(like).contiguous(), persistent=False)
+        self.register_buffer("y", y.to(like).contiguous(), persistent=False)
 
     def check_inputs(self, x: Tensor) -> None:
         """Refuse points x (P, I) that have not as many inputs as the networks."""
+        if x.dim() != 2:
+            raise ValueError(f"a batch must be x (P, I), got {tuple(x.shape)}; use DataLoader(x, batch_size=len(x))")
         if (bits := x.shape[1]) != self.hparams["bits"]:
             said = f"model.bits={self.hparams['bits']}, but the table has {bits} inputs"
             raise ValueError(f"{said}; use data.bits alone, or in Python XORModule(bits={bits})")
@@ -78,7 +80,10 @@ class RunHooks(LightningModule):
             self.trainer.fit_loop.setup_data()  # asks the data module, or takes the DataLoader that `fit` was given
             if self.trainer.enable_validation:
                 self.trainer.fit_loop.epoch_loop.val_loop.setup_data()  # blocks end where it validates
+            earlier = self.x, self.y
             self.set_training_table(*only_batch(self.trainer.train_dataloader))
+            if self.history.curve and not same_table(earlier, (self.x, self.y)):
+                raise ValueError("this Trainer has trained the module on another table; use a new Trainer")
             self.history.set_length(run_length(self.trainer))
         set_threads(len(self.ensemble))
 
@@ -104,17 +109,17 @@ class RunHooks(LightningModule):
             self.runner.backward = call_step_hooks(self.runner.backward, self.trainer, self, optimizer)
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        """Refuse a batch that is not the table which the run was begun with, and an optimizer that is another one."""
-        if self.runner is not None and self.trainer.optimizers[0] is not self.runner.optimizer:
-            raise ValueError(
-                "trainer.optimizers has been replaced while the run trains; use on_train_start for that, or change "
-                "the param_groups of the optimizer that there is"
-            )
+        """Refuse a batch that is not the table which the run was begun with, another optimizer, and other networks."""
+        assert self.runner is not None
+        self.runner.interrupt.raise_pending()
+        check_kept(self.trainer.optimizers[0], self.ensemble, self.runner)
         check_same([part.to(self.x) for part in check_batch(batch, 0)], (self.x, self.y))
 
     def on_train_end(self) -> None:
-        """Record which networks solve the table after the last update; free the buffers."""
+        """Record which networks solve the table after the last update; leave nothing that autograd cannot use."""
         self.history.update_milestones(self.errors()[None], self.current_epoch)
+        assert self.runner is not None
+        self.runner.leave()
         self.runner = None
 
     def on_validation_model_zero_grad(self) -> None:
@@ -139,7 +144,11 @@ class RunHooks(LightningModule):
         return metrics
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add the run so far."""
+        """Add the run so far; not of a block that an error has ended within, with weights ahead of its count."""
+        if self.runner is not None and self.runner.is_ahead(self.trainer.global_step):
+            raise ValueError(
+                "the last block of epochs was broken off, and cannot be resumed; use an earlier checkpoint"
+            )
         resumption.save(self, checkpoint)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

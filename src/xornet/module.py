@@ -107,13 +107,13 @@ class XORModule(RunHooks):
         assert runner is not None  # on_train_start has made it
         runner.schedules = [Schedule(each.scheduler, each.frequency) for each in self.trainer.lr_scheduler_configs]
         # Inference mode spares each operation PyTorch's bookkeeping for a backward pass that never comes.
-        with torch.inference_mode(self.hparams["gradient"] == "backprop"):
+        with runner.interrupt.deferred(), torch.inference_mode(self.hparams["gradient"] == "backprop"):
             for errors in runner.epochs(self.current_epoch, block_length(self.trainer), stop_request(self.trainer)):
                 runner.forward(errors)  # writes ŷ - y, whose mean square is the loss, into these numbers (P, O, N)
                 runner.backward(errors)  # writes ∂L/∂W into the weights' .grad
                 runner.update()  # W ← W - η ∂L/∂W, or what the optimizer makes of it
         block = runner.block
-        runner.check_finite(block)
+        scores.check_finite(block.last_errors, runner.weights, self.history.diverged_epoch, block.start + block.length)
         self.history.record(block)
         count_epochs(self.trainer, block.length)
         # For callbacks that monitor them. `self.log` would take 0.1 ms for each, longer than several epochs do; loggers
@@ -133,13 +133,14 @@ class XORModule(RunHooks):
     def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
         """Return the predictions (P, O, N) for x (P, I), or for the x of a batch x, y."""
         x: Tensor = batch if isinstance(batch, Tensor) else batch[0]
+        self.check_inputs(x)
         return self(x.to(self.ensemble.weights[0].dtype))
 
     def evaluate(self, stage: str, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Log how good the networks are on a table, x (P, I) and y (P, O), under the name of the stage."""
         x, y = check_batch(batch, batch_idx)
-        self.check_inputs(x)
-        errors = self.predict_step(x, 0) - y[:, :, None]
+        predictions = self.predict_step(x, 0)
+        errors = predictions - y.to(predictions)[:, :, None]
         metrics = scores.summary(errors, self.history.tolerance)
         self.log_dict({f"{stage}/{name}": number for name, number in metrics.items()}, batch_size=len(errors))
 

@@ -43,13 +43,15 @@ def load(module: Any, checkpoint: dict[str, Any]) -> None:
     """
     for given in ("optimizer", "scheduler"):  # which load_from_checkpoint adds
         checkpoint["hyper_parameters"].pop(given, None)
+    if not module.stage and isinstance(checkpoint.get("model"), dict):  # load_from_checkpoint
+        check_same_model(checkpoint["model"], dict(module.hparams))
     schema.check(checkpoint, module.trainer.ckpt_path if module.stage else "(as given)")
     if module.stage == "fit":
         check_resumable(checkpoint, module)
     elif module.stage:
         check_networks(checkpoint, dict(module.hparams))
-    else:  # load_from_checkpoint
-        check_same_model(checkpoint.get("model", {}), dict(module.hparams))
+        module.set_training_table(*table_of(checkpoint))
+    else:
         module.to(checkpoint["state_dict"]["ensemble.weights.0"].dtype)  # which is the run's trainer.precision
         module.set_training_table(*table_of(checkpoint))
         if not module.has_own_optimizer:
@@ -62,9 +64,8 @@ def load(module: Any, checkpoint: dict[str, Any]) -> None:
 
 def check_networks(checkpoint: dict[str, Any], hparams: dict[str, Any]) -> None:
     """Refuse a checkpoint of other networks than those that are to be evaluated, which have these hyperparameters."""
-    for name in ("bits", "hidden", "activation", "networks"):
-        was, new = (listed(known[name]) for known in (checkpoint["hyper_parameters"], hparams))
-        if was != new:
+    for name, was in checkpoint.get("model", checkpoint["hyper_parameters"]).items():
+        if f"model.{name}" not in MAY_CHANGE and listed(was) != listed(new := hparams.get(name)):
             remedy = "use XORModule.load_from_checkpoint"
             raise ValueError(f"ckpt_path holds networks with {name}={was}, but the module has {name}={new}; {remedy}")
 
@@ -72,13 +73,18 @@ def check_networks(checkpoint: dict[str, Any], hparams: dict[str, Any]) -> None:
 def check_same_model(before: dict[str, Any], hparams: dict[str, Any]) -> None:
     """Refuse arguments of load_from_checkpoint with which the networks' history would not be theirs."""
     for name, was in before.items():
-        if f"model.{name}" not in MAY_CHANGE and listed(was) != listed(new := hparams.get(name)):
+        if name not in hparams:
+            raise ValueError(f"the checkpoint's networks are of a class with an argument {name}={was}; use that class")
+        if f"model.{name}" not in MAY_CHANGE and listed(was) != listed(new := hparams[name]):
             raise ValueError(f"{name}={new}, but the checkpoint's networks were trained with {name}={was}; drop it")
 
 
 def check_resumable(checkpoint: dict[str, Any], module: Any) -> None:
     """Refuse a checkpoint that an XORModule cannot continue from: configured differently, or not as it would write."""
     trainer: Trainer = module.trainer
+    if "optimizer_states" not in checkpoint:
+        said = f"ckpt_path={trainer.ckpt_path} holds the weights alone (save_weights_only=True)"
+        raise ValueError(f"{said}; use a whole checkpoint to resume from")
     weights, steps = list(checkpoint["state_dict"].values()), checkpoint["global_step"]
     followed = describe(module.scheduler) if module.scheduler else {}
     ours = configuration(module.hparams, describe(module.optimizer), followed, trainer.precision)

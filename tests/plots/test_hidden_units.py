@@ -119,3 +119,14 @@ def test_a_network_that_has_diverged_has_no_picture_and_one_with_huge_weights_ha
         assert list(unit_pictures(module)) == ["hidden_units.png"]
         module.ensemble.weights[0][..., 0] = torch.nan
         assert unit_pictures(module) == {}
+
+
+def test_a_line_too_far_away_to_be_drawn_is_left_out_with_its_place_in_the_legend() -> None:
+    lines = np.array([[1.0, 0, -1e18], [1, 1, -0.5], [0, 0, 1]])
+    units = Units(lines, np.ones(3), np.array([[0.0, 0, 1], [0, 1, 1], [1, 0, 1], [1, 1, 0]]), np.ones(4), True)
+    left, _ = hidden_units(units, POINTS, TARGETS).axes[:2]
+    legend = left.get_legend()
+    assert legend
+    assert [text.get_text() for text in legend.get_texts()] == ["unit 2: +1.0"]
+    units.lines[1] = 0
+    assert hidden_units(units, POINTS, TARGETS).axes[0].get_legend() is None

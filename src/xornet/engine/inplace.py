@@ -104,8 +104,8 @@ class InplaceBackprop:
                 )
             if weight._backward_hooks or weight._post_accumulate_grad_hooks:  # PyTorch has no public question for them
                 raise ValueError("a hook of a weight's gradient is autograd's to call; use model.gradient=autograd")
-            if weight.data_ptr() != layer.weight.data_ptr():
-                layer.weight.copy_(weight.detach())
+            if weight.data_ptr() != layer.weight.data_ptr() or not weight.is_contiguous():
+                layer.weight.copy_(weight.detach().clone())
                 weight.data = layer.weight
             weight.grad = layer.grad
 

@@ -17,8 +17,11 @@ from lightning.pytorch.callbacks import (
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.profilers import Profiler
 from lightning.pytorch.strategies import SingleDeviceStrategy
+from torch.optim import Optimizer
 
 from xornet.engine.blocks import PRECISIONS, callbacks_of
+from xornet.engine.runner import EpochRunner
+from xornet.network import Ensemble
 
 _ONE_BATCH = "an epoch is one batch, the whole table; "
 _ONE_DEVICE = "the table fits one device; use networks=N to train many networks side by side"
@@ -39,7 +42,7 @@ _ALLOWED: dict[str, tuple[Callable[[Any], bool], str]] = {
     **dict.fromkeys(["min_epochs", "min_steps"], (lambda n: type(n) is int and n >= 0, "use e.g. trainer.{}=20000")),
     **dict.fromkeys(
         ["check_val_every_n_epoch", "log_every_n_steps", "val_check_interval"],
-        (lambda n: n != 0, "use e.g. trainer.{}=100"),
+        (lambda n: n not in (0, "a time"), "use e.g. trainer.{}=100"),
     ),
     "devices": (lambda n: n <= 1, _ONE_DEVICE),
     "num_nodes": (lambda n: n <= 1, _ONE_DEVICE),
@@ -64,7 +67,7 @@ def check_trainer(trainer: Trainer) -> None:
 
     """
     for name, (works, remedy) in _ALLOWED.items():
-        value = getattr(trainer, "num_devices" if name == "devices" else name)
+        value = getattr(trainer, "num_devices" if name == "devices" else name, "a time")
         if not (value is None or works(value)):
             raise ValueError(f"trainer.{name}={value} cannot work here: {remedy.format(name)}")
     strategy, loggers = trainer.strategy, trainer.loggers
@@ -78,6 +81,20 @@ def check_trainer(trainer: Trainer) -> None:
         for kind, reason in _REFUSED_CALLBACKS.items():
             if isinstance(callback, kind):
                 raise ValueError(f"the callback {type(callback).__name__} cannot work here: {reason}")
+
+
+def check_kept(optimizer: Optimizer, ensemble: Ensemble, runner: EpochRunner) -> None:
+    """Refuse another optimizer, and other networks, than those that the run was begun with."""
+    if optimizer is not runner.optimizer:
+        raise ValueError(
+            "trainer.optimizers has been replaced while the run trains; use on_train_start for that, or change "
+            "the param_groups of the optimizer that there is"
+        )
+    if list(map(id, ensemble.weights)) != list(map(id, runner.weights)):
+        raise ValueError(
+            "the networks have been replaced while the run trains; use load_state_dict(...) without assign=True, "
+            "which copies into those that there are"
+        )
 
 
 def check_monitors(trainer: Trainer, trained: Collection[str], validated: Collection[str]) -> None:

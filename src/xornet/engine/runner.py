@@ -13,6 +13,7 @@ from xornet.engine.autograd import Autograd
 from xornet.engine.compiled import CompiledEpochs
 from xornet.engine.history import Block, History
 from xornet.engine.inplace import InplaceBackprop
+from xornet.engine.interrupt import Interrupt
 from xornet.engine.optimizers import has_step_hooks, step_function
 from xornet.engine.schedulers import Schedule
 from xornet.engine.snapshots import Snapshots
@@ -65,6 +66,8 @@ class EpochRunner:
         if torch.is_anomaly_enabled() and gradient == "backprop":
             raise ValueError("trainer.detect_anomaly=true looks at autograd; use model.gradient=autograd with it")
         self.weights, self.optimizer, self.history = list(ensemble.weights), optimizer, history
+        for weight in self.weights:
+            weight.data = weight.data.contiguous()  # a transposed tensor may have been put there
         history.to(x.device)
         method = GRADIENTS[gradient](self.weights, x, y, ensemble.activation)
         self.forward, self.restore = method.forward, method.restore
@@ -75,6 +78,8 @@ class EpochRunner:
         self.most_snapshots, self.longest = Snapshots.limits(self.weights, self.samples_every)
         args = (self.weights, x, y, ensemble.activation, optimizer, history, stopwatch)
         self.compiled = CompiledEpochs(*args) if compiles else None
+        self.epoch: int | None = -1  # at which the weights are; None within a block, -1 before the first
+        self.interrupt = Interrupt(may_raise=lambda: self.is_compiling)
         self.is_new, self.schedules = is_new, list[Schedule]()  # of the learning rate, stepped every epoch
 
     def epochs(self, start: int, length: float, should_stop: Callable[[], bool]) -> Iterator[Tensor]:
@@ -84,6 +89,7 @@ class EpochRunner:
         `update`. Yields nothing where the epochs are compiled, as they are run here.
         """
         self.restore()
+        self.epoch = None
         is_first = self.compiled is not None and self.is_new  # the epoch in which the optimizer makes its state
         self.is_new = False
         length = 1 if is_first else int(min(length, LONGEST, self.longest, self.most_snapshots * self.history.every))
@@ -120,6 +126,7 @@ class EpochRunner:
             self.history.update_milestones(self.errors[:length], start)
         errors = torch.stack(curve) if curve else self.errors[:0].clone()
         self.block = Block(start, length, self.history.curve_epochs(start, length), errors, error.clone(), snapshots)
+        self.epoch = start + length
 
     def begin(self, compiled: CompiledEpochs, start: int) -> bool:
         """Run the first epoch of a compiled block; return whether that could be compiled."""
@@ -139,17 +146,13 @@ class EpochRunner:
         """Whether the next epoch is being compiled: no weight has changed since the last one."""
         return self.compiled is not None and self.compiled.is_compiling
 
-    def check_finite(self, block: Block) -> None:
-        """Refuse to continue, and so to save a checkpoint, when no network is left with finite weights and loss.
+    def is_ahead(self, epochs: int) -> bool:
+        """Whether the weights are not those after as many epochs: a block was broken off."""
+        return self.epoch not in (-1, epochs) and not self.is_compiling
 
-        Raises:
-            ValueError: naming the epoch.
-
-        """
-        # A sum is finite only if everything in it is.
-        sums = torch.stack([block.last_errors.sum((0, 1)), *(weight.sum((0, 1)) for weight in self.weights)])
-        if sums.isfinite().all(0).any():
-            return
-        diverged = self.history.diverged_epoch
-        epoch = int(diverged.max()) if (diverged >= 0).all() else block.start + block.length
-        raise ValueError(f"the loss became nan at epoch {epoch}; use a smaller optimizer.lr or model.init")
+    def leave(self) -> None:
+        """Leave to autograd nothing that was made in inference mode, which it cannot use."""
+        for weight in self.weights:
+            weight.grad = None
+        for state in self.optimizer.state.values():
+            state |= {name: value.clone() for name, value in state.items() if torch.is_tensor(value)}

@@ -1,5 +1,8 @@
 """How good networks are, computed from their errors ŷ - y, (..., P, O, N): the loss, correct points, solved."""
 
+from collections.abc import Sequence
+
+import torch
 from torch import Tensor
 
 Z = 1.959964  # 95% of a normal distribution lie within ±Z standard deviations
@@ -44,6 +47,26 @@ def solved(errors: Tensor, tolerance: float) -> Tensor:
 def largest(errors: Tensor) -> Tensor:
     """The largest error of every network, nan where it has diverged: (..., P, O, N) to (..., N)."""
     return errors.abs().amax((-3, -2))
+
+
+def check_finite(errors: Tensor, weights: Sequence[Tensor], diverged_epoch: Tensor, now: int) -> None:
+    """Refuse to continue, and so to save a checkpoint, when no network is left with finite weights and loss.
+
+    Args:
+        errors: ŷ - y, (P, O, N).
+        weights: one (I + 1, H, N) tensor a layer.
+        diverged_epoch: when each network's loss became nan, (N,), -1 where it has not.
+        now: the epoch.
+
+    Raises:
+        ValueError: naming the epoch.
+
+    """
+    # A sum is finite only if everything in it is.
+    sums = torch.stack([errors.sum((0, 1)), *(weight.sum((0, 1)) for weight in weights)])
+    if not sums.isfinite().all(0).any():
+        epoch = int(diverged_epoch.max()) if (diverged_epoch >= 0).all() else now
+        raise ValueError(f"the loss became nan at epoch {epoch}; use a smaller optimizer.lr or model.init")
 
 
 def wilson(successes: int, trials: int) -> tuple[float, float]:

@@ -18,6 +18,7 @@ _REFUSED_HOOKS = (
 # Where XORModule's own does a part of the run.
 _RUN_HOOKS = (
     *("setup", "teardown", "configure_callbacks", "on_train_start", "on_train_end", "on_train_batch_start"),
+    "training_step",
     *("on_validation_model_zero_grad", "on_save_checkpoint", "on_load_checkpoint"),
 )
 
@@ -65,6 +66,11 @@ def check_module(module: LightningModule) -> None:
         )
     if module.automatic_optimization:
         raise ValueError(f"{name}.automatic_optimization=True cannot work: a step is many epochs; leave it False")
+    for own in (own for own in module.state_dict() if not own.startswith("ensemble.weights.")):
+        raise ValueError(
+            f"{own} of {name} would be lost: a checkpoint holds the weights of the networks, which alone are trained; "
+            "use register_buffer(..., persistent=False), or the state_dict of a callback"
+        )
     for weight, values in module.named_parameters():
         if not values.requires_grad:
             raise ValueError(

@@ -15,6 +15,7 @@ from xornet.plots.render import Array
 
 RAISES, LOWERS, NEITHER = "#d55e00", "#0072b2", "0.4"  # Okabe and Ito's, for colour-blind readers
 LARGEST_LEGEND = 8  # units
+FAR = 1e6  # a line further away than this many times the plane, which matplotlib cannot draw
 
 
 @dataclass
@@ -67,6 +68,8 @@ def draw_line(axes: Axes, line: Array, x: Array, colour: str, width: float, labe
     ends = np.array([(along[0], along[-1]) for along in plane(x)])
     middle, half = ends.mean(1), (ends[:, 1] - ends[:, 0]) / 2
     foot = middle - normal * (normal @ middle + bias) / length**2  # the point of the line nearest to the middle
+    if not abs(foot).max() <= FAR * half.max():
+        return
     along = np.array([-normal[1], normal[0]]) / length
     axes.axline(tuple(foot), tuple(foot + along), color=colour, linewidth=width, label=label)
     if (abs(foot - middle) < 0.95 * half).all():
@@ -83,7 +86,7 @@ def draw_lines(axes: Axes, units: Units, x: Array, y: Array) -> None:
         amount = f"{weight:+.1f}".replace("-", "−") if units.signed else f"{weight:.1f}"
         draw_line(axes, line, x, colour, width, f"unit {number}: {amount}")
     axes.set_title("The Line of Each Hidden Unit")
-    if len(units.lines) <= LARGEST_LEGEND:
+    if axes.lines and len(units.lines) <= LARGEST_LEGEND:
         axes.legend(
             title="weight in the output" if units.signed else "norm of its weights",
             loc="center left",

@@ -25,7 +25,7 @@ def loss_curve(epochs: Array, losses: Array, singles: Array) -> Figure:
     figure = Figure(figsize=(6.4, 4.8))
     axes = figure.subplots()
     low, median, high = losses.T
-    line = axes.plot(epochs, median, label="median", zorder=3)[0]
+    line = axes.plot(epochs, median, label="median", zorder=3, marker=marker(epochs))[0]
     if (low < high).any():
         axes.fill_between(epochs, low, high, color=line.get_color(), alpha=0.25, linewidth=0, label="10% to 90%")
         thin = axes.plot(epochs, singles, color="0.35", linewidth=0.6)
@@ -72,12 +72,18 @@ def draw_curves(
     ranks = np.argsort(np.argsort(range(len(curves)) if places is None else places, kind="stable"))
     for i in np.argsort(ranks):
         if (curve := curves[i]) is not None:
-            panel.plot(*curve, color=shade(ranks[i], len(curves)), linewidth=1.5, label=labels[i] or "one job")
+            line = panel.plot(*curve, color=shade(ranks[i], len(curves)), linewidth=1.5, label=labels[i] or "one job")
+            line[0].set_marker(marker(curve[0]))
     panel.set(xlabel="Epochs", ylabel=ylabel, title="Training Loss Curves", yscale="log")
     if not panel.lines:
         panel.text(0.5, 0.5, "no checkpoint holds a curve", ha="center", va="center", transform=panel.transAxes)
     elif len(panel.lines) <= LEGEND_LINES:
         panel.legend(fontsize="small", title=key, title_fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
+
+
+def marker(epochs: Array) -> str:
+    """The marker of a curve: one epoch makes no line."""
+    return "o" if len(epochs) == 1 else "none"
 
 
 def shade(rank: int, count: int) -> tuple[float, float, float, float]:

@@ -36,6 +36,6 @@ class Plane:
 def principal_plane(points: Array) -> Plane:
     """The plane of the first two principal directions of points (S, K)."""
     centre = points.mean(0)
-    _, spread, directions = np.linalg.svd(points - centre, full_matrices=False)
+    _, spread, directions = np.linalg.svd(points - centre, full_matrices=len(points) < 2)
     shares = spread**2 / max((spread**2).sum(), 1e-300)
-    return Plane(centre, directions[:2], (points - centre) @ directions[:2].T, shares[:2])
+    return Plane(centre, directions[:2], (points - centre) @ directions[:2].T, np.append(shares, 0.0)[:2])

@@ -1,0 +1,314 @@
+"""What a notebook does with a module besides training it: each does what Lightning's user expects, or is refused."""
+
+import copy
+import os
+import signal
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from conftest import fit
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, TensorDataset
+
+from xornet.callbacks.figures import HiddenUnits, LossCurve
+from xornet.data import XORDataModule, truth_table
+from xornet.module import XORModule
+from xornet.runs.metrics import evaluate
+
+FAST = partial(torch.optim.SGD, lr=1.0)
+X, Y = truth_table()
+QUIET: dict[str, Any] = {
+    "accelerator": "cpu",
+    "logger": False,
+    "enable_checkpointing": False,
+    "enable_progress_bar": False,
+    "enable_model_summary": False,
+}
+
+
+def trainer(folder: Path, epochs: int = 100, **given: Any) -> Trainer:
+    return Trainer(**{**QUIET, "default_root_dir": folder, "max_epochs": epochs, **given})
+
+
+def load(x: Tensor, y: Tensor) -> "DataLoader[Any]":
+    return DataLoader(TensorDataset(x, y), batch_size=len(x))
+
+
+def losses(module: XORModule) -> Tensor:
+    return module.errors().square().mean((0, 1)).detach()
+
+
+def test_weights_that_are_put_there_transposed_are_trained_as_any_others(tmp_path: Path) -> None:
+    generator = torch.Generator().manual_seed(0)
+    mine = [torch.randn(3, 3, 4, generator=generator), torch.randn(3, 5, 1, generator=generator)]
+    after: list[Tensor] = []
+    for make in (lambda own: own.permute(1, 2, 0), lambda own: own.permute(1, 2, 0).contiguous()):
+        module = XORModule(FAST, networks=3)
+        for weight, own in zip(module.ensemble.weights, mine, strict=True):
+            weight.data = make(own)
+        trainer(tmp_path, 500).fit(module, XORDataModule())
+        after.append(losses(module))
+    assert torch.equal(*after)
+    assert (after[0] < 0.2).all()
+
+
+def test_a_table_of_any_layout_is_trained_on_saved_and_loaded(tmp_path: Path) -> None:
+    both = torch.tensor([[0.0, 0, 0], [0, 1, 0], [1, 0, 0], [1, 1, 1]])  # AND
+
+    class Rows(Dataset[Any]):
+        def __len__(self) -> int:
+            return 1
+
+        def __getitem__(self, _: int) -> tuple[Tensor, Tensor]:
+            return both[:, :2], both[:, 2:]  # not contiguous
+
+    module, path = XORModule(FAST), tmp_path / "and.ckpt"
+    fitter = trainer(tmp_path)
+    fitter.fit(module, train_dataloaders=DataLoader(Rows(), batch_size=None))
+    fitter.save_checkpoint(path)
+    found = XORModule.load_from_checkpoint(path)
+    assert torch.equal(found.y, both[:, 2:])
+    assert torch.equal(found(X), module(X))
+
+
+def test_targets_of_truth_values_are_trained_on_and_tested(tmp_path: Path) -> None:
+    module, fitter = XORModule(FAST), trainer(tmp_path)
+    fitter.fit(module, train_dataloaders=load(X, Y.bool()))
+    (found,) = fitter.test(module, load(X, Y.bool()), verbose=False)
+    assert found["test/loss"] == pytest.approx(losses(module).item())
+
+
+class Stopped(torch.optim.SGD):
+    """Gradient descent; the stop button is pressed in its step number 70, once."""
+
+    is_pressed = False
+
+    def step(self, closure: Any = None) -> Any:
+        self.steps = getattr(self, "steps", 0) + 1
+        if self.steps == 70 and not Stopped.is_pressed:
+            Stopped.is_pressed = True
+            os.kill(os.getpid(), signal.SIGINT)
+        return super().step(closure)
+
+
+@pytest.fixture
+def interrupts() -> Iterator[None]:
+    """SIGINT as Python has it, also where a shell has started the tests in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interrupts")
+def test_a_stop_button_waits_for_the_block_and_the_run_resumes_to_the_same_bits(tmp_path: Path) -> None:
+    optimizer, path = partial(Stopped, lr=1.0), tmp_path / "stopped.ckpt"
+    fitter = trainer(tmp_path, 10_000)
+    with pytest.raises(SystemExit):  # which Lightning makes of it
+        fitter.fit(XORModule(optimizer, compile=False), XORDataModule())
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    fitter.save_checkpoint(path)
+    steps = fitter.global_step
+    assert 70 <= steps < 10_000
+    straight, resumed = XORModule(optimizer, compile=False), XORModule(optimizer, compile=False)
+    trainer(tmp_path, steps + 100).fit(straight, XORDataModule())
+    trainer(tmp_path, steps + 100).fit(resumed, XORDataModule(), ckpt_path=path, weights_only=True)
+    assert torch.equal(straight(X), resumed(X))
+
+
+class Break(torch.optim.SGD):
+    """Gradient descent that an error ends within a block."""
+
+    def step(self, closure: Any = None) -> Any:
+        self.steps = getattr(self, "steps", 0) + 1
+        if self.steps == 70:
+            raise RuntimeError("broken off")
+        return super().step(closure)
+
+
+def test_a_block_that_was_broken_off_is_in_no_checkpoint(tmp_path: Path) -> None:
+    module, fitter = XORModule(partial(Break, lr=1.0)), trainer(tmp_path)
+    with pytest.raises(RuntimeError, match="broken off"):
+        fitter.fit(module, XORDataModule())
+    with pytest.raises(ValueError, match="the last block of epochs was broken off, and cannot be resumed"):
+        fitter.save_checkpoint(tmp_path / "torn.ckpt")
+    assert not (tmp_path / "torn.ckpt").exists()
+
+
+class OwnStep(XORModule):
+    def training_step(self, batch: Any, batch_idx: int) -> Any:
+        return torch.nn.functional.mse_loss(self(batch[0])[..., 0], batch[1])
+
+
+class OwnBuffer(XORModule):
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("count", torch.zeros(1))
+
+
+class OwnWeight(XORModule):
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = torch.nn.Parameter(torch.ones(1))
+
+
+@pytest.mark.parametrize(
+    ("kind", "line"),
+    [
+        (OwnStep, r"OwnStep.training_step leaves out a part of the run .* use super\(\).training_step"),
+        (OwnBuffer, "count of OwnBuffer would be lost: .* use register_buffer"),
+        (OwnWeight, "scale of OwnWeight would be lost: "),
+    ],
+)
+def test_a_subclass_whose_run_could_not_be_resumed_is_refused(
+    tmp_path: Path, kind: Callable[[], XORModule], line: str
+) -> None:
+    with pytest.raises(ValueError, match=line):
+        trainer(tmp_path).fit(kind(), XORDataModule())
+
+
+class Replace(Callback):
+    every_n_epochs = 50
+
+    def __init__(self, how: Callable[[XORModule], object]) -> None:
+        self.how = how
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        assert isinstance(pl_module, XORModule)
+        if trainer.current_epoch == 49:
+            self.how(pl_module)
+
+
+def replace(module: XORModule) -> None:
+    module.ensemble = copy.deepcopy(module.ensemble)
+
+
+def assign(module: XORModule) -> None:
+    module.load_state_dict(copy.deepcopy(module.state_dict()), assign=True)
+
+
+@pytest.mark.parametrize("how", [replace, assign])
+def test_networks_that_are_replaced_in_a_run_end_it(tmp_path: Path, how: Callable[[XORModule], object]) -> None:
+    with pytest.raises(ValueError, match=r"the networks have been replaced .* use load_state_dict"):
+        trainer(tmp_path, callbacks=[Replace(how)]).fit(XORModule(FAST), XORDataModule())
+
+
+def test_a_trainer_that_goes_on_does_so_on_the_same_table(tmp_path: Path) -> None:
+    module, fitter = XORModule(FAST), trainer(tmp_path)
+    fitter.fit(module, train_dataloaders=load(X, Y))
+    fitter.fit_loop.max_epochs = 200
+    with pytest.raises(ValueError, match="this Trainer has trained the module on another table; use a new Trainer"):
+        fitter.fit(module, train_dataloaders=load(X, 1 - Y))
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> tuple[XORModule, Path]:
+    """A run of three networks on data of its own, and its checkpoint."""
+    folder = tmp_path_factory.mktemp("saved")
+    generator = torch.Generator().manual_seed(1)
+    x, y = torch.randn(6, 2, generator=generator), torch.rand(6, 1, generator=generator)
+    module, fitter = XORModule(FAST, tolerance=0.3, networks=3), trainer(folder)
+    fitter.fit(module, train_dataloaders=load(x, y))
+    fitter.save_checkpoint(folder / "last.ckpt")
+    fitter.save_checkpoint(folder / "weights.ckpt", weights_only=True)
+    return module, folder
+
+
+def test_a_module_that_tests_a_checkpoint_is_that_of_the_run(saved: tuple[XORModule, Path], tmp_path: Path) -> None:
+    run, folder = saved
+    module = XORModule(tolerance=0.3, networks=3)
+    trainer(tmp_path).test(module, load(X, Y), ckpt_path=folder / "last.ckpt", verbose=False, weights_only=True)
+    assert evaluate(module) == evaluate(run)
+    lines = "seed=0, but the module has seed=77", "tolerance=0.3, but the module has tolerance=0.5"
+    others = XORModule(tolerance=0.3, networks=3, seed=77), XORModule(networks=3)
+    for module, line in zip(others, lines, strict=True):
+        with pytest.raises(ValueError, match=line):
+            trainer(tmp_path).test(module, load(X, Y), ckpt_path=folder / "last.ckpt", weights_only=True)
+
+
+def test_what_a_checkpoint_is_not_for_is_said(saved: tuple[XORModule, Path], tmp_path: Path) -> None:
+    _, folder = saved
+    with pytest.raises(
+        ValueError, match="networks=2, but the checkpoint's networks were trained with networks=3; drop"
+    ):
+        XORModule.load_from_checkpoint(folder / "last.ckpt", networks=2)
+    with pytest.raises(ValueError, match=r"holds the weights alone \(save_weights_only=True\); use a whole checkpoint"):
+        fit(tmp_path, 200, ckpt_path=folder / "weights.ckpt", optimizer=FAST, tolerance=0.3, networks=3)
+
+
+@pytest.mark.parametrize("compiles", [False, pytest.param(True, marks=pytest.mark.further)])
+@pytest.mark.usefixtures("compiler")
+def test_autograd_works_on_a_module_that_has_been_trained(tmp_path: Path, compiles: bool) -> None:
+    fitter, module = fit(tmp_path, 20, optimizer=partial(torch.optim.Adam, lr=0.01), compile=compiles)
+    loss = (module(X)[..., 0] - Y).square().mean()
+    loss.backward()
+    ours = module.gradients(list(module.ensemble.weights))
+    for weight, gradient in zip(module.ensemble.weights, ours, strict=True):
+        assert weight.grad is not None
+        assert torch.allclose(weight.grad, gradient, atol=1e-7)
+    fitter.optimizers[0].step()
+    assert (module(X)[..., 0] - Y).square().mean() < loss
+
+
+class Best(Callback):
+    """Remembers the lowest loss, a tensor once there is one."""
+
+    best: Any = float("inf")
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.best = min(self.best, trainer.callback_metrics["train/loss"])
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self.best}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.best = state_dict["best"]
+
+
+def test_a_callback_whose_number_has_become_a_tensor_is_resumed(tmp_path: Path) -> None:
+    fitter, _ = fit(tmp_path, 20, [Best()])
+    fitter.save_checkpoint(tmp_path / "last.ckpt")
+    best = Best()
+    fit(tmp_path, 30, [best], tmp_path / "last.ckpt")
+    straight = Best()
+    fit(tmp_path, 30, [straight])
+    assert best.best == straight.best
+
+
+@pytest.mark.parametrize(
+    ("data", "line"),
+    [
+        (load(X, Y[:, 0]), r"got \[\(4, 2\), \(4,\)\]; use y\[:, None\], a column"),
+        (load(X, torch.cat([Y, Y], 1)), r"got \[\(4, 2\), \(4, 2\)\]; use one output for each run"),
+    ],
+)
+def test_targets_of_another_shape_are_refused_with_what_to_do(
+    tmp_path: Path, data: "DataLoader[Any]", line: str
+) -> None:
+    with pytest.raises(ValueError, match=line):
+        trainer(tmp_path).fit(XORModule(), train_dataloaders=data)
+
+
+@pytest.mark.parametrize(
+    ("x", "line"),
+    [(torch.zeros(4, 3), "the table has 3 inputs"), (torch.zeros(4), r"must be x \(P, I\), got \(4,\)")],
+)
+def test_inputs_of_another_size_are_not_predicted(tmp_path: Path, x: Tensor, line: str) -> None:
+    with pytest.raises(ValueError, match=line):
+        trainer(tmp_path).predict(XORModule(), DataLoader([x], batch_size=None))  # type: ignore[arg-type]
+
+
+def test_a_validation_interval_in_seconds_is_refused(tmp_path: Path) -> None:
+    given: dict[str, Any] = {"val_check_interval": "00:00:00:01", "check_val_every_n_epoch": None}
+    with pytest.raises(ValueError, match="val_check_interval=a time cannot work here: use"):
+        trainer(tmp_path, **given).fit(XORModule(), XORDataModule())
+
+
+def test_a_run_of_one_point_and_one_epoch_is_drawn(tmp_path: Path) -> None:
+    callbacks = [HiddenUnits(), LossCurve()]
+    trainer(tmp_path, 1, callbacks=callbacks).fit(XORModule(), train_dataloaders=load(X[:1], Y[:1]))
+    assert {path.name for path in tmp_path.iterdir()} == {"hidden_units.png", "loss_curve.png"}
