@@ -93,6 +93,22 @@ def test_a_data_loader_trains_as_the_data_module_does(tmp_path: Path, shuffle: b
     torch.testing.assert_close(other(X), one(X), rtol=0, atol=0 if not shuffle else 1e-5)
 
 
+def test_a_run_on_a_shuffled_table_resumes_in_its_order_to_the_same_bits(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    straight, first, resumed = XORModule(ADAM), XORModule(ADAM), XORModule(ADAM)
+    start = torch.get_rng_state()
+    trainer(tmp_path, 60).fit(straight, train_dataloaders=loader(shuffle=True))
+    torch.set_rng_state(start)
+    part = trainer(tmp_path, 30)
+    part.fit(first, train_dataloaders=loader(shuffle=True))
+    part.save_checkpoint(tmp_path / "part.ckpt")
+    for _ in range(3):  # in one of them the order is another
+        trainer(tmp_path, 60).fit(
+            resumed, train_dataloaders=loader(shuffle=True), ckpt_path=tmp_path / "part.ckpt", weights_only=True
+        )
+        assert torch.equal(resumed(X), straight(X))
+
+
 def test_any_table_of_one_batch_can_be_learned(tmp_path: Path) -> None:
     x, y = torch.tensor([[0.0, 0.5, 1], [1, 0, 0.25], [0.5, 0.5, 0.5]]), torch.tensor([[0.2], [0.9], [0.4]])
     module = XORModule(ADAM, bits=3)
@@ -105,7 +121,10 @@ def test_any_table_of_one_batch_can_be_learned(tmp_path: Path) -> None:
     ("data", "line"),
     [
         (loader(batch_size=2), r"must be one batch, the whole table, got several; use DataLoader\(TensorDataset"),
-        (loader(y=Y[:, 0]), r"a batch must be x \(P, I\) and y \(P, 1\), got \[\(4, 2\), \(4,\)\]; use DataLoader"),
+        (
+            loader(y=Y[:, 0]),
+            r"a batch must be x \(P, I\) and y \(P, 1\), got \[\(4, 2\), \(4,\)\]; use y\[:, None\], a column",
+        ),
         (inputs(X), r"a batch must be x \(P, I\) and y \(P, 1\), got Tensor; use DataLoader"),
         (
             loader(torch.ones(2, 3), torch.ones(2, 1)),
@@ -122,9 +141,12 @@ def test_data_that_are_not_a_table_are_refused_in_one_line(tmp_path: Path, data:
     ("data", "line"),
     [
         (loader(batch_size=1), "data must be one batch, the whole table, got several; use DataLoader"),
-        (loader(y=Y[:, 0]), r"a batch must be x \(P, I\) and y \(P, 1\), got \[\(4, 2\), \(4,\)\]; use DataLoader"),
+        (
+            loader(y=Y[:, 0]),
+            r"a batch must be x \(P, I\) and y \(P, 1\), got \[\(4, 2\), \(4,\)\]; use y\[:, None\], a column",
+        ),
         (loader(x=X / 0), "a table must hold finite numbers, got nan or inf; use data without them"),
-        (loader(y=torch.cat([Y, Y], 1)), r"y \(P, 1\), got \[\(4, 2\), \(4, 2\)\]; use DataLoader"),
+        (loader(y=torch.cat([Y, Y], 1)), r"y \(P, 1\), got \[\(4, 2\), \(4, 2\)\]; use one output for each run"),
         (
             loader(torch.ones(2, 3), torch.ones(2, 1)),
             "model.bits=2, but the table has 3 inputs; use data.bits",

@@ -259,3 +259,12 @@ def test_weights_that_overflow_at_the_end_of_a_block_are_not_saved(tmp_path: Pat
         fit(tmp_path, 30, [Break(), LastCheckpoint(str(tmp_path), every_n_epochs=1)])
     state = torch.load(tmp_path / "last.ckpt", weights_only=True)["state_dict"]
     assert all(value.isfinite().all() for value in state.values())
+
+
+@pytest.mark.parametrize("networks", [1, 3])
+def test_predictions_that_overflow_after_the_last_update_end_the_run(tmp_path: Path, networks: int) -> None:
+    optimizer = partial(torch.optim.SGD, lr=1e30)
+    model: dict[str, Any] = {"activation": "relu", "hidden": [8, 8], "seed": 3, "networks": networks}
+    with pytest.raises(ValueError, match="the loss became nan at epoch 1; use a smaller"):
+        fit(tmp_path, 1, [LastCheckpoint(str(tmp_path))], optimizer=optimizer, **model)
+    assert not (tmp_path / "last.ckpt").exists()

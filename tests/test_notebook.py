@@ -280,20 +280,6 @@ def test_a_callback_whose_number_has_become_a_tensor_is_resumed(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("data", "line"),
-    [
-        (load(X, Y[:, 0]), r"got \[\(4, 2\), \(4,\)\]; use y\[:, None\], a column"),
-        (load(X, torch.cat([Y, Y], 1)), r"got \[\(4, 2\), \(4, 2\)\]; use one output for each run"),
-    ],
-)
-def test_targets_of_another_shape_are_refused_with_what_to_do(
-    tmp_path: Path, data: "DataLoader[Any]", line: str
-) -> None:
-    with pytest.raises(ValueError, match=line):
-        trainer(tmp_path).fit(XORModule(), train_dataloaders=data)
-
-
-@pytest.mark.parametrize(
     ("x", "line"),
     [(torch.zeros(4, 3), "the table has 3 inputs"), (torch.zeros(4), r"must be x \(P, I\), got \(4,\)")],
 )

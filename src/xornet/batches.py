@@ -41,12 +41,18 @@ def same_table(ours: Sequence[Tensor], theirs: Sequence[Tensor]) -> bool:
     return all(torch.equal(a.cpu().double(), b.cpu().double()) for a, b in zip(ours, theirs, strict=True))
 
 
+def same_points(ours: Sequence[Tensor], theirs: Sequence[Tensor]) -> bool:
+    """Whether two tables, x and y, hold the same points, in whatever order: a DataLoader may shuffle them."""
+    if same_table(ours, theirs):
+        return True
+    a, b = (torch.cat([part.cpu().double() for part in each], 1).tolist() for each in (ours, theirs))
+    return sorted(a) == sorted(b)
+
+
 def check_same(batch: Sequence[Tensor], table: Sequence[Tensor]) -> None:
-    """Refuse a batch, x and y, that does not hold the points of a table, in whatever order."""
-    if not same_table(batch, table):  # a DataLoader may shuffle them
-        ours, theirs = (torch.cat([part.cpu().double() for part in each], 1).tolist() for each in (batch, table))
-        if sorted(ours) != sorted(theirs):
-            raise ValueError(
-                "a batch differs from the table that the run was begun with; use a dataset without random "
-                "transforms, and no hook that changes a batch"
-            )
+    """Refuse a batch, x and y, that does not hold the points of a table."""
+    if not same_points(batch, table):
+        raise ValueError(
+            "a batch differs from the table that the run was begun with; use a dataset without random "
+            "transforms, and no hook that changes a batch"
+        )

@@ -9,15 +9,16 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from xornet import resumption
-from xornet.batches import check_batch, check_same, only_batch, same_table
+from xornet.batches import check_batch, check_same, only_batch, same_points
 from xornet.data import point_names
 from xornet.engine import scores
 from xornet.engine.blocks import PRECISIONS, has_step_hooks, run_length, samples_every
 from xornet.engine.compile_choice import is_compiled
 from xornet.engine.history import History
+from xornet.engine.progress import begin_with_an_epoch
 from xornet.engine.requirements import check_kept, check_monitors, check_trainer
 from xornet.engine.runner import EpochRunner
-from xornet.engine.schedulers import changes_momentum
+from xornet.engine.schedulers import changes_momentum, check_length
 from xornet.engine.step_hooks import call_step_hooks
 from xornet.engine.stopwatch import Stopwatch
 from xornet.engine.subclasses import check_module, check_overrides
@@ -82,7 +83,7 @@ class RunHooks(LightningModule):
                 self.trainer.fit_loop.epoch_loop.val_loop.setup_data()  # blocks end where it validates
             earlier = self.x, self.y
             self.set_training_table(*only_batch(self.trainer.train_dataloader))
-            if self.history.curve and not same_table(earlier, (self.x, self.y)):
+            if self.history.curve and not same_points(earlier, (self.x, self.y)):
                 raise ValueError("this Trainer has trained the module on another table; use a new Trainer")
             self.history.set_length(run_length(self.trainer))
         set_threads(len(self.ensemble))
@@ -93,6 +94,10 @@ class RunHooks(LightningModule):
 
     def on_train_start(self) -> None:
         """Make what computes the epochs, once the checkpoint is restored and every callback accepts the run."""
+        begin_with_an_epoch(self.trainer)
+        if self.trainer.max_epochs != -1 or self.trainer.max_steps != -1:
+            for each in self.trainer.lr_scheduler_configs:
+                check_length(each.scheduler, run_length(self.trainer) // each.frequency)
         errors = self.errors()
         validated = [f"val/{name}" for name in scores.summary(errors, self.history.tolerance)]
         check_monitors(self.trainer, [f"train/{name}" for name in self.monitored(errors)], validated)

@@ -113,7 +113,7 @@ class XORModule(RunHooks):
                 runner.backward(errors)  # writes ∂L/∂W into the weights' .grad
                 runner.update()  # W ← W - η ∂L/∂W, or what the optimizer makes of it
         block = runner.block
-        scores.check_finite(block.last_errors, runner.weights, self.history.diverged_epoch, block.start + block.length)
+        scores.check_finite(self.errors(), runner.weights, self.history.diverged_epoch, block.start + block.length)
         self.history.record(block)
         count_epochs(self.trainer, block.length)
         # For callbacks that monitor them. `self.log` would take 0.1 ms for each, longer than several epochs do; loggers

@@ -8,11 +8,11 @@ from lightning.pytorch import Trainer
 from torch.optim import lr_scheduler
 
 from xornet import schema
-from xornet.batches import same_table
+from xornet.batches import same_points, same_table
 from xornet.checkpoint import table_of
 from xornet.data import truth_table
 from xornet.engine import rate_grid
-from xornet.engine.blocks import callbacks_of, run_length
+from xornet.engine.blocks import callbacks_of
 from xornet.engine.optimizers import describe, fresh_states, from_description
 from xornet.schema import check_like, need
 
@@ -95,8 +95,9 @@ def check_resumable(checkpoint: dict[str, Any], module: Any) -> None:
         if name not in MAY_CHANGE and was != new:
             differs = f"a run with {name}={was}, but this run has {name}={new}"
             raise ValueError(f"ckpt_path holds {differs}; resume with {name}={was}")
-    if not same_table((module.x, module.y), table_of(checkpoint)):
+    if not same_points((module.x, module.y), table_of(checkpoint)):
         raise ValueError("ckpt_path holds a run on other data; resume with the data that it was started with")
+    module.set_training_table(*table_of(checkpoint))  # in the order of the run
     with schema.refusing(trainer.ckpt_path, "resumed from"):
         loop = checkpoint["loops"]["fit_loop"]
         check_like(loop, trainer.fit_loop.state_dict(), "loops")
@@ -106,12 +107,6 @@ def check_resumable(checkpoint: dict[str, Any], module: Any) -> None:
         need(is_agreed and done == steps, f"loops: count of {steps} epochs")
         for tracker in loop["epoch_progress"].values():  # Lightning begins no epoch after it has resumed within one
             tracker.update({key: max(tracker[key], steps) for key in ("ready", "started")})
-        is_between = loop["epoch_progress"]["current"]["completed"] == steps  # two epochs, not within one
-        if is_between and trainer.max_steps != -1 and steps < run_length(trainer):
-            # Lightning takes this for an epoch whose only batch has run, and would count it again.
-            batches = loop["epoch_loop.batch_progress"]
-            batches["current"], batches["is_last_batch"] = dict.fromkeys(batches["current"], 0), False
-            loop["epoch_loop.state_dict"]["_batches_that_stepped"] -= 1
         for callback in callbacks_of(trainer):
             if state := checkpoint["callbacks"].get(callback.state_key):
                 check_like(state, callback.state_dict(), f"callbacks: {callback.state_key}", loose=True)

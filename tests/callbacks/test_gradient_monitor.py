@@ -9,7 +9,7 @@ from conftest import fit
 from lightning.pytorch import Callback
 from lightning.pytorch.loggers import TensorBoardLogger
 
-from xornet.callbacks.gradient_monitor import GradientMonitor
+from xornet.callbacks.gradient_monitor import GradientMonitor, norm
 from xornet.data import XORDataModule
 from xornet.module import XORModule
 
@@ -40,6 +40,17 @@ def test_the_update_ratio_is_the_mean_length_of_the_optimizers_own_step_to_that_
             before, after = (weights_after(tmp_path, epoch + more)[layer] for more in (0, 1))
             lengths = [np.linalg.norm((after - before)[..., i]) / np.linalg.norm(before[..., i]) for i in range(3)]
             assert ratio == pytest.approx(np.mean(lengths), rel=1e-3)
+
+
+def test_a_norm_is_that_of_numbers_whose_squares_single_precision_does_not_hold(tmp_path: Path) -> None:
+    layer = torch.tensor([[[3e25, 3e-30, 3.0]], [[4e25, 4e-30, 4.0]]])  # (2, 1, N)
+    assert norm(layer).tolist() == pytest.approx([5e25, 5e-30, 5.0])
+    logger = TensorBoardLogger(tmp_path, "", "")
+    quiet = {"logger": logger, "log_every_n_steps": 1}
+    fit(tmp_path, 3, [GradientMonitor(1, 20)], trainer=quiet, init=0)
+    logged = events.read(tmp_path).Tags()["scalars"]
+    assert "update/gradient_norm/output" in logged
+    assert "update/ratio/output" not in logged  # of weights that are 0, and stay so
 
 
 def test_a_trainer_that_continues_logs_no_step_twice(tmp_path: Path) -> None:

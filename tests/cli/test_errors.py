@@ -28,6 +28,7 @@ BAD = {
     "optimizer._target_=torch.optim.Foo": "use the full name of a class",
     "trainer.max_epochs=0": "use e.g. trainer.max_epochs=20000",
     "optimizer.weight_decay=abc": "use e.g. optimizer.weight_decay=0",
+    "+optimizer.differentiable=true": "nothing is differentiated through a step; drop it",
     "optimizer.nesterov=true": "Nesterov momentum requires a momentum",
     "optimizer.momentum=nan": "must be a finite number",
     "trainer.max_epochs=true": "use e.g. trainer.max_epochs=20000",

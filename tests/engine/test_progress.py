@@ -7,12 +7,16 @@ from typing import Any
 import pytest
 import torch
 from conftest import fit
-from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch import Callback, LightningModule, Trainer
 from oracle import SheetNet
 from torch import Tensor
+from torch.utils.data import DataLoader, TensorDataset
 
 from xornet.callbacks.checkpoint import LastCheckpoint
-from xornet.data import XORDataModule
+from xornet.data import XORDataModule, truth_table
+from xornet.module import XORModule
+
+TABLE = DataLoader(TensorDataset(*truth_table()), batch_size=4)
 
 
 class Stock(LightningModule):
@@ -64,3 +68,34 @@ def test_a_run_that_is_resumed_to_a_number_of_steps_counts_its_epochs_once(
     assert resumed.fit_loop.state_dict() == straight.fit_loop.state_dict()
     again, _ = fit(tmp_path, 25, ckpt_path=last)
     assert again.current_epoch == 25
+
+
+class Steps(Callback):
+    """Notes the step at which a LearningRateMonitor logs, in the two hooks in which it does."""
+
+    every_n_epochs = 5
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, int]] = []
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.seen.append(("epoch", trainer.fit_loop.epoch_loop._batches_that_stepped))
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        self.seen.append(("batch", trainer.fit_loop.epoch_loop._batches_that_stepped))
+
+
+@pytest.mark.parametrize("data", [None, TABLE], ids=["validated", "not validated"])
+@pytest.mark.parametrize("limit", ["max_epochs", "max_steps"])
+def test_a_resumed_run_logs_at_the_steps_of_a_straight_one(tmp_path: Path, limit: str, data: Any) -> None:
+    def run(steps: int, ckpt_path: Path | None = None) -> list[tuple[str, int]]:
+        seen, limits = Steps(), {"max_epochs": -1, limit: steps}
+        how: dict[str, Any] = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False, **limits}
+        trainer = Trainer(accelerator="cpu", callbacks=[seen, LastCheckpoint(str(tmp_path))], **how)
+        trainer.fit(XORModule(), data or XORDataModule(), ckpt_path=ckpt_path, weights_only=True)
+        assert trainer.fit_loop.epoch_loop._batches_that_stepped == trainer.global_step == steps
+        return seen.seen
+
+    last = tmp_path / "last.ckpt"
+    parts = run(10) + run(10, last) + run(10, last) + run(20, last)
+    assert parts == run(20)

@@ -82,8 +82,8 @@ class GradientMonitor(Callback):
 
 
 def norm(layer: Tensor) -> Tensor:
-    """The Euclidean norm of a layer (I + 1, H, N) of each network, (N,)."""
-    return layer.flatten(0, 1).norm(dim=0)
+    """The Euclidean norm of a layer (I + 1, H, N) of each network, (N,): in double precision, as it is of squares."""
+    return layer.cpu().double().flatten(0, 1).norm(dim=0)
 
 
 def mean(values: Tensor) -> float:
@@ -92,7 +92,8 @@ def mean(values: Tensor) -> float:
 
 
 def log(trainer: Trainer, module: XORModule, group: str, values: list[float], epoch: int) -> None:
-    """Log one value a layer."""
-    metrics = {f"{group}/{layer}": value for layer, value in zip(module.layer_names, values, strict=True)}
+    """Log one value a layer; none where there is none, as a change relative to weights that are 0."""
+    named = zip(module.layer_names, values, strict=True)
+    metrics = {f"{group}/{layer}": value for layer, value in named if math.isfinite(value)}
     for logger in trainer.loggers:
         logger.log_metrics(metrics, epoch)

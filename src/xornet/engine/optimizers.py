@@ -27,6 +27,8 @@ def check_optimizer(optimizer: Any) -> "partial[Any]":
     """
     kind = "an elementwise torch.optim class"
     optimizer = as_partial("optimizer", optimizer, Optimizer, NOT_ELEMENTWISE, kind, example="rmsprop")
+    if optimizer.keywords.get("differentiable"):
+        raise ValueError("optimizer.differentiable=true has no use: nothing is differentiated through a step; drop it")
     if "lr" in optimizer.keywords:
         validation.number("optimizer.lr", optimizer.keywords["lr"], "use e.g. optimizer.lr=0.1")
     check_arguments("optimizer", optimizer)

@@ -7,6 +7,16 @@ with those of a stock run.
 from lightning.pytorch import Trainer
 
 
+def begin_with_an_epoch(trainer: Trainer) -> None:
+    """Have a run that is resumed between two epochs begin with an epoch.
+
+    With max_steps, Lightning takes it for an epoch whose only batch has run, and would count that again.
+    """
+    loop, progress = trainer.fit_loop.epoch_loop, trainer.fit_loop.epoch_progress.current
+    if loop.restarted_on_last and progress.completed == progress.ready:
+        loop.restarting = False
+
+
 def count_epochs(trainer: Trainer, epochs: int) -> None:
     """Tell the Trainer that the running step was `epochs` epochs with an optimizer step each, not one with none.
 

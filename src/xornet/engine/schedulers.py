@@ -63,6 +63,19 @@ def check_scheduler(scheduler: Any, optimizer: "partial[Any]") -> "partial[Any]"
     return scheduler
 
 
+def check_length(scheduler: LRScheduler, epochs: int) -> None:
+    """Refuse a scheduler that ends before the run, as OneCycleLR does with an error in its last step.
+
+    Raises:
+        ValueError: naming the argument, and what to use.
+
+    """
+    total = getattr(scheduler, "total_steps", None)
+    if total is not None and total < epochs:
+        said = f"scheduler.total_steps={total} is less than the {epochs} epochs of the run"
+        raise ValueError(f"{said}; use scheduler.total_steps={epochs}")
+
+
 def changes_momentum(scheduler: "partial[Any]") -> bool:
     """Whether a scheduler changes the momentum too, as CyclicLR and OneCycleLR do."""
     arguments = inspect.signature(scheduler.func).bind(None, **scheduler.keywords)

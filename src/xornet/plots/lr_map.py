@@ -45,7 +45,7 @@ def lr_map(found: RateMap, title: str) -> Figure:
     figure = Figure(figsize=(14.4, 6.6), layout="constrained")
     left, right = figure.subplots(1, 2)
     draw_grid(left, found, found.losses.clip(min=LEAST_LOSS), "Final Loss", "loss")
-    draw_grid(right, found, found.solved_epochs + 1, "Solving Epoch (Grey: Not Solved)", "epochs until solved")
+    draw_grid(right, found, found.solved_epochs.clip(min=1), "Solving Epoch (Grey: Not Solved)", "epochs until solved")
     figure.suptitle(title)
     return figure
 
