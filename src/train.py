@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 from xornet import checkpoint
 from xornet.callbacks.interruption import StopOnSignal
 from xornet.callbacks.stopping import ResumeStopped
-from xornet.cli import configuration, errors
+from xornet.cli import errors
 from xornet.cli.run_directory import RunDirectory
 from xornet.cli.trainer import make_trainer
 from xornet.runs.metrics import objective, write_results
@@ -24,8 +24,7 @@ from xornet.sweeps import job
 @hydra.main(version_base="1.3", config_path="../conf", config_name="train")
 def main(cfg: DictConfig) -> float | None:
     """Run `train`, on its own or as a job of a sweep; return what a sweep may minimise, None for a failed job."""
-    configuration.check(cfg)
-    return job.run(train, cfg)  # which calls train with the directory of the run, or of the job
+    return job.run(train, cfg)  # which checks the configuration, and calls train with the directory of the run
 
 
 def train(cfg: DictConfig, directory: RunDirectory) -> float:

@@ -66,3 +66,15 @@ class Signal(Callback):
         """Send it."""
         if trainer.current_epoch + 1 == self.every_n_epochs:
             os.kill(os.getpid(), self.number)
+
+
+class Fault(Callback):
+    """Fails at the end of an epoch."""
+
+    def __init__(self, epoch: int) -> None:
+        self.every_n_epochs = epoch
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Fail."""
+        if trainer.current_epoch + 1 == self.every_n_epochs:
+            raise OSError("no space left")

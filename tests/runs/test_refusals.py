@@ -223,6 +223,16 @@ def test_a_search_that_was_killed_is_a_sweep_all_the_same(command: Command, tmp_
     assert command("-m", "seed=1,2", f"hydra.sweep.dir={tmp_path}/search", *SHORT).status == 0
 
 
+def test_two_loggers_that_would_write_the_same_file_are_refused(command: Command, tmp_path: Path) -> None:
+    second = "+logger.b={_target_: xornet.runs.%s, save_dir: '${trainer.default_root_dir}'}"
+    for logger, kind in (("csv", "csv_logger.CSVLogger"), ("tensorboard", "events.EventLogger")):
+        run = command(f"logger={logger}", second % kind, *SHORT)
+        assert run.status == 1
+        assert "two loggers would both write into " in run.last_line
+        assert run.last_line.endswith("; use another name for one of them")
+    assert not list(tmp_path.rglob("*.*"))
+
+
 PLACES = {
     "callbacks.checkpoint.dirpath": "last.ckpt",
     "logger.csv.save_dir": "metrics.csv",
@@ -298,9 +308,11 @@ def test_of_two_commands_in_one_directory_at_once_the_second_is_refused(command:
     with locked(job):  # by a command that resumes this job alone
         part = command("-m", "seed=1,2,3", sweep, *SHORT)
     assert part.status == 1
-    assert f"{job} is in use by another command" in part.last_line
+    assert f"error: 1_seed=2 failed: {job} is in use by another command" in part.err
     assert contents(job) == before
+    assert (tmp_path / "sweep" / "2_seed=3" / "metrics.json").exists()  # the others are not stopped by it
     assert command("-m", "seed=1,2,3", sweep, *SHORT).status == 0
+    assert not list((tmp_path / "sweep").glob("*.error.txt"))
     assert command(run, *SHORT).status == 0
 
 

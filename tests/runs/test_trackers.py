@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import struct
 import subprocess
@@ -123,7 +124,7 @@ def test_a_tracker_continues_its_own_run_where_it_can(
 
     waiting = WaitingLogger("logger.x", make, kind, known)
     waiting.log_metrics({"train/loss": 1.0}, 9)
-    waiting.resume({"trackers": {kind: "a"}, "global_step": 7})
+    waiting.resume({"trackers": {"logger.x": "a", "logger.y": "c"}, "global_step": 7})
     logger: Any = waiting.begin()
     assert made == [arguments]
     assert logger.first_step == (7 if arguments else 0)
@@ -208,6 +209,53 @@ def test_an_mlflow_run_that_is_interrupted_goes_on_and_one_that_is_extended_has_
     assert extended.info.status == "FINISHED"
     history = client.get_metric_history(extended.info.run_id, "train/loss")
     assert [m.step for m in history] == list(range(90))
+
+
+@THEIRS
+@pytest.mark.slow
+def test_each_mlflow_logger_of_a_run_that_failed_or_was_copied_has_each_number_once(
+    command: Command, tmp_path: Path, mlflow: Any
+) -> None:
+    store, (run, copy) = f"sqlite:///{tmp_path}/mlflow.db", (tmp_path / name for name in ("run", "copy"))
+    where = f"tracking_uri={store}", f"artifact_location={tmp_path}/pictures"
+    given = ["logger=[csv,mlflow]", *(f"logger.mlflow.{each}" for each in where)]
+    given += ["+logger.second._target_=xornet.runs.mlflow_logger.MLFlowLogger", "+logger.second.experiment_name=second"]
+    given += [f"+logger.second.{each}" for each in where]
+    given += ["callbacks.checkpoint.every_n_epochs=20", "callbacks.gradient_monitor.every_n_epochs=5", *NO_FIGURES]
+    given += ["trainer.max_epochs=60"]
+    client = mlflow.MlflowClient(store)
+
+    def runs(name: str) -> list[Any]:
+        found = client.search_runs([client.get_experiment_by_name(name).experiment_id])
+        return sorted(found, key=lambda one: int(one.info.start_time))
+
+    def check(found: Any) -> None:
+        for name, curve in table(run).items():
+            history = client.get_metric_history(found.info.run_id, name)
+            assert sorted((m.step, m.value) for m in history) == curve, name
+
+    assert command(*given, "+callbacks.cut={_target_: tracker.Fault, epoch: 50}", f"hydra.run.dir={run}").status == 1
+    shutil.copytree(run, copy)
+    for _ in range(2):  # the second time at its end
+        resumed = command(*given, f"ckpt_path={run}/checkpoints/last.ckpt", f"hydra.run.dir={run}")
+        assert resumed.status == 0, resumed.err
+        for name in ("xornet", "second"):
+            (found,) = runs(name)
+            check(found)
+        (run / "metrics.json").unlink()
+    other = command(*given, f"ckpt_path={copy}/checkpoints/last.ckpt", f"hydra.run.dir={copy}")
+    assert other.status == 0, other.err
+    for name in ("xornet", "second"):
+        first, second = runs(name)
+        check(first)
+        history = client.get_metric_history(second.info.run_id, "train/loss")
+        assert [m.step for m in history] == list(range(60))
+
+    client.delete_run(runs("xornet")[0].info.run_id)
+    before = files(run)
+    refused = command(*given, f"ckpt_path={run}/checkpoints/last.ckpt", f"hydra.run.dir={run}")
+    assert "logger.mlflow cannot begin a run: its run has been deleted in MLflow; restore it" in refused.last_line
+    assert files(run) == before
 
 
 @THEIRS

@@ -101,6 +101,40 @@ def test_a_search_that_is_kept_in_a_file_goes_on_by_the_same_command(command: Co
         assert said.getvalue().endswith(f"sweep.png\n{hint}")
 
 
+def test_trials_that_are_refused_are_failed_jobs(command: Command) -> None:
+    space = "trainer.log_every_n_steps=choice(1,often)"
+    run = command(*SEARCH, "hydra.sweeper.n_trials=4", space, *SHORT)
+    assert run.status == 1
+    table = rows(run.folder)
+    assert {(row["trainer.log_every_n_steps"], row["status"]) for row in table} == {
+        ("1", "finished"),
+        ("often", "failed"),
+    }
+    assert "often failed: trainer.log_every_n_steps=often is a text; use a whole number" in run.err
+
+
+@pytest.mark.further
+def test_a_trial_of_a_stored_search_is_never_an_earlier_one(command: Command, tmp_path: Path) -> None:
+    """Of two trials that are alike, each is a job, where they run at once too."""
+    store = (f"hydra.sweeper.storage=sqlite:///{tmp_path}/o.db", "hydra.sweeper.study_name=s")
+    given = (*SEARCH, *store, "model.hidden=choice([4],[4])", *SHORT, f"hydra.sweep.dir={tmp_path}/sweep")
+    assert command(*given, "hydra.sweeper.n_trials=1").status == 0
+    (first,) = (tmp_path / "sweep").glob("0_*")
+    (first / "metrics.json").unlink()  # as a signal leaves it
+    again = command(*given, "hydra.sweeper.n_trials=2", "hydra.sweeper.n_jobs=2")
+    assert again.status == 0, again.err
+    assert [row["status"] for row in rows(tmp_path / "sweep")] == ["interrupted", "finished", "finished"]
+
+
+@pytest.mark.further
+def test_the_trials_that_follow_those_of_an_earlier_part_have_the_numbers_that_follow(command: Command) -> None:
+    given = (*SEARCH, "optimizer.lr=interval(0.5,30)", *SHORT)
+    run = command(*given, "hydra.sweeper.n_trials=2")
+    again = command(*given, "hydra.sweeper.n_trials=4", f"hydra.sweep.dir={run.folder}")
+    assert again.err.count("skipped, finished before") == 2
+    assert [row["job"] for row in rows(run.folder)] == ["0", "1", "2", "3"]
+
+
 @pytest.mark.parametrize(
     ("setting", "cause"),
     [

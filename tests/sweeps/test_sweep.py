@@ -1,4 +1,5 @@
 import csv
+import errno
 import json
 import os
 import shutil
@@ -592,3 +593,95 @@ def test_a_shuffled_sweep_can_be_extended(command: Command, tmp_path: Path) -> N
     table = rows(tmp_path / "sweep")
     assert sorted(row["seed"] for row in table) == list("1234")
     assert len({row["job"] for row in table}) == 4
+
+
+@pytest.mark.further
+def test_a_failure_that_cannot_be_written_ends_a_sweep_with_1(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a full disk, or in a directory that may be read only."""
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("xornet.sweeps.job.write_error", fail)
+    run = command("-m", "optimizer.lr=-1,0.1", *SHORT)
+    assert run.status == 1
+    assert run.last_line.startswith("error: 0_optimizer.lr=-1 failed: optimizer.lr")
+    assert [row["status"] for row in rows(run.folder)] == ["finished"]  # of the one that left something
+
+
+@pytest.mark.further
+def test_a_copy_of_a_job_is_not_taken_for_the_job(command: Command, tmp_path: Path) -> None:
+    sweep = ("-m", "seed=1,2", *SHORT, f"hydra.sweep.dir={tmp_path}/sweep")
+    assert command(*sweep).status == 0
+    shutil.copytree(tmp_path / "sweep" / "1_seed=2", tmp_path / "sweep" / "1_seed=2.bak")
+    before = untouched(tmp_path / "sweep")
+    refused = command(*sweep)
+    assert refused.status == 1
+    assert refused.last_line.endswith(
+        f"{tmp_path}/sweep holds job 1 twice, as 1_seed=2 and 1_seed=2.bak; move one of them out of it"
+    )
+    assert untouched(tmp_path / "sweep") == before
+
+
+@pytest.mark.further
+def test_what_a_job_was_once_refused_for_is_forgotten_when_it_is_mended(command: Command, tmp_path: Path) -> None:
+    sweep = ("-m", "seed=1,2", *SHORT, f"hydra.sweep.dir={tmp_path}/sweep")
+    assert command(*sweep).status == 0
+    folder = tmp_path / "sweep" / "1_seed=2"
+    for name in ("metrics.json", ".hydra/config.yaml"):
+        kept = (folder / name).read_bytes()
+        (folder / name).write_text("{")
+        assert command(*sweep).status == 1
+        (folder / name).write_bytes(kept)
+        again = command(*sweep)
+        assert again.status == 0, again.err
+        assert [row["status"] for row in rows(tmp_path / "sweep")] == ["finished", "finished"]
+
+
+@pytest.mark.further
+@pytest.mark.parametrize("text", [None, "", "a: [", b"\xff\xfe"], ids=repr)
+def test_torn_settings_of_a_job_are_named(command: Command, tmp_path: Path, text: str | bytes | None) -> None:
+    sweep = ("-m", "seed=1,2", *SHORT, f"hydra.sweep.dir={tmp_path}/sweep")
+    assert command(*sweep).status == 0
+    given = tmp_path / "sweep" / "1_seed=2" / ".hydra" / "overrides.yaml"
+    given.unlink()
+    if text is not None:
+        given.write_bytes(text if isinstance(text, bytes) else text.encode())
+    again = command(*sweep)
+    if text is None:  # what it says stands in the command, too
+        assert again.status == 0
+        assert [row["seed"] for row in rows(tmp_path / "sweep")] == ["1", "2"]
+    else:
+        assert again.last_line.endswith(f"{given} is damaged; restore it, or move {given.parents[1]} away")
+
+
+@pytest.mark.further
+def test_a_job_that_was_resumed_alone_is_still_a_job_of_its_sweep(command: Command, tmp_path: Path) -> None:
+    sweep = ("-m", "optimizer.lr=0.1,0.3", *SHORT, f"hydra.sweep.dir={tmp_path}/sweep")
+    assert command(*sweep).status == 0
+    folder = tmp_path / "sweep" / "0_optimizer.lr=0.1"
+    (folder / "metrics.json").unlink()
+    alone = (f"ckpt_path='{folder}/checkpoints/last.ckpt'", f"hydra.run.dir='{folder}'")
+    assert command(*alone, *SHORT).status == 0
+    again = command(*sweep)
+    assert again.status == 0, again.err
+    assert [row["optimizer.lr"] for row in rows(tmp_path / "sweep")] == ["0.1", "0.3"]
+    assert again.err.count("skipped, finished before") == 2
+    # Trained anew, and otherwise, it is a job no more.
+    assert command(*SHORT, "seed=7", f"hydra.run.dir='{folder}'").status == 0
+    assert command(*sweep).status == 1
+
+
+def test_a_text_for_a_number_is_refused_before_the_first_job(command: Command, tmp_path: Path) -> None:
+    run = command("-m", "trainer.log_every_n_steps=often,1", *SHORT)
+    assert run.last_line.endswith("trainer.log_every_n_steps=often is a text; use a whole number")
+    assert not list(tmp_path.rglob("*.*"))
+
+
+def test_a_launcher_whose_jobs_may_still_run_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(summary, "unstarted", lambda folder: 2)  # none has begun when the sweep is interrupted
+    with redirect_stdout(StringIO()) as said:
+        assert summary.write(tmp_path, ["seed"], is_elsewhere=True) == []
+    assert said.getvalue() == f"{summary.STILL_RUN}\n"

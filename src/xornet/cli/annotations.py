@@ -25,7 +25,7 @@ def check_texts(key: str, node: dict[str, Any]) -> None:
     hints = annotations(get_object(node["_target_"]))
     for name, value in node.items():
         kinds = list(get_args(hints[name]) if is_union(hints.get(name)) else [hints.get(name)])
-        if isinstance(value, str) and all(kind in [*WORDS, NoneType] for kind in kinds):
+        if isinstance(value, str) and "${" not in value and all(kind in [*WORDS, NoneType] for kind in kinds):
             wanted = " or ".join(word for kind, word in WORDS.items() if kind in kinds)
             raise ValueError(f"{key}.{name}={value} is a text; use {wanted}")
 

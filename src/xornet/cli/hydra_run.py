@@ -1,5 +1,6 @@
 """What Hydra says of this run, and its configuration as it is written into its directory."""
 
+import re
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -46,11 +47,25 @@ def record(cfg: DictConfig, directory: Path, name: str) -> None:
     folder = directory / CONFIG.parent
     folder.mkdir(exist_ok=True)
     composed: Any = OmegaConf.to_container(cfg, resolve=False)
+    is_resumed_alone = not is_job() and is_own_checkpoint(cfg.get("ckpt_path"), directory) and is_job_of(directory)
+    if is_resumed_alone:
+        composed["ckpt_path"] = None  # as the sweep has it
     parts = (
         ("overrides.yaml", HydraConfig.get().overrides.task),
         ("hydra.yaml", {"hydra": HydraConfig.get()}),
         (CONFIG.name, composed | {"hydra": OmegaConf.load(CONF / f"{name}.yaml").hydra}),
     )
-    for file, part in parts:
+    for file, part in parts[2:] if is_resumed_alone else parts:
         text = OmegaConf.to_yaml(part)
         files.write(folder / file, partial(Path.write_text, data=text, encoding="utf-8"))
+
+
+def is_own_checkpoint(ckpt_path: str | None, directory: Path) -> bool:
+    """Whether a checkpoint lies in a run's own directory."""
+    return bool(ckpt_path) and directory.resolve() in Path(str(ckpt_path)).resolve().parents
+
+
+def is_job_of(directory: Path) -> bool:
+    """Whether the run in a directory is a job of a sweep, which it stays when it is resumed alone."""
+    settings = directory / CONFIG.with_name("hydra.yaml")
+    return settings.exists() and re.search(r"^  mode: MULTIRUN$", settings.read_text("utf-8"), re.MULTILINE) is not None

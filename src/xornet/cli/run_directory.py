@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from xornet import files
 from xornet.cli.hydra_run import is_job, output_dir, record
-from xornet.cli.paths import check_outside, outside
+from xornet.cli.paths import check_apart, check_outside, outside
 from xornet.runs.csv_logger import CSVLogger
 from xornet.runs.directory import check_holder, is_begun
 from xornet.runs.events import EVENTS, ROW, EventLogger
@@ -85,6 +85,7 @@ class RunDirectory(Callback):
             if isinstance(logger, CSVLogger):
                 logger.is_waiting = True
         self.logged = [Path(logger.log_dir) for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
+        check_apart(trainer.loggers)
         kept = [getattr(callback, "dirpath", None) for callback in trainer.checkpoint_callbacks]
         tables = [logger.log_dir for logger in trainer.loggers if isinstance(logger, CSVLogger)]
         earlier = (self.folder / CONFIG.parent, self.folder / "checkpoints", *log_folders(self.folder))

@@ -18,7 +18,7 @@ SQLITE = "sqlite:///"
 class MLFlowLogger(LightningMLFlowLogger):
     """Lightning's MLFlowLogger, which here writes many rows at once: one by one they take longer than the training.
 
-    A killed run that is resumed logs nothing twice, for what it holds has been written before the checkpoint.
+    A run that is continued logs nothing twice: of each metric, MLflow is asked up to which step it has it.
 
     Args:
         tracking_uri: a server, or a database file: `sqlite:///<path>`.
@@ -33,6 +33,11 @@ class MLFlowLogger(LightningMLFlowLogger):
         with self.alone():
             super().__init__(tracking_uri=tracking_uri, **kwargs)
         self.rows: list[dict[str, Any]] = []  # not written yet
+        self.held: dict[str, int] = {}  # the last step that MLflow has of each metric, -1 for none
+        self.is_continued = kwargs.get("run_id") is not None
+        if self.is_continued and self.experiment.get_run(self.run_id).info.lifecycle_stage == "deleted":
+            restore = f"mlflow runs restore --run-id {self.run_id}"
+            raise ValueError(f"its run has been deleted in MLflow; restore it ({restore})")
 
     @property
     def experiment(self) -> Any:
@@ -58,10 +63,18 @@ class MLFlowLogger(LightningMLFlowLogger):
         """Write what has been kept."""
         from mlflow.entities import Metric  # noqa: PLC0415 - an extra, which other runs do without
 
+        self.rows = [row for row in self.rows if row["step"] > self.last_step(row["key"])]
         while self.rows:
             batch = [Metric(**row) for row in self.rows[:BATCH]]
             self.experiment.log_batch(self.run_id, metrics=batch)
             del self.rows[:BATCH]
+
+    def last_step(self, key: str) -> int:
+        """The last step that the earlier part of a continued run has logged of a metric, -1 for none."""
+        if key not in self.held:
+            earlier = self.experiment.get_metric_history(self.run_id, key) if self.is_continued else []
+            self.held[key] = max((metric.step for metric in earlier), default=-1)
+        return self.held[key]
 
     def finalize(self, status: str = "success") -> None:
         """End the run; where that has failed, a server that cannot be reached any more is not the cause."""

@@ -32,10 +32,11 @@ class ResumeLogs(Callback):
         # Less than the whole run where its last part has logged elsewhere.
         self.held = checkpoint.get("tensorboard", checkpoint["global_step"])
         is_finished = Path(trainer.default_root_dir, "metrics.json").exists()  # and has logged how it ended
+        is_here = checkpoint.get("trackers", {}).get("directory") == directory_of(trainer)  # and no copy of the run
         for logger in trainer.loggers if is_own(trainer) else []:
             if isinstance(logger, EventLogger) and logger.earlier:
                 logger.first_step = self.held
-            elif isinstance(logger, CSVLogger) or (isinstance(logger, WaitingLogger) and not is_finished):
+            elif isinstance(logger, CSVLogger) or (isinstance(logger, WaitingLogger) and is_here and not is_finished):
                 logger.resume(checkpoint)
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -48,7 +49,8 @@ class ResumeLogs(Callback):
         """Let nothing be in the checkpoint that is not on disk; note how much of the run TensorBoard holds."""
         for logger in trainer.loggers:
             logger.save()
-        checkpoint["trackers"] = run_ids(trainer)
+        begun = run_ids(trainer)
+        checkpoint["trackers"] = begun and {**begun, "directory": directory_of(trainer)}
         checkpoint["tensorboard"] = checkpoint["global_step"] if any(writers(trainer)) else self.held
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
@@ -83,6 +85,11 @@ def forget_ends(trainer: Trainer, folders: Iterable[Path], step: int) -> None:
             rows = [row for row in read_rows(folder / "metrics.csv") if row["step"] < step]
             columns = sorted(set().union(*rows))
             files.write(folder / "metrics.csv", lambda path: write_rows(path, columns, rows))  # noqa: B023 - at once
+
+
+def directory_of(trainer: Trainer) -> str:
+    """The directory of a run."""
+    return str(Path(trainer.default_root_dir).resolve())
 
 
 def is_own(trainer: Trainer) -> bool:

@@ -4,7 +4,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from yaml import YAMLError
 
 CONFIG = Path(".hydra", "config.yaml")  # in a run's directory, what it was configured with
 
@@ -16,9 +17,19 @@ def read_overrides(folder: Path) -> dict[str, str]:
 
 def read_lines(folder: Path) -> list[str]:
     """Return the overrides that a run was given on the command line, as they were written."""
-    given = folder / CONFIG.parent / "overrides.yaml"
-    lines = OmegaConf.to_container(OmegaConf.load(given), resolve=False) if given.exists() else []
-    return [str(line) for line in lines or []]
+    given = folder / CONFIG.with_name("overrides.yaml")
+    return [str(line) for line in load(given, ListConfig)] if given.exists() else []
+
+
+def load(path: Path, kind: type[DictConfig] | type[ListConfig]) -> Any:
+    """Return a file of a run's `.hydra`; ValueError if it is torn, or not there."""
+    try:
+        found = OmegaConf.load(path)
+    except (YAMLError, UnicodeDecodeError, FileNotFoundError):
+        found = None
+    if not isinstance(found, kind) or (kind is DictConfig and not found):
+        raise ValueError(f"{path} is damaged; restore it, or move {path.parents[1]} away")
+    return OmegaConf.to_container(found, resolve=False)
 
 
 def unescaped(value: str) -> str:
@@ -33,7 +44,7 @@ def key_of(override: str) -> str:
 
 def read_config(folder: Path) -> dict[str, Any]:
     """Return what a run was configured with, as `flatten` does, without Hydra's own settings."""
-    config: Any = OmegaConf.load(folder / CONFIG)
+    config = load(folder / CONFIG, DictConfig)
     config.pop("hydra", None)
     return flatten(config)
 
@@ -49,5 +60,5 @@ def flatten(cfg: Any) -> dict[str, Any]:
         else:
             leaves[prefix] = node
 
-    descend(OmegaConf.to_container(cfg, resolve=False), "")
+    descend(OmegaConf.to_container(cfg, resolve=False) if OmegaConf.is_config(cfg) else cfg, "")
     return leaves

@@ -43,7 +43,7 @@ class WaitingLogger(Logger):
 
     def resume(self, checkpoint: Mapping[str, Any]) -> None:
         """Continue the logger's run that a checkpoint names; W&B continues none that it has not uploaded."""
-        argument, run_id = RUN_IDS.get(self.kind), checkpoint.get("trackers", {}).get(self.kind)
+        argument, run_id = RUN_IDS.get(self.kind), checkpoint["trackers"].get(self.key)
         is_known = isinstance(run_id, str) and not self.known.get("offline")
         if argument and is_known and self.known.get(argument) in (None, run_id):
             self.arguments, self.first_step = {argument: run_id}, checkpoint["global_step"]
@@ -59,7 +59,7 @@ class WaitingLogger(Logger):
             remedy = "install it" if is_missing else "see that it can be reached and its arguments are right"
             said = " ".join(str(cause).split())
             raise ValueError(f"{self.key} cannot begin a run: {said}; {remedy}, or use {self.key}=null") from error
-        vars(logger)["first_step"] = self.first_step
+        vars(logger).update(first_step=self.first_step, key=self.key)
         for call in self.calls:
             call(logger)
         return logger
@@ -73,9 +73,9 @@ def begin_trackers(trainer: Trainer) -> None:
 
 
 def run_ids(trainer: Trainer) -> dict[str, str]:
-    """The runs that the loggers have begun, by the names of their classes, for `WaitingLogger.resume`."""
-    kinds = [(type(logger).__name__, logger) for logger in trainer.loggers]
-    return {kind: str(logger.version) for kind, logger in kinds if kind in RUN_IDS}
+    """The runs that the loggers have begun, by the keys of the configuration, for `WaitingLogger.resume`."""
+    begun = [logger for logger in trainer.loggers if type(logger).__name__ in RUN_IDS]
+    return {vars(logger)["key"]: str(logger.version) for logger in begun if "key" in vars(logger)}
 
 
 def log_picture(logger: Logger, picture: Image, name: str, epoch: int) -> None:

@@ -22,9 +22,9 @@ from xornet.runs.directory import check_holder
 from xornet.runs.lock import locked
 from xornet.runs.record import differing, read_jobs
 from xornet.runs.undo import expect, expect_settings, is_untouched
-from xornet.sweeps import summary
+from xornet.sweeps import job, summary
 from xornet.sweeps.command import parse, product, written
-from xornet.sweeps.naming import check_repeated, earlier_jobs, identity
+from xornet.sweeps.naming import MORE, SAME, check_repeated, earlier_jobs, identity
 from xornet.sweeps.plan import check_earlier, check_jobs, check_keys
 from xornet.sweeps.search import check_search
 
@@ -69,12 +69,15 @@ class SweepCallback(DirectoryCallback):
         check_jobs(jobs, folder, compose_job, keys)
 
         constant = [key for key in parsed if key not in keys]
-        taken = 1 + max((job.number for job in earlier), default=-1)
+        taken = 1 + max((each.number for each in earlier), default=-1)
         known = earlier_jobs(str(folder), taken, tuple(constant))
         if known and not is_search:
             check_repeated(jobs, constant, known, folder)
-        fresh: Any = [number for number, job in enumerate(jobs) if identity(job, constant) not in known]
-        if is_search or not known or any(getattr(one.value(), "shuffle", False) for one in parsed.values()):
+        fresh: Any = [number for number, each in enumerate(jobs) if identity(each, constant) not in known]
+        is_stored = bool(hydra["sweeper"].get("storage"))
+        if is_search:
+            fresh = MORE if is_stored else SAME
+        elif not known or any(getattr(one.value(), "shuffle", False) for one in parsed.values()):
             fresh = "null"  # nobody knows yet, or there is no difference
         subdir = hydra["sweep"]["subdir"].replace(",0,null}", f",{taken},{fresh}}}")
         expect(folder.absolute())
@@ -86,9 +89,10 @@ class SweepCallback(DirectoryCallback):
                 f"hydra.job.config.override_dirname.exclude_keys=[{','.join(map(repr, constant))}]",
                 f"hydra.sweep.subdir='{subdir}'",
             ]
-        if "max_failure_rate" in config.hydra.sweeper:  # Optuna's
+        is_here = "BasicLauncher" in str(hydra["launcher"].get("_target_"))  # jobs run in this process
+        if is_here and "max_failure_rate" in config.hydra.sweeper:  # Optuna's
             config.hydra.sweeper.max_failure_rate = 1.0  # a failed job ends no sweep
-        is_stored = bool(hydra["sweeper"].get("storage"))
+        job.unwritten = []
         if is_stored and (hydra["sweeper"].get("sampler") or {}).get("seed") is not None:
             config.hydra.sweeper.sampler.seed += len(earlier)  # or a search that goes on would draw the same again
         is_elsewhere = "submitit" in str(hydra["launcher"].get("_target_"))
@@ -115,6 +119,7 @@ def summed_up() -> Iterator[None]:
     finally:
         for summarize in summaries:
             failed += summarize()
+        failed += job.unwritten or []
         if failed:
             print("\n".join(failed), file=sys.stderr)
         summaries.clear()

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from xornet import files
-from xornet.cli import errors, signals
+from xornet.cli import configuration, errors, signals
 from xornet.cli.hydra_run import is_job, output_dir, record
 from xornet.cli.paths import written_paths
 from xornet.cli.remedies import DISK
@@ -23,6 +23,7 @@ from xornet.runs.settings import CONFIG, flatten, read_config
 from xornet.sweeps.isolation import process_left_as_found
 
 REMEDY = "use another hydra.sweep.dir"
+unwritten: list[str] | None = None  # failures that no file says, in the process that sums the sweep up
 Train = Callable[[DictConfig, RunDirectory], float]
 
 
@@ -36,19 +37,25 @@ def run(train: Train, cfg: DictConfig) -> float | None:
     directory = RunDirectory(cfg)
     try:
         with ExitStack() as locks:
+            configuration.check(cfg)
             directory.lock(locks)
             directory.check()
             with process_left_as_found():
                 return run_job(train, cfg, directory) if is_job() else train(cfg, directory)
     except BaseException as error:
         directory.undo()
-        if not (is_job() and isinstance(error, Exception)) or isinstance(error, InUseError):
+        if not (is_job() and isinstance(error, Exception)):
             raise
         signals.end_if_received()  # of which the error is one
         task: Any = OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)
         cause = errors.report(error, task, DISK.replace("run.dir", "sweep.dir"))
         print(f"{output_dir().name} failed: {cause}", file=sys.stderr)
-        write_error(output_dir(), directory, cause)
+        try:
+            write_error(output_dir(), directory, cause, is_in_use=isinstance(error, InUseError))
+        except OSError:  # the directory is what failed
+            if unwritten is None:
+                raise error from None
+            unwritten.append(f"error: {output_dir().name} failed: {cause}")
         return None
 
 
@@ -57,6 +64,10 @@ def run_job(train: Train, cfg: DictConfig, directory: RunDirectory) -> float:
     folder = output_dir()
     check_same_job(folder, cfg)
     if results := read_metrics(folder):
+        for path in error_files(folder):  # of a sweep that would have had it otherwise
+            path.unlink(missing_ok=True)
+        if not (folder / CONFIG.with_name("overrides.yaml")).exists():  # by which a sweep knows its jobs
+            record(cfg, folder, "train")
         print(f"skipped, finished before: {folder.name}", file=sys.stderr)
         return objective(results)
     places = [folder / "checkpoints"]
@@ -68,16 +79,13 @@ def run_job(train: Train, cfg: DictConfig, directory: RunDirectory) -> float:
     return train(cfg, directory)
 
 
-def write_error(folder: Path, directory: RunDirectory, cause: str) -> None:
-    """Write why a job failed: into its directory, or beside one that holds an earlier run, which stays as it was."""
+def write_error(folder: Path, directory: RunDirectory, cause: str, is_in_use: bool) -> None:
+    """Write why a job failed: into its directory, or beside one that holds another run, which stays as it was."""
     inside, beside = error_files(folder)
-    with suppress(OSError):  # where the directory is what failed
-        is_earlier = is_begun(folder) and not directory.is_begun
-        if not (is_earlier or directory.is_begun):
-            record(directory.cfg, folder, "train")
-        files.write(
-            beside if is_earlier else inside, lambda partial: partial.write_text(cause + "\n", encoding="utf-8")
-        )
+    is_other = is_in_use or (is_begun(folder) and not directory.is_begun)
+    if not (is_other or directory.is_begun):
+        record(directory.cfg, folder, "train")
+    files.write(beside if is_other else inside, lambda partial: partial.write_text(cause + "\n", encoding="utf-8"))
 
 
 def check_same_job(folder: Path, cfg: DictConfig) -> None:

@@ -32,6 +32,10 @@ def check_earlier(folder: Path, earlier: list[Run], keys: Sequence[str], fixed: 
         compose: composes a job from its overrides.
 
     """
+    names = {job.number: job.folder.name for job in earlier}
+    if double := next((job for job in earlier if names[job.number] != job.folder.name), None):
+        both = f"{double.folder.name} and {names[double.number]}"
+        raise ValueError(f"{folder} holds job {double.number} twice, as {both}; move one of them out of it")
     kept = {key for job in earlier if is_begun(job.folder) for key in job.overrides}  # jobs that failed may be left
     theirs = [key for key in differing(earlier) if key in kept]
     for job in earlier:

@@ -19,6 +19,8 @@ from xornet.sweeps.table import align, loss_words, solved_words, table, write_cs
 
 SUFFIX = ".sweep"  # of the event files of a sweep itself
 
+STILL_RUN = "Jobs that the launcher has started may still run: cancel them, or wait until they have ended."
+
 log = logging.getLogger(__name__)
 
 
@@ -40,6 +42,8 @@ def write(
     """
     jobs = read_jobs(folder)
     if not jobs:
+        if is_elsewhere and unstarted(folder):
+            print(STILL_RUN)
         return []
     files.write(folder / "sweep.csv", partial(write_csv, jobs, keys))
     cells = table(jobs, keys)
@@ -53,7 +57,7 @@ def write(
     print(f"Summary: {folder}/sweep.csv" + ", sweep.png" * (folder / "sweep.png").exists())
     interrupted = [job for job in jobs if job.status == "interrupted"]
     if interrupted and is_elsewhere:
-        print("Jobs that the launcher has started may still run: cancel them, or wait until they have ended.")
+        print(STILL_RUN)
     if is_stored:
         if any(job.begun >= start for job in interrupted):
             print(f"The same command with {override('hydra.sweep.dir', folder)} adds trials; none is resumed.")
