@@ -11,7 +11,8 @@ from conftest import SRC
 # Each may import those before it, and itself.
 ORDER = (
     *("xornet", "validation", "files", "data", "batches", "backprop", "network", "engine", "schema", "checkpoint"),
-    *("resumption", "hooks", "module", "plots", "runs", "cli", "callbacks", "gradcheck", "sweeps", "atlas", "scripts"),
+    *("resumption", "table", "hooks", "module", "plots", "runs", "cli", "callbacks", "gradcheck", "sweeps", "atlas"),
+    "scripts",
 )
 ORDER_OF = {name: number for number, name in enumerate(ORDER)}
 FILES = sorted(SRC.rglob("*.py"))

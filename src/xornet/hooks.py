@@ -4,34 +4,30 @@ from functools import partial
 from typing import Any
 
 import torch
-from lightning.pytorch import Callback, LightningModule
-from torch import Tensor
+from lightning.pytorch import Callback
 from torch.optim import Optimizer
 
 from xornet import resumption
 from xornet.batches import check_batch, check_same, only_batch, same_points
-from xornet.data import point_names
 from xornet.engine import scores
 from xornet.engine.blocks import PRECISIONS, has_step_hooks, run_length, samples_every
 from xornet.engine.compile_choice import is_compiled
 from xornet.engine.history import History
+from xornet.engine.optimizers import leave_inference_mode
 from xornet.engine.progress import begin_with_an_epoch
 from xornet.engine.requirements import check_kept, check_monitors, check_trainer
 from xornet.engine.runner import EpochRunner
-from xornet.engine.schedulers import changes_momentum, check_length
+from xornet.engine.schedulers import Schedule, changes_momentum, check_length
 from xornet.engine.step_hooks import call_step_hooks
 from xornet.engine.stopwatch import Stopwatch
 from xornet.engine.subclasses import check_module, check_overrides
 from xornet.engine.threads import set_threads
-from xornet.network import Ensemble
+from xornet.table import TableModule
 
 
-class RunHooks(LightningModule):
+class RunHooks(TableModule):
     """The part of XORModule that the sheet does not have."""
 
-    x: Tensor  # (P, I), the truth table; see set_training_table
-    y: Tensor  # (P, O)
-    ensemble: Ensemble
     optimizer: "partial[Any] | None"  # None: loaded from a checkpoint of a class of your own
     scheduler: "partial[Any] | None"
     has_own_optimizer: bool  # whether the optimizer was given, else a checkpoint may say which
@@ -43,21 +39,6 @@ class RunHooks(LightningModule):
         check_overrides(self)
         self.history = History(len(self.ensemble), self.hparams["tolerance"])
         self.stopwatch = Stopwatch()
-
-    def set_training_table(self, x: Tensor, y: Tensor) -> None:
-        """Keep the truth table, x (P, I) and y (P, O), where the networks are."""
-        self.check_inputs(x)
-        like = self.ensemble.weights[0]
-        self.register_buffer("x", x.to(like).contiguous(), persistent=False)
-        self.register_buffer("y", y.to(like).contiguous(), persistent=False)
-
-    def check_inputs(self, x: Tensor) -> None:
-        """Refuse points x (P, I) that have not as many inputs as the networks."""
-        if x.dim() != 2:
-            raise ValueError(f"a batch must be x (P, I), got {tuple(x.shape)}; use DataLoader(x, batch_size=len(x))")
-        if (bits := x.shape[1]) != self.hparams["bits"]:
-            said = f"model.bits={self.hparams['bits']}, but the table has {bits} inputs"
-            raise ValueError(f"{said}; use data.bits alone, or in Python XORModule(bits={bits})")
 
     def configure_callbacks(self) -> list[Callback]:
         """Refuse a Trainer that cannot work, in the first hook that Lightning calls: before its own messages."""
@@ -95,9 +76,8 @@ class RunHooks(LightningModule):
     def on_train_start(self) -> None:
         """Make what computes the epochs, once the checkpoint is restored and every callback accepts the run."""
         begin_with_an_epoch(self.trainer)
-        if self.trainer.max_epochs != -1 or self.trainer.max_steps != -1:
-            for each in self.trainer.lr_scheduler_configs:
-                check_length(each.scheduler, run_length(self.trainer) // each.frequency)
+        if (self.trainer.max_epochs, self.trainer.max_steps) != (-1, -1):
+            check_length(self.schedules(), run_length(self.trainer))
         errors = self.errors()
         validated = [f"val/{name}" for name in scores.summary(errors, self.history.tolerance)]
         check_monitors(self.trainer, [f"train/{name}" for name in self.monitored(errors)], validated)
@@ -124,29 +104,15 @@ class RunHooks(LightningModule):
         """Record which networks solve the table after the last update; leave nothing that autograd cannot use."""
         self.history.update_milestones(self.errors()[None], self.current_epoch)
         assert self.runner is not None
-        self.runner.leave()
+        leave_inference_mode(self.runner.optimizer)
         self.runner = None
 
     def on_validation_model_zero_grad(self) -> None:
         """Keep the gradients, which are buffers that every epoch overwrites."""
 
-    @torch.no_grad()
-    def predictions(self) -> Tensor:
-        """The networks' present predictions on the truth table, (P, O, N)."""
-        predictions: Tensor = self(self.x)
-        return predictions
-
-    def errors(self) -> Tensor:
-        """How far the predictions are from their targets now, ŷ - y, (P, O, N)."""
-        return self.predictions() - self.y[:, :, None]
-
-    def monitored(self, errors: Tensor) -> dict[str, float]:
-        """What callbacks can monitor of ŷ - y (P, O, N): scores, and the prediction of each point of one network."""
-        metrics = scores.summary(errors, self.history.tolerance)
-        if len(self.ensemble) == 1:
-            predictions = (errors[..., 0] + self.y).flatten().tolist()
-            metrics |= zip((f"prediction_{name}" for name in point_names(self.x)), predictions, strict=True)
-        return metrics
+    def schedules(self) -> list[Schedule]:
+        """The schedulers of the learning rate."""
+        return [Schedule(each.scheduler, each.frequency) for each in self.trainer.lr_scheduler_configs]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the run so far; not of a block that an error has ended within, with weights ahead of its count."""

@@ -19,7 +19,7 @@ from xornet.engine.compile_choice import check_compile
 from xornet.engine.optimizers import check_optimizer
 from xornet.engine.progress import count_epochs
 from xornet.engine.runner import GRADIENTS
-from xornet.engine.schedulers import Schedule, check_scheduler
+from xornet.engine.schedulers import check_scheduler
 from xornet.hooks import RunHooks
 from xornet.network import Ensemble, layer_names
 
@@ -105,7 +105,7 @@ class XORModule(RunHooks):
         """
         runner = self.runner
         assert runner is not None  # on_train_start has made it
-        runner.schedules = [Schedule(each.scheduler, each.frequency) for each in self.trainer.lr_scheduler_configs]
+        runner.schedules = self.schedules()
         # Inference mode spares each operation PyTorch's bookkeeping for a backward pass that never comes.
         with runner.interrupt.deferred(), torch.inference_mode(self.hparams["gradient"] == "backprop"):
             for errors in runner.epochs(self.current_epoch, block_length(self.trainer), stop_request(self.trainer)):

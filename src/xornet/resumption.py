@@ -82,9 +82,8 @@ def check_same_model(before: dict[str, Any], hparams: dict[str, Any]) -> None:
 def check_resumable(checkpoint: dict[str, Any], module: Any) -> None:
     """Refuse a checkpoint that an XORModule cannot continue from: configured differently, or not as it would write."""
     trainer: Trainer = module.trainer
-    if "optimizer_states" not in checkpoint:
-        said = f"ckpt_path={trainer.ckpt_path} holds the weights alone (save_weights_only=True)"
-        raise ValueError(f"{said}; use a whole checkpoint to resume from")
+    if "optimizer_states" not in checkpoint:  # save_weights_only=True
+        raise ValueError(f"ckpt_path={trainer.ckpt_path} holds the weights alone; use a whole checkpoint to resume")
     weights, steps = list(checkpoint["state_dict"].values()), checkpoint["global_step"]
     followed = describe(module.scheduler) if module.scheduler else {}
     ours = configuration(module.hparams, describe(module.optimizer), followed, trainer.precision)

@@ -154,7 +154,9 @@ def fault(run: CommandResult) -> str | None:
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("examples", [12, pytest.param(500, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "examples", [pytest.param(12, marks=pytest.mark.further), pytest.param(500, marks=pytest.mark.slow)]
+)
 def test_any_configuration_ends_in_a_run_or_in_one_clear_line(
     command: Command, examples: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -93,6 +93,7 @@ def ignore_interrupt() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
+@pytest.mark.further
 def test_a_run_that_a_script_has_started_in_the_background_can_be_interrupted(tmp_path: Path) -> None:
     folder, endless = tmp_path / "run", ["trainer.max_epochs=-1", "model.compile=false"]
     when = partial(printed, "Epoch 1000")

@@ -22,6 +22,7 @@ def shell(line: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
     )
 
 
+@pytest.mark.further
 def test_a_closed_pipe_ends_a_run_as_it_ends_a_unix_tool(tmp_path: Path) -> None:
     run = shell('"$@" | head -2; exit ${PIPESTATUS[0]}', "train.py", *SHORT, f"hydra.run.dir={tmp_path}/run")
     assert (run.returncode, run.stderr) == (141, "")

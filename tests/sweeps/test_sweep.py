@@ -164,6 +164,7 @@ def test_a_sweep_that_ended_between_two_jobs_says_how_to_go_on(command: Command)
     assert said.getvalue().endswith(f"To go on, give the same command with hydra.sweep.dir={run.folder}\n")
 
 
+@pytest.mark.further
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=SLOW)])
 def test_a_signal_stops_the_sweep_which_then_goes_on_to_the_same_bits(
     command: Command, tmp_path: Path, number: signal.Signals, status: int

@@ -22,7 +22,7 @@ def check_texts(key: str, node: dict[str, Any]) -> None:
         ValueError: naming the key, the value, and what to use.
 
     """
-    hints = annotations(get_object(node["_target_"]))
+    hints = {} if "${" in str(node["_target_"]) else annotations(get_object(node["_target_"]))
     for name, value in node.items():
         kinds = list(get_args(hints[name]) if is_union(hints.get(name)) else [hints.get(name)])
         if isinstance(value, str) and "${" not in value and all(kind in [*WORDS, NoneType] for kind in kinds):

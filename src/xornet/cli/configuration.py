@@ -56,8 +56,7 @@ def check(cfg: DictConfig, is_complete: bool = True) -> None:
         if not (isinstance(node, dict) and "_target_" in node) and (is_complete or "${" not in str(node)):
             file = "" if "." in key else f"{key}=<name of a file of conf/{key}> with it, or "
             raise ValueError(f"{key}={node} names no class; use {file}{key}._target_=<class>")
-        is_known = isinstance(node, dict) and "${" not in str(node["_target_"])
-        if is_known and key.partition(".")[0] in ("trainer", "callbacks", "logger"):
+        if isinstance(node, dict) and key.partition(".")[0] in ("trainer", "callbacks", "logger"):
             check_texts(key, node)
     if container.get("model", {}).get("optimizer", "") is None:
         raise ValueError("model.optimizer=null names no class; use e.g. optimizer=sgd")

@@ -58,6 +58,13 @@ def bare_step(optimizer: Optimizer) -> Callable[[], object]:
     return partial(inspect.unwrap(type(optimizer).step), optimizer)
 
 
+def leave_inference_mode(optimizer: Optimizer) -> None:
+    """Leave nothing that was made in inference mode, which autograd cannot use: the gradients, and the state."""
+    optimizer.zero_grad()
+    for state in optimizer.state.values():
+        state |= {name: value.clone() for name, value in state.items() if torch.is_tensor(value)}
+
+
 def describe(made: "partial[Any]") -> dict[str, Any]:
     """The class and the arguments of an optimizer or a scheduler, as plain values."""
     return {"_target_": f"{made.func.__module__}.{made.func.__name__}", **made.keywords}

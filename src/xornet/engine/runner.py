@@ -149,10 +149,3 @@ class EpochRunner:
     def is_ahead(self, epochs: int) -> bool:
         """Whether the weights are not those after as many epochs: a block was broken off."""
         return self.epoch not in (-1, epochs) and not self.is_compiling
-
-    def leave(self) -> None:
-        """Leave to autograd nothing that was made in inference mode, which it cannot use."""
-        for weight in self.weights:
-            weight.grad = None
-        for state in self.optimizer.state.values():
-            state |= {name: value.clone() for name, value in state.items() if torch.is_tensor(value)}

@@ -1,6 +1,7 @@
 """Learning rate schedulers of `torch.optim.lr_scheduler`: checked before a run, and stepped once an epoch."""
 
 import inspect
+from collections.abc import Iterable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -63,17 +64,18 @@ def check_scheduler(scheduler: Any, optimizer: "partial[Any]") -> "partial[Any]"
     return scheduler
 
 
-def check_length(scheduler: LRScheduler, epochs: int) -> None:
-    """Refuse a scheduler that ends before the run, as OneCycleLR does with an error in its last step.
+def check_length(schedules: Iterable[Schedule], epochs: int) -> None:
+    """Refuse a scheduler that ends before a run of so many epochs, as OneCycleLR would with an error.
 
     Raises:
         ValueError: naming the argument, and what to use.
 
     """
-    total = getattr(scheduler, "total_steps", None)
-    if total is not None and total < epochs:
-        said = f"scheduler.total_steps={total} is less than the {epochs} epochs of the run"
-        raise ValueError(f"{said}; use scheduler.total_steps={epochs}")
+    for scheduler, frequency in schedules:
+        total, steps = getattr(scheduler, "total_steps", None), epochs // frequency
+        if total is not None and total < steps:
+            said = f"scheduler.total_steps={total} is less than the {steps} steps of the run"
+            raise ValueError(f"{said}; use scheduler.total_steps={steps}")
 
 
 def changes_momentum(scheduler: "partial[Any]") -> bool:

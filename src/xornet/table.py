@@ -1,0 +1,52 @@
+"""The truth table that a module is trained on, and how far its networks are from it."""
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor
+
+from xornet.data import point_names
+from xornet.engine import scores
+from xornet.engine.history import History
+from xornet.network import Ensemble
+
+
+class TableModule(LightningModule):
+    """The part of XORModule that holds the truth table."""
+
+    x: Tensor  # (P, I)
+    y: Tensor  # (P, O)
+    ensemble: Ensemble
+    history: History
+
+    def set_training_table(self, x: Tensor, y: Tensor) -> None:
+        """Keep the truth table, x (P, I) and y (P, O), where the networks are."""
+        self.check_inputs(x)
+        like = self.ensemble.weights[0]
+        self.register_buffer("x", x.to(like).contiguous(), persistent=False)
+        self.register_buffer("y", y.to(like).contiguous(), persistent=False)
+
+    def check_inputs(self, x: Tensor) -> None:
+        """Refuse points x (P, I) that have not as many inputs as the networks."""
+        if x.dim() != 2:
+            raise ValueError(f"a batch must be x (P, I), got {tuple(x.shape)}; use DataLoader(x, batch_size=len(x))")
+        if (bits := x.shape[1]) != self.hparams["bits"]:
+            said = f"model.bits={self.hparams['bits']}, but the table has {bits} inputs"
+            raise ValueError(f"{said}; use data.bits alone, or in Python XORModule(bits={bits})")
+
+    @torch.no_grad()
+    def predictions(self) -> Tensor:
+        """The networks' present predictions on the truth table, (P, O, N)."""
+        predictions: Tensor = self(self.x)
+        return predictions
+
+    def errors(self) -> Tensor:
+        """How far the predictions are from their targets now, ŷ - y, (P, O, N)."""
+        return self.predictions() - self.y[:, :, None]
+
+    def monitored(self, errors: Tensor) -> dict[str, float]:
+        """What callbacks can monitor of ŷ - y (P, O, N): scores, and the prediction of each point of one network."""
+        metrics = scores.summary(errors, self.history.tolerance)
+        if len(self.ensemble) == 1:
+            predictions = (errors[..., 0] + self.y).flatten().tolist()
+            metrics |= zip((f"prediction_{name}" for name in point_names(self.x)), predictions, strict=True)
+        return metrics
