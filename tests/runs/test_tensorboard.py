@@ -2,8 +2,10 @@
 
 import io
 import json
+import math
 import shutil
 import subprocess
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 from urllib.request import Request, urlopen
@@ -12,7 +14,12 @@ import events
 import numpy as np
 import PIL.Image
 import pytest
-from conftest import Command, CommandResult
+from conftest import Command, CommandResult, fit
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from xornet.callbacks.checkpoint import LastCheckpoint
+from xornet.callbacks.run_summary import RunSummary
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
@@ -104,3 +111,19 @@ def test_a_browser_shows_the_decision_boundary(run: CommandResult) -> None:
         subprocess.run([str(BROWSER), *flags, address], capture_output=True, check=True, timeout=90)
     red, blue = boundary_pixels(PIL.Image.open(picture))
     assert min(red, blue) > 3_000  # of a small picture
+
+
+def test_a_run_that_breaks_off_in_its_first_block_has_its_summary_all_the_same(tmp_path: Path) -> None:
+    class Fault(Callback):
+        every_n_epochs = math.inf
+
+        def on_train_batch_start(
+            self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
+        ) -> None:
+            if trainer.current_epoch == 9:
+                raise RuntimeError("broken off")
+
+    quiet = {"logger": TensorBoardLogger(tmp_path, "", ""), "log_every_n_steps": 1}
+    with pytest.raises(RuntimeError, match="broken off"):
+        fit(tmp_path, 20, [Fault(), RunSummary(), LastCheckpoint(str(tmp_path), 9)], trainer=quiet)
+    assert [event.step for event in events.read(tmp_path).Tensors("run/text_summary")] == [0]

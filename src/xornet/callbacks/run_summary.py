@@ -30,12 +30,13 @@ class RunSummary(Callback):
     def __init__(self, question: str | None = None) -> None:
         self.question = question
         self.blocks = 0
+        self.has_begun = False
         self.row: tuple[dict[str, Any], dict[str, float]] | None = None  # of a run that has ended
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Start afresh, unless this Trainer continues its run."""
         if trainer.current_epoch == 0:
-            self.blocks = 0
+            self.blocks, self.has_begun = 0, False
         self.row = None
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
@@ -45,8 +46,16 @@ class RunSummary(Callback):
         if self.blocks == 2:
             self.begin(trainer, pl_module)
 
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Write it for a run that is interrupted in its first block too."""
+        assert isinstance(pl_module, XORModule)
+        self.begin(trainer, pl_module)
+
     def begin(self, trainer: Trainer, module: XORModule) -> None:
-        """Write a summary without its verdict, unless an earlier part of the run has."""
+        """Write a summary without its verdict, unless this run or an earlier part of it has."""
+        if self.has_begun:
+            return
+        self.has_begun = True
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger) and not first_step(logger):
                 logger.experiment.add_text("run", self.summary(trainer, module), 0)
@@ -54,8 +63,7 @@ class RunSummary(Callback):
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the whole summary, and the HParams row: what a sweep may vary, and the final metrics."""
         assert isinstance(pl_module, XORModule)
-        if self.blocks < 2:
-            self.begin(trainer, pl_module)
+        self.begin(trainer, pl_module)
         results = evaluate(pl_module)
         ends = {f"final/{name}": results[name] for name in ("loss", "accuracy", "solved", "solved_epoch")}
         metrics = {name: float(value) for name, value in ends.items() if value is not None}
