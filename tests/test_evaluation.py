@@ -90,7 +90,7 @@ def test_a_data_loader_trains_as_the_data_module_does(tmp_path: Path, shuffle: b
     one, other = XORModule(ADAM), XORModule(ADAM)
     trainer(tmp_path, 200).fit(one, XORDataModule())
     trainer(tmp_path, 200).fit(other, train_dataloaders=loader(shuffle=shuffle))
-    torch.testing.assert_close(other(X), one(X), rtol=0, atol=0 if not shuffle else 1e-5)
+    torch.testing.assert_close(other(X), one(X), rtol=0, atol=0)
 
 
 def test_a_run_on_a_shuffled_table_resumes_in_its_order_to_the_same_bits(tmp_path: Path) -> None:

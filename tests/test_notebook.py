@@ -13,6 +13,7 @@ import torch
 from conftest import fit
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
+from torch.optim.lr_scheduler import LRScheduler, StepLR
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from xornet.callbacks.figures import HiddenUnits, LossCurve
@@ -298,3 +299,57 @@ def test_a_run_of_one_point_and_one_epoch_is_drawn(tmp_path: Path) -> None:
     callbacks = [HiddenUnits(), LossCurve()]
     trainer(tmp_path, 1, callbacks=callbacks).fit(XORModule(), train_dataloaders=load(X[:1], Y[:1]))
     assert {path.name for path in tmp_path.iterdir()} == {"hidden_units.png", "loss_curve.png"}
+
+
+class Warm(LRScheduler):
+    """A scheduler of a user's own."""
+
+    def get_lr(self) -> list[float | Tensor]:
+        return [rate * min(1, (self.last_epoch + 1) / 50) for rate in self.base_lrs]
+
+
+def test_a_loaded_module_has_the_scheduler_of_its_run_or_the_one_that_is_given(tmp_path: Path) -> None:
+    def saved(scheduler: Any) -> Path:
+        fitter = trainer(tmp_path, 10)
+        fitter.fit(XORModule(FAST, scheduler), XORDataModule())
+        fitter.save_checkpoint(tmp_path / "last.ckpt")
+        return tmp_path / "last.ckpt"
+
+    path = saved(partial(StepLR, step_size=50))
+    other = partial(StepLR, step_size=10)
+    for given, expected in (({}, 50), ({"scheduler": other}, 10), ({"optimizer": FAST, "scheduler": other}, 10)):
+        found = XORModule.load_from_checkpoint(path, **given)
+        assert found.scheduler is not None
+        assert found.scheduler.keywords == {"step_size": expected}
+    assert XORModule.load_from_checkpoint(path, optimizer=FAST).scheduler is None
+    path = saved(Warm)
+    loaded = XORModule.load_from_checkpoint(path)
+    assert loaded(X).shape == (4, 1, 1)
+    with pytest.raises(ValueError, match=r"the scheduler is not of torch.optim; use load_from_checkpoint\(path, sch"):
+        trainer(tmp_path, 10).fit(loaded, XORDataModule())
+    trainer(tmp_path, 10).fit(XORModule.load_from_checkpoint(path, scheduler=Warm), XORDataModule())
+
+
+class Rates(Callback):
+    """Takes the next learning rate of a list at every 20th epoch, until there is none."""
+
+    every_n_epochs: Any = 20
+
+    def __init__(self) -> None:
+        self.rates = iter([1.0, 0.5])
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        trainer.optimizers[0].param_groups[0]["lr"] = next(self.rates)
+
+
+def test_a_run_that_a_stop_iteration_ends_has_not_finished(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"the run ended at epoch .*, as a callback raised StopIteration"):
+        trainer(tmp_path, callbacks=[Rates()]).fit(XORModule(FAST), XORDataModule())
+
+
+@pytest.mark.parametrize("every", [-5, 2.5, "100"])
+def test_an_interval_of_a_callback_that_is_no_number_of_epochs_is_refused(tmp_path: Path, every: Any) -> None:
+    callback = Rates()
+    callback.every_n_epochs = every
+    with pytest.raises(ValueError, match=f"Rates.every_n_epochs={every} is no number of epochs; use a whole number"):
+        trainer(tmp_path, callbacks=[callback]).fit(XORModule(FAST), XORDataModule())

@@ -5,10 +5,16 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.data import DataLoader, RandomSampler
 
 
 def only_batch(loader: Any) -> tuple[Tensor, Tensor]:
-    """Return the table that a DataLoader serves as its one batch, x (P, I) and y (P, 1); refuse any other."""
+    """Return the table that a DataLoader serves as its one batch, x (P, I) and y (P, 1); refuse any other.
+
+    Of one that shuffles it is in the order of the dataset, or every run would differ in rounding and in its columns.
+    """
+    if isinstance(loader, DataLoader) and isinstance(loader.sampler, RandomSampler):
+        loader = DataLoader(loader.dataset, loader.batch_size, collate_fn=loader.collate_fn, drop_last=loader.drop_last)
     tables = [check_batch(batch, number) for number, batch in enumerate(loader)]
     if not tables:
         raise ValueError("data must be one batch, the whole table, got none; use data with points")

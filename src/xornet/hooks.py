@@ -1,5 +1,6 @@
 """What Lightning calls around the steps of XORModule: the table, what computes the epochs, checkpoints."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -15,7 +16,7 @@ from xornet.engine.compile_choice import is_compiled
 from xornet.engine.history import History
 from xornet.engine.optimizers import leave_inference_mode
 from xornet.engine.progress import begin_with_an_epoch
-from xornet.engine.requirements import check_kept, check_monitors, check_trainer
+from xornet.engine.requirements import check_end, check_kept, check_monitors, check_trainer
 from xornet.engine.runner import EpochRunner
 from xornet.engine.schedulers import Schedule, changes_momentum, check_length
 from xornet.engine.step_hooks import call_step_hooks
@@ -31,6 +32,9 @@ class RunHooks(TableModule):
     optimizer: "partial[Any] | None"  # None: loaded from a checkpoint of a class of your own
     scheduler: "partial[Any] | None"
     has_own_optimizer: bool  # whether the optimizer was given, else a checkpoint may say which
+    lacks: Sequence[
+        str
+    ] = ()  # what of a loaded checkpoint's run, `optimizer` or `scheduler`, was of a class of your own
     stage: str | None = None  # of the Trainer: fit, validate, test, predict; None outside
     runner: EpochRunner | None = None
 
@@ -102,6 +106,7 @@ class RunHooks(TableModule):
 
     def on_train_end(self) -> None:
         """Record which networks solve the table after the last update; leave nothing that autograd cannot use."""
+        check_end(self.trainer)
         self.history.update_milestones(self.errors()[None], self.current_epoch)
         assert self.runner is not None
         leave_inference_mode(self.runner.optimizer)

@@ -86,11 +86,12 @@ class XORModule(RunHooks):
         An optimizer that updates each weight from that weight's own gradient steps N networks as it would step one.
 
         Raises:
-            ValueError: the module was loaded from a checkpoint of a run with an optimizer outside `torch.optim`.
+            ValueError: the module was loaded from a checkpoint of a run with one of them outside `torch.optim`.
 
         """
-        if self.optimizer is None:
-            raise ValueError("the optimizer is not of torch.optim; use load_from_checkpoint(path, optimizer=...)")
+        for part in self.lacks:
+            raise ValueError(f"the {part} is not of torch.optim; use load_from_checkpoint(path, {part}=...)")
+        assert self.optimizer is not None
         optimizer = self.optimizer(self.ensemble.parameters())
         return [optimizer], [self.scheduler(optimizer)] if self.scheduler else []
 
@@ -139,8 +140,7 @@ class XORModule(RunHooks):
     def evaluate(self, stage: str, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Log how good the networks are on a table, x (P, I) and y (P, O), under the name of the stage."""
         x, y = check_batch(batch, batch_idx)
-        predictions = self.predict_step(x, 0)
-        errors = predictions - y.to(predictions)[:, :, None]
+        errors = self.predict_step(x, 0) - y.to(self.x)[:, :, None]
         metrics = scores.summary(errors, self.history.tolerance)
         self.log_dict({f"{stage}/{name}": number for name, number in metrics.items()}, batch_size=len(errors))
 

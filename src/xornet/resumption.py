@@ -16,8 +16,7 @@ from xornet.engine.blocks import callbacks_of
 from xornet.engine.optimizers import describe, fresh_states, from_description
 from xornet.schema import check_like, need
 
-# Between a run and its resumption: what changes neither the networks nor when they solve the table.
-MAY_CHANGE = ("model.gradient", "model.compile")
+MAY_CHANGE = ("model.gradient", "model.compile")  # neither the networks nor when they solve the table
 KEYS = {"seed": "seed", "networks": "networks", "bits": "data.bits"}  # the other hyperparameters are below `model`
 
 
@@ -56,8 +55,11 @@ def load(module: Any, checkpoint: dict[str, Any]) -> None:
         module.set_training_table(*table_of(checkpoint))
         if not module.has_own_optimizer:
             module.optimizer = from_description(checkpoint["optimizer"], torch.optim, rate_grid)
-            if "scheduler" in checkpoint:
+            if "scheduler" in checkpoint and not module.scheduler:
                 module.scheduler = from_description(checkpoint["scheduler"], lr_scheduler)
+            module.lacks = [
+                part for part in ("optimizer", "scheduler") if part in checkpoint and not vars(module)[part]
+            ]
     module.history.load_state_dict(checkpoint["history"])
     module.stopwatch.earlier = checkpoint["times"]
 

@@ -138,7 +138,7 @@ BLAMED = [
     (
         ["callbacks=early_stopping", "callbacks.early_stopping.monitor=train/acc"],
         1,
-        "must be one of train/loss",
+        "which nothing logs; use one of train/accuracy, train/loss",
     ),
     (["callbacks=early_stopping", "callbacks.early_stopping.mode=down"], 1, ""),
     (["hydra.run.dir=mine", "trainer.default_root_dir=/dev/null/x"], 1, "use hydra.run.dir=<a writable directory"),

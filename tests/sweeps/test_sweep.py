@@ -686,3 +686,21 @@ def test_a_launcher_whose_jobs_may_still_run_says_so(tmp_path: Path, monkeypatch
     with redirect_stdout(StringIO()) as said:
         assert summary.write(tmp_path, ["seed"], is_elsewhere=True) == []
     assert said.getvalue() == f"{summary.STILL_RUN}\n"
+
+
+@pytest.mark.further
+def test_a_setting_that_changes_nothing_makes_no_other_sweep(command: Command, tmp_path: Path) -> None:
+    here = (*SHORT, f"hydra.sweep.dir={tmp_path}/sweep")
+    commands = (
+        ("optimizer.lr=0.1,0.2", "networks=1"),  # what it is without
+        ("optimizer.lr=0.1,0.2,0.3", "optimizer=sgd"),
+        ("optimizer.lr=0.1,0.2,0.3",),
+        ("optimizer.lr=0.4", "model.hidden=[4]"),
+    )
+    for given in commands:
+        for _ in range(2):
+            run = command("-m", *given, *here)
+            assert run.status == 0, run.err
+            assert "To go on" not in run.out
+    assert [row["optimizer.lr"] for row in rows(tmp_path / "sweep")] == ["0.1", "0.2", "0.3", "0.4"]
+    assert command("-m", "optimizer.lr=0.5", "networks=2", *here).status == 1

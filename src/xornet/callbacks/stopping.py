@@ -9,8 +9,6 @@ from lightning.pytorch.callbacks import Timer
 from xornet import validation
 from xornet.engine.blocks import callbacks_of
 
-MONITORED = ("train/loss", "train/accuracy", "train/solved")  # what XORModule logs of any number of networks
-
 
 class EarlyStopping(LightningEarlyStopping):
     """Lightning's EarlyStopping, checking every `every_n_epochs` epochs so that the blocks in between stay long.
@@ -22,7 +20,6 @@ class EarlyStopping(LightningEarlyStopping):
     """
 
     def __init__(self, monitor: str = "train/loss", every_n_epochs: int = 100, **kwargs: Any) -> None:
-        validation.choice("callbacks.early_stopping.monitor", monitor, MONITORED)
         for name in ("min_delta", "stopping_threshold", "divergence_threshold"):
             if kwargs.get(name) is not None:
                 validation.number(f"callbacks.early_stopping.{name}", kwargs[name], f"use e.g. {name}=0.01")

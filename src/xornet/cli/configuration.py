@@ -104,8 +104,8 @@ def check_targets(key: str, node: Any, packages: tuple[str, ...], is_complete: b
         if not isinstance(target, str):
             raise ValueError(f"{said} must be the name of a class, as in {packages[0]}.<module>.<class>; use one")
         if not is_within(target, packages):
-            remedy = f"use one of these, or {ALLOW}=<package>,<package> in the environment"
-            raise ValueError(f"{said} is outside {', '.join((*packages, *own))}; {remedy}")
+            other = "" if key == "hydra.launcher" else f", or {ALLOW}=<package>,<package> in the environment"
+            raise ValueError(f"{said} is outside {', '.join((*packages, *own))}; use one of these{other}")
         try:
             found = pkgutil.resolve_name(target)
         except (ImportError, AttributeError, ValueError) as error:

@@ -19,6 +19,7 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBase
 from yaml import YAMLError
 
 from xornet.cli import signals
+from xornet.cli.configuration import ALLOW
 from xornet.cli.overrides import GLOBAL, blamed
 from xornet.cli.remedies import DISK, NEEDED, REMEDIES
 from xornet.runs.undo import undo
@@ -72,7 +73,7 @@ def report(error: Exception, overrides: Sequence[str], disk: str = DISK) -> str:
     """Return what is wrong in one line; print the traceback of what may be a bug of ours."""
     cause = root_cause(error)
     is_expected = isinstance(cause, EXPECTED) or type(cause).__module__.startswith("sqlalchemy.")  # if installed
-    if not (is_expected or isinstance(error, InstantiationException)) and is_ours(cause):
+    if is_users(cause) or (not (is_expected or isinstance(error, InstantiationException)) and is_ours(cause)):
         traceback.print_exception(error)
     return explain(error, overrides, disk)
 
@@ -83,6 +84,13 @@ def is_ours(error: BaseException) -> bool:
     parts = Path(frames[-1].filename).parts if frames else ()
     is_theirs = isinstance(error, BrokenExecutor) or ("lightning" in parts and isinstance(error, RuntimeError))
     return not ({"hydra", "submitit"} & {*parts} or is_theirs)
+
+
+def is_users(error: BaseException) -> bool:
+    """Whether an error was raised in a package that the user allows: its author wants to see where."""
+    own = tuple(f"{name}." for name in os.environ.get(ALLOW, "").split(",") if name)
+    names = [str(frame.f_globals.get("__name__")) for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return bool(own) and any(f"{name}.".startswith(own) for name in names)
 
 
 def callback_of(error: BaseException) -> str | None:

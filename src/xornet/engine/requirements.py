@@ -1,5 +1,6 @@
 """What a Trainer must be to train the networks."""
 
+import math
 from collections.abc import Callable, Collection
 from typing import Any
 
@@ -78,6 +79,10 @@ def check_trainer(trainer: Trainer) -> None:
         said = f"trainer.logger={''.join(map(str, loggers))} cannot work here"
         raise ValueError(f"{said}: use logger=tensorboard, logger=csv or ~logger")
     for callback in callbacks_of(trainer):
+        every = getattr(callback, "every_n_epochs", None)
+        if every not in (None, 0, math.inf) and not (type(every) is int and every > 0):
+            said = f"{type(callback).__name__}.every_n_epochs={every} is no number of epochs"
+            raise ValueError(f"{said}; use a whole number, or math.inf")
         for kind, reason in _REFUSED_CALLBACKS.items():
             if isinstance(callback, kind):
                 raise ValueError(f"the callback {type(callback).__name__} cannot work here: {reason}")
@@ -95,6 +100,14 @@ def check_kept(optimizer: Optimizer, ensemble: Ensemble, runner: EpochRunner) ->
             "the networks have been replaced while the run trains; use load_state_dict(...) without assign=True, "
             "which copies into those that there are"
         )
+
+
+def check_end(trainer: Trainer) -> None:
+    """Refuse to take a run for finished that ended before it should: Lightning takes a StopIteration for an end."""
+    limits = (trainer.max_epochs, trainer.current_epoch), (trainer.max_steps, trainer.global_step)
+    if not (trainer.should_stop or any(limit not in (None, -1) and limit <= now for limit, now in limits)):
+        said = f"the run ended at epoch {trainer.current_epoch}, as a callback raised StopIteration"
+        raise ValueError(f"{said}, say next(...) of what has no more; use next(..., <default>) there")
 
 
 def check_monitors(trainer: Trainer, trained: Collection[str], validated: Collection[str]) -> None:

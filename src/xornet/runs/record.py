@@ -12,7 +12,7 @@ import numpy as np
 from xornet.checkpoint import CheckpointFile
 from xornet.plots.render import Array
 from xornet.runs.directory import job_folders
-from xornet.runs.settings import CONFIG, read_overrides
+from xornet.runs.settings import CONFIG, read_config, read_overrides
 
 
 @dataclass
@@ -110,6 +110,18 @@ def read_metrics(folder: Path) -> dict[str, Any] | None:
         said = f"{path} was not written by this project"
         raise ValueError(f"{said}; use another directory, or move it away") from error
     return metrics
+
+
+def distinguishing(jobs: list[Run]) -> list[str]:
+    """Return the keys in which the jobs of a sweep differ: not one that only some name, with what the others have."""
+    keys = differing(jobs)
+    named = {key for key in keys if all(key in job.overrides for job in jobs)}
+
+    def effect(job: Run, key: str) -> str:
+        config = read_config(job.folder).items()
+        return repr([(k, value) for k, value in config if k not in named and f"{k}.".startswith(f"{key}.")])
+
+    return [key for key in keys if key in named or len({effect(job, key) for job in jobs}) > 1]
 
 
 def differing(jobs: list[Run]) -> list[str]:

@@ -20,7 +20,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from xornet.cli.hydra_callback import DirectoryCallback, ends_the_command
 from xornet.runs.directory import check_holder
 from xornet.runs.lock import locked
-from xornet.runs.record import differing, read_jobs
+from xornet.runs.record import distinguishing, read_jobs
 from xornet.runs.undo import expect, expect_settings, is_untouched
 from xornet.sweeps import job, summary
 from xornet.sweeps.command import parse, product, written
@@ -55,7 +55,7 @@ class SweepCallback(DirectoryCallback):
         earlier, parsed = read_jobs(folder), parse(hydra)
         swept = [key for key, override in parsed.items() if override.is_sweep_override()]
         # A further value of what an earlier part has swept, given alone, is one more job.
-        keys = swept + [key for key in differing(earlier) if key in parsed and key not in swept]
+        keys = swept + [key for key in distinguishing(earlier) if key in parsed and key not in swept]
         is_search = config.hydra.runtime.choices["hydra/sweeper"] != "basic"  # it chooses its jobs as it goes
         if is_search:
             check_search(hydra["sweeper"], parsed)
@@ -68,7 +68,8 @@ class SweepCallback(DirectoryCallback):
         jobs = [fixed, fixed] if is_search else product(parsed.values())
         check_jobs(jobs, folder, compose_job, keys)
 
-        constant = [key for key in parsed if key not in keys]
+        named = dict.fromkeys([*parsed, *(key for one in earlier for key in one.overrides)])
+        constant = [key for key in named if key not in keys]
         taken = 1 + max((each.number for each in earlier), default=-1)
         known = earlier_jobs(str(folder), taken, tuple(constant))
         if known and not is_search:

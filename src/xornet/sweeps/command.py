@@ -12,6 +12,7 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
 from xornet.runs.directory import job_folders, read_sweep
+from xornet.runs.record import distinguishing, read_jobs
 from xornet.runs.settings import key_of, read_lines
 from xornet.sweeps.naming import plain
 
@@ -51,12 +52,17 @@ def unstarted(folder: Path) -> int:
     if "BasicSweeper" not in str(command.get("hydra", {}).get("sweeper", {}).get("_target_")):
         return 0
 
-    def told(lines: Iterable[str]) -> frozenset[tuple[str, str]]:  # of two values of a key, the last counts
-        return frozenset({key_of(line): plain(line.partition("=")[2]) for line in lines}.items())
-
-    started = {told(read_lines(path)) for path in job_folders(folder)}
     try:
-        planned = product(parse(command["hydra"]).values())
+        parsed = parse(command["hydra"])
+        planned = product(parsed.values())
     except HydraException:  # of `glob(*)`, which wants the configuration's files
         return 0
+    swept = {key for key, override in parsed.items() if override.is_sweep_override()}
+    swept |= {*distinguishing(read_jobs(folder))}
+
+    def told(lines: Iterable[str]) -> frozenset[tuple[str, str]]:  # of two values of a key, the last counts
+        pairs = {key_of(line): plain(line.partition("=")[2]) for line in lines}
+        return frozenset((key, value) for key, value in pairs.items() if key in swept)
+
+    started = {told(read_lines(path)) for path in job_folders(folder)}
     return len(set(map(told, planned)) - started)

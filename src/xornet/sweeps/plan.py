@@ -13,7 +13,7 @@ from xornet.cli import configuration
 from xornet.cli.overrides import GLOBAL, NODES, chosen
 from xornet.cli.paths import paths_of_job
 from xornet.runs.directory import is_begun
-from xornet.runs.record import Run, differing
+from xornet.runs.record import Run, distinguishing
 from xornet.runs.settings import key_of, read_lines
 from xornet.sweeps.job import REMEDY, check_same_job
 
@@ -37,7 +37,7 @@ def check_earlier(folder: Path, earlier: list[Run], keys: Sequence[str], fixed: 
         both = f"{double.folder.name} and {names[double.number]}"
         raise ValueError(f"{folder} holds job {double.number} twice, as {both}; move one of them out of it")
     kept = {key for job in earlier if is_begun(job.folder) for key in job.overrides}  # jobs that failed may be left
-    theirs = [key for key in differing(earlier) if key in kept]
+    theirs = [key for key in distinguishing(earlier) if key in kept]
     for job in earlier:
         if not (set(keys) <= job.overrides.keys() and set(theirs) <= set(keys)):
             over, ours = (", ".join(names) or "nothing" for names in (theirs or job.overrides, keys))
