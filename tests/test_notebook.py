@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from xornet.callbacks.figures import HiddenUnits, LossCurve
 from xornet.data import XORDataModule, truth_table
+from xornet.engine.history import Block, History
 from xornet.module import XORModule
 from xornet.runs.metrics import evaluate
 
@@ -121,6 +122,28 @@ def test_a_stop_button_waits_for_the_block_and_the_run_resumes_to_the_same_bits(
     assert torch.equal(straight(X), resumed(X))
 
 
+@pytest.mark.usefixtures("interrupts")
+@pytest.mark.parametrize("place", ["history.record", "runner.update"])
+def test_a_stop_button_is_not_lost_in_the_last_block_and_falls_into_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """Nor between the updates of a block and the count of its epochs."""
+    monkeypatch.setattr(Stopped, "is_pressed", place != "runner.update")
+    module, fitter = XORModule(partial(Stopped, lr=1.0), compile=False), trainer(tmp_path)
+    record = History.record
+
+    def press(history: History, block: Block) -> None:
+        if place == "history.record":
+            os.kill(os.getpid(), signal.SIGINT)
+        record(history, block)
+
+    monkeypatch.setattr(History, "record", press)
+    with pytest.raises(SystemExit):
+        fitter.fit(module, XORDataModule())
+    fitter.save_checkpoint(tmp_path / "stopped.ckpt")
+    assert torch.load(tmp_path / "stopped.ckpt", weights_only=True)["global_step"] == 100
+
+
 class Break(torch.optim.SGD):
     """Gradient descent that an error ends within a block."""
 
@@ -138,6 +161,30 @@ def test_a_block_that_was_broken_off_is_in_no_checkpoint(tmp_path: Path) -> None
     with pytest.raises(ValueError, match="the last block of epochs was broken off, and cannot be resumed"):
         fitter.save_checkpoint(tmp_path / "torn.ckpt")
     assert not (tmp_path / "torn.ckpt").exists()
+
+
+def test_a_trainer_whose_block_was_broken_off_does_not_go_on(tmp_path: Path) -> None:
+    class Fault(Callback):
+        every_n_epochs = 50
+
+        def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+            self.step = 0
+            trainer.optimizers[0].register_step_pre_hook(self.count)
+
+        def count(self, *_: Any) -> None:
+            self.step += 1
+            if self.step == 70:
+                raise RuntimeError("broken off")
+
+    module, fitter = XORModule(FAST), trainer(tmp_path, callbacks=[Fault()])
+    with pytest.raises(RuntimeError, match="broken off"):
+        fitter.fit(module, XORDataModule())
+    with pytest.raises(
+        ValueError, match="the last block of epochs was broken off, and cannot go on; use a new Trainer"
+    ):
+        fitter.fit(module, XORDataModule())
+    trainer(tmp_path).fit(module, XORDataModule())
+    assert torch.isfinite(losses(module)).all()
 
 
 class OwnStep(XORModule):
@@ -204,6 +251,7 @@ def test_a_trainer_that_goes_on_does_so_on_the_same_table(tmp_path: Path) -> Non
     fitter.fit_loop.max_epochs = 200
     with pytest.raises(ValueError, match="this Trainer has trained the module on another table; use a new Trainer"):
         fitter.fit(module, train_dataloaders=load(X, 1 - Y))
+    assert torch.equal(module.y, Y)
 
 
 @pytest.fixture(scope="module")

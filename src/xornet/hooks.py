@@ -13,7 +13,7 @@ from xornet.batches import check_batch, check_same, only_batch, same_points
 from xornet.engine import scores
 from xornet.engine.blocks import PRECISIONS, has_step_hooks, run_length, samples_every
 from xornet.engine.compile_choice import is_compiled
-from xornet.engine.history import History
+from xornet.engine.history import Block, History
 from xornet.engine.optimizers import leave_inference_mode
 from xornet.engine.progress import begin_with_an_epoch
 from xornet.engine.requirements import check_end, check_kept, check_monitors, check_trainer
@@ -62,14 +62,16 @@ class RunHooks(TableModule):
             check_module(self)
             if self.trainer.current_epoch == 0:  # not a Trainer that goes on
                 self.reset_history()
+            elif self.runner is not None and self.runner.is_ahead(self.trainer.global_step):
+                raise ValueError("the last block of epochs was broken off, and cannot go on; use a new Trainer")
             self.stopwatch.restart()
             self.trainer.fit_loop.setup_data()  # asks the data module, or takes the DataLoader that `fit` was given
             if self.trainer.enable_validation:
                 self.trainer.fit_loop.epoch_loop.val_loop.setup_data()  # blocks end where it validates
-            earlier = self.x, self.y
-            self.set_training_table(*only_batch(self.trainer.train_dataloader))
-            if self.history.curve and not same_points(earlier, (self.x, self.y)):
+            x, y = only_batch(self.trainer.train_dataloader)
+            if self.history.curve and not same_points((self.x, self.y), (x.to(self.x), y.to(self.y))):
                 raise ValueError("this Trainer has trained the module on another table; use a new Trainer")
+            self.set_training_table(x, y)
             self.history.set_length(run_length(self.trainer))
         set_threads(len(self.ensemble))
 
@@ -106,9 +108,10 @@ class RunHooks(TableModule):
 
     def on_train_end(self) -> None:
         """Record which networks solve the table after the last update; leave nothing that autograd cannot use."""
+        assert self.runner is not None
+        self.runner.interrupt.raise_pending()
         check_end(self.trainer)
         self.history.update_milestones(self.errors()[None], self.current_epoch)
-        assert self.runner is not None
         leave_inference_mode(self.runner.optimizer)
         self.runner = None
 
@@ -118,6 +121,13 @@ class RunHooks(TableModule):
     def schedules(self) -> list[Schedule]:
         """The schedulers of the learning rate."""
         return [Schedule(each.scheduler, each.frequency) for each in self.trainer.lr_scheduler_configs]
+
+    def check_finite(self, block: Block) -> None:
+        """Refuse to continue with no network left; of the last block by the predictions after it, too."""
+        assert self.runner is not None
+        end = block.start + block.length
+        errors = self.errors() if end >= run_length(self.trainer) else block.last_errors
+        scores.check_finite(errors, self.runner.weights, self.history.diverged_epoch, end)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the run so far; not of a block that an error has ended within, with weights ahead of its count."""

@@ -107,18 +107,18 @@ class XORModule(RunHooks):
         runner = self.runner
         assert runner is not None  # on_train_start has made it
         runner.schedules = self.schedules()
-        # Inference mode spares each operation PyTorch's bookkeeping for a backward pass that never comes.
-        with runner.interrupt.deferred(), torch.inference_mode(self.hparams["gradient"] == "backprop"):
-            for errors in runner.epochs(self.current_epoch, block_length(self.trainer), stop_request(self.trainer)):
-                runner.forward(errors)  # writes ŷ - y, whose mean square is the loss, into these numbers (P, O, N)
-                runner.backward(errors)  # writes ∂L/∂W into the weights' .grad
-                runner.update()  # W ← W - η ∂L/∂W, or what the optimizer makes of it
-        block = runner.block
-        scores.check_finite(self.errors(), runner.weights, self.history.diverged_epoch, block.start + block.length)
-        self.history.record(block)
-        count_epochs(self.trainer, block.length)
-        # For callbacks that monitor them. `self.log` would take 0.1 ms for each, longer than several epochs do; loggers
-        # get every point of the curve from callbacks/metrics.py.
+        with runner.interrupt.deferred():
+            # Inference mode spares each operation PyTorch's bookkeeping for a backward pass that never comes.
+            with torch.inference_mode(self.hparams["gradient"] == "backprop"):
+                for errors in runner.epochs(self.current_epoch, block_length(self.trainer), stop_request(self.trainer)):
+                    runner.forward(errors)  # writes ŷ - y, whose mean square is the loss, into these numbers (P, O, N)
+                    runner.backward(errors)  # writes ∂L/∂W into the weights' .grad
+                    runner.update()  # W ← W - η ∂L/∂W, or what the optimizer makes of it
+            block = runner.block
+            self.check_finite(block)
+            self.history.record(block)
+            count_epochs(self.trainer, block.length)
+        # For callbacks that monitor them; `self.log` takes 0.1 ms for each. Loggers get more from callbacks/metrics.py.
         metrics = {f"train/{name}": torch.tensor(value) for name, value in self.monitored(block.last_errors).items()}
         self.trainer.callback_metrics.update(metrics)
         return {"block": block, "loss": torch.tensor(block.loss)}

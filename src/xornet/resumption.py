@@ -108,6 +108,7 @@ def check_resumable(checkpoint: dict[str, Any], module: Any) -> None:
         need(is_agreed and done == steps, f"loops: count of {steps} epochs")
         for tracker in loop["epoch_progress"].values():  # Lightning begins no epoch after it has resumed within one
             tracker.update({key: max(tracker[key], steps) for key in ("ready", "started")})
+            tracker["completed"] = max(tracker["completed"], tracker["processed"])  # saved by a hook of its end
         for callback in callbacks_of(trainer):
             if state := checkpoint["callbacks"].get(callback.state_key):
                 check_like(state, callback.state_dict(), f"callbacks: {callback.state_key}", loose=True)

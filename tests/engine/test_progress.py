@@ -8,6 +8,7 @@ import pytest
 import torch
 from conftest import fit
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
 from oracle import SheetNet
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
@@ -91,11 +92,18 @@ def test_a_resumed_run_logs_at_the_steps_of_a_straight_one(tmp_path: Path, limit
     def run(steps: int, ckpt_path: Path | None = None) -> list[tuple[str, int]]:
         seen, limits = Steps(), {"max_epochs": -1, limit: steps}
         how: dict[str, Any] = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False, **limits}
-        trainer = Trainer(accelerator="cpu", callbacks=[seen, LastCheckpoint(str(tmp_path))], **how)
+        saved = ModelCheckpoint(tmp_path, "{step}", every_n_epochs=5, save_top_k=-1, enable_version_counter=False)
+        trainer = Trainer(accelerator="cpu", callbacks=[seen, saved, LastCheckpoint(str(tmp_path))], **how)
         trainer.fit(XORModule(), data or XORDataModule(), ckpt_path=ckpt_path, weights_only=True)
         assert trainer.fit_loop.epoch_loop._batches_that_stepped == trainer.global_step == steps
         return seen.seen
 
-    last = tmp_path / "last.ckpt"
+    last, at_end = tmp_path / "last.ckpt", tmp_path / "step=10.ckpt"
     parts = run(10) + run(10, last) + run(10, last) + run(20, last)
-    assert parts == run(20)
+    straight = run(20)
+    assert parts == straight
+    run(15)
+    assert straight[:4] + run(20, at_end) == straight  # which was saved by a hook of the end of an epoch
+    run(10, at_end)
+    epochs = torch.load(last, weights_only=True)["loops"]["fit_loop"]["epoch_progress"]["current"]
+    assert set(epochs.values()) == {10}

@@ -133,6 +133,10 @@ def test_the_trials_that_follow_those_of_an_earlier_part_have_the_numbers_that_f
     again = command(*given, "hydra.sweeper.n_trials=4", f"hydra.sweep.dir={run.folder}")
     assert again.err.count("skipped, finished before") == 2
     assert [row["job"] for row in rows(run.folder)] == ["0", "1", "2", "3"]
+    other = (*SEARCH, "optimizer.lr=interval(0.5,40)", *SHORT)  # draws other values from the first on
+    again = command(*other, "hydra.sweeper.n_trials=2", f"hydra.sweep.dir={run.folder}")
+    assert again.status == 0, again.err
+    assert [row["job"] for row in rows(run.folder)] == ["0", "1", "2", "3", "4", "5"]
 
 
 @pytest.mark.parametrize(

@@ -60,9 +60,8 @@ class ResumeStopped(Callback):
         """Have the run end without another epoch, if it had ended."""
         for stopper in stoppers(trainer):
             is_same = self.saved.get(stopper.state_key) == settings(stopper)
-            least = max(
-                trainer.min_epochs or 0, trainer.min_steps or 0
-            )  # which the request to stop may have waited for
+            # Which the request to stop may have waited for.
+            least = max(trainer.min_epochs or 0, trainer.min_steps or 0)
             has_ended = stopper.stopped_epoch + 1 == self.epochs or 0 < stopper.stopped_epoch < self.epochs == least
             trainer.should_stop |= is_same and has_ended
         for timer in (callback for callback in callbacks_of(trainer) if isinstance(callback, Timer)):

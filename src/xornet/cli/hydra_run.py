@@ -1,6 +1,5 @@
 """What Hydra says of this run, and its configuration as it is written into its directory."""
 
-import re
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -47,7 +46,7 @@ def record(cfg: DictConfig, directory: Path, name: str) -> None:
     folder = directory / CONFIG.parent
     folder.mkdir(exist_ok=True)
     composed: Any = OmegaConf.to_container(cfg, resolve=False)
-    is_resumed_alone = not is_job() and is_own_checkpoint(cfg.get("ckpt_path"), directory) and is_job_of(directory)
+    is_resumed_alone = bool(cfg.get("ckpt_path")) and not is_job() and is_job_of(directory)
     if is_resumed_alone:
         composed["ckpt_path"] = None  # as the sweep has it
     parts = (
@@ -60,12 +59,7 @@ def record(cfg: DictConfig, directory: Path, name: str) -> None:
         files.write(folder / file, partial(Path.write_text, data=text, encoding="utf-8"))
 
 
-def is_own_checkpoint(ckpt_path: str | None, directory: Path) -> bool:
-    """Whether a checkpoint lies in a run's own directory."""
-    return bool(ckpt_path) and directory.resolve() in Path(str(ckpt_path)).resolve().parents
-
-
 def is_job_of(directory: Path) -> bool:
     """Whether the run in a directory is a job of a sweep, which it stays when it is resumed alone."""
     settings = directory / CONFIG.with_name("hydra.yaml")
-    return settings.exists() and re.search(r"^  mode: MULTIRUN$", settings.read_text("utf-8"), re.MULTILINE) is not None
+    return settings.exists() and "\n  mode: MULTIRUN\n" in settings.read_text("utf-8", errors="replace")

@@ -69,7 +69,7 @@ def check_module(module: LightningModule) -> None:
     for own in (own for own in module.state_dict() if not own.startswith("ensemble.weights.")):
         raise ValueError(
             f"{own} of {name} would be lost: a checkpoint holds the weights of the networks, which alone are trained; "
-            "use register_buffer(..., persistent=False), or the state_dict of a callback"
+            "use register_buffer(..., persistent=False), or keep it outside of the module"
         )
     for weight, values in module.named_parameters():
         if not values.requires_grad:

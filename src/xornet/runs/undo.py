@@ -42,7 +42,10 @@ def undo() -> None:
     for folder, (earlier, files) in told.items():
         with suppress(OSError):
             if settings(folder) != earlier and files_beside(folder) == files:
-                (folder / SWEEP).unlink() if earlier is None else (folder / SWEEP).write_bytes(earlier)
+                if earlier is None:
+                    (folder / SWEEP).unlink()
+                else:
+                    (folder / SWEEP).write_bytes(earlier)
     told.clear()
     for folder in sorted(made, key=lambda path: len(path.parts), reverse=True):
         with suppress(OSError):  # it holds something, or was never made

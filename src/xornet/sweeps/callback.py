@@ -24,7 +24,7 @@ from xornet.runs.record import distinguishing, read_jobs
 from xornet.runs.undo import expect, expect_settings, is_untouched
 from xornet.sweeps import job, summary
 from xornet.sweeps.command import parse, product, written
-from xornet.sweeps.naming import MORE, SAME, check_repeated, earlier_jobs, identity
+from xornet.sweeps.naming import check_repeated, earlier_jobs, identity
 from xornet.sweeps.plan import check_earlier, check_jobs, check_keys
 from xornet.sweeps.search import check_search
 
@@ -76,11 +76,10 @@ class SweepCallback(DirectoryCallback):
             check_repeated(jobs, constant, known, folder)
         fresh: Any = [number for number, each in enumerate(jobs) if identity(each, constant) not in known]
         is_stored = bool(hydra["sweeper"].get("storage"))
-        if is_search:
-            fresh = MORE if is_stored else SAME
-        elif not known or any(getattr(one.value(), "shuffle", False) for one in parsed.values()):
+        trials: Any = (0 if is_stored else hydra["sweeper"].get("n_trials")) if is_search else "null"
+        if is_search or not known or any(getattr(one.value(), "shuffle", False) for one in parsed.values()):
             fresh = "null"  # nobody knows yet, or there is no difference
-        subdir = hydra["sweep"]["subdir"].replace(",0,null}", f",{taken},{fresh}}}")
+        subdir = hydra["sweep"]["subdir"].replace(",0,null}", f",{taken},{fresh},{trials}}}")
         expect(folder.absolute())
         folder.mkdir(parents=True, exist_ok=True)
         locks.enter_context(locked(folder))

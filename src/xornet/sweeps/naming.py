@@ -9,18 +9,25 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from omegaconf import ListConfig, OmegaConf
+from omegaconf import OmegaConf
 
 from xornet.runs.directory import job_folders
 from xornet.runs.settings import key_of, read_lines
 
 NO_TEXTS = ("true", "false", "null", "nan", "inf", "infinity")  # without quotes
-# What the trials of a search are to those of an earlier part: the same, and those that follow; or others.
-SAME, MORE = "same", "more"
 LONGEST_NAME = 200  # bytes of a directory's name; file systems end at 255
 
 
-def job_name(number: int, label: str, task: Any, folder: str, constant: list[str], earlier: int, fresh: Any) -> str:
+def job_name(
+    number: int,
+    label: str,
+    task: Any,
+    folder: str,
+    constant: list[str],
+    earlier: int,
+    fresh: Any,
+    trials: int | None = None,
+) -> str:
     """Return the directory of a job: `0_optimizer.lr=0.01`, or that of the same job in an earlier part of the sweep.
 
     Args:
@@ -30,21 +37,23 @@ def job_name(number: int, label: str, task: Any, folder: str, constant: list[str
         folder: the sweep's directory.
         constant: the keys that distinguish no job.
         earlier: jobs with a smaller number than this were there when the command began.
-        fresh: the numbers in this command of those that were not; None where nobody knows; or of a search SAME or MORE.
+        fresh: the numbers in this command of those that were not; None where nobody knows.
+        trials: how many a search has that draws the same ones again; 0 of one that draws others, None of no search.
 
     """
-    if not earlier or fresh == MORE:
+    if not earlier or trials == 0:
         return named(earlier + number, label)
     overrides: Any = OmegaConf.to_container(task, resolve=False)
-    same = earlier_jobs(folder, earlier, tuple(constant)).get(identity(overrides, constant), [])
-    own = [name for name in same if name.partition("_")[0] == str(number)]
-    # Two trials at once that are alike must not resume the same job.
-    others = [name for name in same if fresh != SAME or (Path(folder) / name / "metrics.json").exists()]
-    if own or others:
-        return [*own, *others][0]
-    if fresh == SAME and not any(path.name.startswith(f"{number}_") for path in job_folders(Path(folder))):
-        return named(number, label)
-    return named(earlier + (list(fresh).index(number) if isinstance(fresh, Sequence | ListConfig) else number), label)
+    names = earlier_jobs(folder, earlier, tuple(constant)).get(identity(overrides, constant), [])
+    if own := [name for name in names if name.partition("_")[0] == str(number)]:
+        return own[0]
+    if trials:  # of which two that are alike may run at once: neither must resume the other's job
+        names = [name for name in names if (Path(folder) / name / "metrics.json").exists()]
+    if names:
+        return names[0]
+    if trials:
+        return named(number if number >= earlier else max(earlier, trials) + number, label)
+    return named(earlier + (number if fresh is None else list(fresh).index(number)), label)
 
 
 def check_repeated(
