@@ -11,8 +11,9 @@ from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger
 from oracle import X, Y, train_sheet
 from torch import Tensor
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, RandomSampler, TensorDataset
 
+from xornet.batches import same_points
 from xornet.checkpoint import CheckpointFile
 from xornet.data import XORDataModule
 from xornet.engine.scores import wilson
@@ -107,6 +108,28 @@ def test_a_run_on_a_shuffled_table_resumes_in_its_order_to_the_same_bits(tmp_pat
             resumed, train_dataloaders=loader(shuffle=True), ckpt_path=tmp_path / "part.ckpt", weights_only=True
         )
         assert torch.equal(resumed(X), straight(X))
+
+
+class Centred(DataLoader[Any]):
+    """A loader that changes what it serves."""
+
+    def __iter__(self) -> Any:
+        return ((2 * x - 1, y) for x, y in super().__iter__())
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        Centred(TensorDataset(X, Y), 4, shuffle=True),
+        DataLoader(TensorDataset(torch.cat([X, X + 5]), torch.cat([Y, Y])), 8, sampler=RandomSampler(range(4))),
+        DataLoader(TensorDataset(X, Y), 4, sampler=RandomSampler(TensorDataset(X, Y), num_samples=4)),
+    ],
+    ids=["a loader of one's own", "a sampler of a part", "a sampler of another dataset"],
+)
+def test_what_a_loader_of_ones_own_serves_is_what_is_trained_on(tmp_path: Path, data: "DataLoader[Any]") -> None:
+    module = XORModule(ADAM)
+    trainer(tmp_path, 20).fit(module, train_dataloaders=data)
+    assert same_points((module.x, module.y), next(iter(data)))
 
 
 def test_any_table_of_one_batch_can_be_learned(tmp_path: Path) -> None:

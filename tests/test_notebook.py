@@ -123,25 +123,40 @@ def test_a_stop_button_waits_for_the_block_and_the_run_resumes_to_the_same_bits(
 
 
 @pytest.mark.usefixtures("interrupts")
-@pytest.mark.parametrize("place", ["history.record", "runner.update"])
+@pytest.mark.parametrize("place", ["history.record", "runner.update", "module.monitored"])
 def test_a_stop_button_is_not_lost_in_the_last_block_and_falls_into_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
     """Nor between the updates of a block and the count of its epochs."""
     monkeypatch.setattr(Stopped, "is_pressed", place != "runner.update")
     module, fitter = XORModule(partial(Stopped, lr=1.0), compile=False), trainer(tmp_path)
-    record = History.record
+    record, monitored = History.record, XORModule.monitored
 
     def press(history: History, block: Block) -> None:
         if place == "history.record":
             os.kill(os.getpid(), signal.SIGINT)
         record(history, block)
 
+    def press_late(pl_module: XORModule, errors: Tensor) -> dict[str, float]:
+        if place == "module.monitored" and pl_module.runner and pl_module.runner.epoch == 100:
+            os.kill(os.getpid(), signal.SIGINT)
+        return monitored(pl_module, errors)
+
     monkeypatch.setattr(History, "record", press)
+    monkeypatch.setattr(XORModule, "monitored", press_late)
     with pytest.raises(SystemExit):
         fitter.fit(module, XORDataModule())
     fitter.save_checkpoint(tmp_path / "stopped.ckpt")
-    assert torch.load(tmp_path / "stopped.ckpt", weights_only=True)["global_step"] == 100
+    monkeypatch.undo()
+    monkeypatch.setattr(Stopped, "is_pressed", True)
+    for epochs in (100, 150):
+        straight, resumed = (XORModule(partial(Stopped, lr=1.0), compile=False) for _ in range(2))
+        trainer(tmp_path, epochs).fit(straight, XORDataModule())
+        last = trainer(tmp_path, epochs)
+        last.fit(resumed, XORDataModule(), ckpt_path=tmp_path / "stopped.ckpt", weights_only=True)
+        assert last.global_step == last.current_epoch == epochs
+        assert torch.equal(straight(X), resumed(X))
+        assert torch.equal(straight.history.solved_epoch, resumed.history.solved_epoch)
 
 
 class Break(torch.optim.SGD):
@@ -376,6 +391,8 @@ def test_a_loaded_module_has_the_scheduler_of_its_run_or_the_one_that_is_given(t
     with pytest.raises(ValueError, match=r"the scheduler is not of torch.optim; use load_from_checkpoint\(path, sch"):
         trainer(tmp_path, 10).fit(loaded, XORDataModule())
     trainer(tmp_path, 10).fit(XORModule.load_from_checkpoint(path, scheduler=Warm), XORDataModule())
+    loaded.scheduler = partial(StepLR, step_size=5)
+    trainer(tmp_path, 10).fit(loaded, XORDataModule())
 
 
 class Rates(Callback):
@@ -390,9 +407,17 @@ class Rates(Callback):
         trainer.optimizers[0].param_groups[0]["lr"] = next(self.rates)
 
 
-def test_a_run_that_a_stop_iteration_ends_has_not_finished(tmp_path: Path) -> None:
+class Early(Rates):
+    """Does so where Lightning takes it for the end of each epoch."""
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        raise StopIteration
+
+
+@pytest.mark.parametrize("kind", [Rates, Early])
+def test_a_run_that_a_stop_iteration_ends_has_not_finished(tmp_path: Path, kind: type[Rates]) -> None:
     with pytest.raises(ValueError, match=r"the run ended at epoch .*, as a callback raised StopIteration"):
-        trainer(tmp_path, callbacks=[Rates()]).fit(XORModule(FAST), XORDataModule())
+        trainer(tmp_path, callbacks=[kind()]).fit(XORModule(FAST), XORDataModule())
 
 
 @pytest.mark.parametrize("every", [-5, 2.5, "100"])

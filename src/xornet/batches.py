@@ -11,14 +11,23 @@ from torch.utils.data import DataLoader, RandomSampler
 def only_batch(loader: Any) -> tuple[Tensor, Tensor]:
     """Return the table that a DataLoader serves as its one batch, x (P, I) and y (P, 1); refuse any other.
 
-    Of one that shuffles it is in the order of the dataset, or every run would differ in rounding and in its columns.
+    With shuffle=True it is in the order of the dataset, or every run would differ in rounding and in its columns.
     """
-    if isinstance(loader, DataLoader) and isinstance(loader.sampler, RandomSampler):
+    if is_shuffled(loader):
         loader = DataLoader(loader.dataset, loader.batch_size, collate_fn=loader.collate_fn, drop_last=loader.drop_last)
     tables = [check_batch(batch, number) for number, batch in enumerate(loader)]
     if not tables:
         raise ValueError("data must be one batch, the whole table, got none; use data with points")
     return tables[0]
+
+
+def is_shuffled(loader: Any) -> bool:
+    """Whether a stock DataLoader serves all of its dataset, in an order that it draws."""
+    if type(loader) is not DataLoader or type(loader.sampler) is not RandomSampler:
+        return False
+    sampler: Any = loader.sampler
+    is_whole = sampler.num_samples == len(sampler.data_source) and not sampler.replacement
+    return is_whole and sampler.data_source is loader.dataset
 
 
 def check_batch(batch: Any, batch_idx: int) -> tuple[Tensor, Tensor]:

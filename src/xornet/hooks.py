@@ -15,7 +15,7 @@ from xornet.engine.blocks import PRECISIONS, has_step_hooks, run_length, samples
 from xornet.engine.compile_choice import is_compiled
 from xornet.engine.history import Block, History
 from xornet.engine.optimizers import leave_inference_mode
-from xornet.engine.progress import begin_with_an_epoch
+from xornet.engine.progress import begin_with_an_epoch, count_epochs
 from xornet.engine.requirements import check_end, check_kept, check_monitors, check_trainer
 from xornet.engine.runner import EpochRunner
 from xornet.engine.schedulers import Schedule, changes_momentum, check_length
@@ -108,12 +108,12 @@ class RunHooks(TableModule):
 
     def on_train_end(self) -> None:
         """Record which networks solve the table after the last update; leave nothing that autograd cannot use."""
-        assert self.runner is not None
-        self.runner.interrupt.raise_pending()
         check_end(self.trainer)
         self.history.update_milestones(self.errors()[None], self.current_epoch)
+        assert self.runner is not None
         leave_inference_mode(self.runner.optimizer)
-        self.runner = None
+        interrupt, self.runner = self.runner.interrupt, None
+        interrupt.raise_pending()
 
     def on_validation_model_zero_grad(self) -> None:
         """Keep the gradients, which are buffers that every epoch overwrites."""
@@ -122,12 +122,22 @@ class RunHooks(TableModule):
         """The schedulers of the learning rate."""
         return [Schedule(each.scheduler, each.frequency) for each in self.trainer.lr_scheduler_configs]
 
-    def check_finite(self, block: Block) -> None:
-        """Refuse to continue with no network left; of the last block by the predictions after it, too."""
+    def record(self, block: Block) -> None:
+        """Record a block that has been run, for the history, for Lightning, and for callbacks that monitor metrics.
+
+        Raises:
+            ValueError: no network is left, after the last block by its predictions then too.
+
+        """
         assert self.runner is not None
         end = block.start + block.length
         errors = self.errors() if end >= run_length(self.trainer) else block.last_errors
         scores.check_finite(errors, self.runner.weights, self.history.diverged_epoch, end)
+        self.history.record(block)
+        count_epochs(self.trainer, block.length)
+        # `self.log` takes 0.1 ms for each, longer than several epochs. Loggers get all from callbacks/metrics.py.
+        metrics = {f"train/{name}": torch.tensor(value) for name, value in self.monitored(block.last_errors).items()}
+        self.trainer.callback_metrics.update(metrics)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the run so far; not of a block that an error has ended within, with weights ahead of its count."""

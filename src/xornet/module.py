@@ -17,7 +17,6 @@ from xornet.engine import scores
 from xornet.engine.blocks import block_length, stop_request
 from xornet.engine.compile_choice import check_compile
 from xornet.engine.optimizers import check_optimizer
-from xornet.engine.progress import count_epochs
 from xornet.engine.runner import GRADIENTS
 from xornet.engine.schedulers import check_scheduler
 from xornet.hooks import RunHooks
@@ -89,7 +88,7 @@ class XORModule(RunHooks):
             ValueError: the module was loaded from a checkpoint of a run with one of them outside `torch.optim`.
 
         """
-        for part in self.lacks:
+        for part in (part for part in self.lacks if vars(self)[part] is None):
             raise ValueError(f"the {part} is not of torch.optim; use load_from_checkpoint(path, {part}=...)")
         assert self.optimizer is not None
         optimizer = self.optimizer(self.ensemble.parameters())
@@ -114,14 +113,8 @@ class XORModule(RunHooks):
                     runner.forward(errors)  # writes ŷ - y, whose mean square is the loss, into these numbers (P, O, N)
                     runner.backward(errors)  # writes ∂L/∂W into the weights' .grad
                     runner.update()  # W ← W - η ∂L/∂W, or what the optimizer makes of it
-            block = runner.block
-            self.check_finite(block)
-            self.history.record(block)
-            count_epochs(self.trainer, block.length)
-        # For callbacks that monitor them; `self.log` takes 0.1 ms for each. Loggers get more from callbacks/metrics.py.
-        metrics = {f"train/{name}": torch.tensor(value) for name, value in self.monitored(block.last_errors).items()}
-        self.trainer.callback_metrics.update(metrics)
-        return {"block": block, "loss": torch.tensor(block.loss)}
+            self.record(runner.block)
+        return {"block": runner.block, "loss": torch.tensor(runner.block.loss)}
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Log how good the networks are on a table: `val/loss`, `val/accuracy`, `val/solved` (engine/scores.py)."""

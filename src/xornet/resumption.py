@@ -14,6 +14,7 @@ from xornet.data import truth_table
 from xornet.engine import rate_grid
 from xornet.engine.blocks import callbacks_of
 from xornet.engine.optimizers import describe, fresh_states, from_description
+from xornet.engine.progress import settle
 from xornet.schema import check_like, need
 
 MAY_CHANGE = ("model.gradient", "model.compile")  # neither the networks nor when they solve the table
@@ -106,9 +107,7 @@ def check_resumable(checkpoint: dict[str, Any], module: Any) -> None:
         progress = {key: value for key, value in loop.items() if "optimization" not in key}
         is_agreed = all(count <= 1 or abs(count - steps) <= 1 for count in counts(progress))  # saved within an epoch
         need(is_agreed and done == steps, f"loops: count of {steps} epochs")
-        for tracker in loop["epoch_progress"].values():  # Lightning begins no epoch after it has resumed within one
-            tracker.update({key: max(tracker[key], steps) for key in ("ready", "started")})
-            tracker["completed"] = max(tracker["completed"], tracker["processed"])  # saved by a hook of its end
+        settle(loop, steps)
         for callback in callbacks_of(trainer):
             if state := checkpoint["callbacks"].get(callback.state_key):
                 check_like(state, callback.state_dict(), f"callbacks: {callback.state_key}", loose=True)

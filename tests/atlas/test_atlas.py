@@ -170,6 +170,17 @@ def test_a_sweep_without_the_experiment_of_a_table_does_not_extend_it(command: C
     assert (tmp_path / "docs/atlas/grid_tanh.csv").read_bytes() == (DOCS / "atlas/grid_tanh.csv").read_bytes()
 
 
+def test_a_setting_that_changes_nothing_is_no_column_of_a_table(command: Command, tmp_path: Path) -> None:
+    here = ("networks=3", "trainer.max_epochs=4", f"hydra.sweep.dir={tmp_path}/logs/atlas/own", "~logger", "~callbacks")
+    assert command("-m", "optimizer.lr=1,3", *here).status == 0
+    assert command("-m", "optimizer.lr=1,3,10", "model.activation=sigmoid", *here).status == 0
+    made = command(script="atlas.py")
+    assert made.status == 0, made.err
+    table = (tmp_path / "docs/atlas/own.csv").read_text().splitlines()
+    assert table[0].startswith("optimizer.lr,networks,")
+    assert [row.partition(",")[0] for row in table[1:]] == ["1", "3", "10"]
+
+
 @pytest.mark.further
 def test_a_table_of_a_name_of_its_own_says_how_its_cells_are_computed_again(command: Command, tmp_path: Path) -> None:
     folder = f"hydra.sweep.dir={tmp_path}/logs/atlas/mine"

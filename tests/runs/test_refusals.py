@@ -313,6 +313,8 @@ def test_of_two_commands_in_one_directory_at_once_the_second_is_refused(command:
     assert (tmp_path / "sweep" / "2_seed=3" / "metrics.json").exists()  # the others are not stopped by it
     assert command("-m", "seed=1,2,3", sweep, *SHORT).status == 0
     assert not list((tmp_path / "sweep").glob("*.error.txt"))
+    with locked(job):  # by a trial of a search that is alike, and skips it too
+        assert command("-m", "seed=1,2,3", sweep, *SHORT).status == 0
     assert command(run, *SHORT).status == 0
 
 

@@ -693,6 +693,7 @@ def test_a_setting_that_changes_nothing_makes_no_other_sweep(command: Command, t
     here = (*SHORT, f"hydra.sweep.dir={tmp_path}/sweep")
     commands = (
         ("optimizer.lr=0.1,0.2", "networks=1"),  # what it is without
+        ("optimizer.lr=0.1,0.2,0.3", "optimizer.momentum=0.0"),  # 0 in the file
         ("optimizer.lr=0.1,0.2,0.3", "optimizer=sgd"),
         ("optimizer.lr=0.1,0.2,0.3",),
         ("optimizer.lr=0.4", "model.hidden=[4]"),
@@ -704,3 +705,27 @@ def test_a_setting_that_changes_nothing_makes_no_other_sweep(command: Command, t
             assert "To go on" not in run.out
     assert [row["optimizer.lr"] for row in rows(tmp_path / "sweep")] == ["0.1", "0.2", "0.3", "0.4"]
     assert command("-m", "optimizer.lr=0.5", "networks=2", *here).status == 1
+
+
+@pytest.mark.further
+def test_a_setting_of_one_group_only_makes_no_other_sweep(command: Command, tmp_path: Path) -> None:
+    here = (*SHORT, f"hydra.sweep.dir={tmp_path}/sweep")
+    for given in (
+        ("optimizer=adam,sgd",),
+        ("optimizer=adam,rmsprop", "optimizer.lr=0.01"),  # which both files say
+        ("optimizer=adam,rmsprop", "optimizer.lr=0.01"),
+        ("optimizer=adam,sgd,rmsprop",),
+    ):
+        run = command("-m", *given, *here)
+        assert run.status == 0, run.err
+        assert "To go on" not in run.out
+    assert [row["optimizer"] for row in rows(tmp_path / "sweep")] == ["adam", "sgd", "rmsprop"]
+
+
+@pytest.mark.further
+def test_a_torn_configuration_of_one_job_stops_no_other(command: Command, tmp_path: Path) -> None:
+    here = (*SHORT, f"hydra.sweep.dir={tmp_path}/sweep")
+    assert command("-m", "seed=1,2", *here).status == 0
+    (tmp_path / "sweep" / "1_seed=2" / ".hydra" / "config.yaml").write_text("a: [")
+    for seed in (4, 5):
+        assert command("-m", f"seed=1,{seed}", "networks=1", *here).status == 0

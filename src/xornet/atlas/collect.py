@@ -4,7 +4,7 @@ from pathlib import Path
 
 from xornet.atlas.table import RESULTS, SIZES, Table, merged
 from xornet.cli.hydra_run import CONF
-from xornet.runs.record import Run, differing, read_jobs
+from xornet.runs.record import Run, distinguishing, read_jobs
 from xornet.runs.settings import key_of
 
 
@@ -25,10 +25,11 @@ def from_sweep(folder: Path, stored: Table | None = None) -> tuple[Table, list[R
     jobs = read_jobs(folder)
     if stored and not stored.is_swept:
         raise ValueError(f"{folder} has the name of a table that is made of others; move it away")
-    swept = differing(jobs)
+    swept = distinguishing(jobs)
     if "networks" in swept:
         raise ValueError(f"{folder} is a sweep over networks, whose results have different errors; move it away")
-    constant = {f"{key}={value}" for job in jobs for key, value in job.overrides.items() if key not in {*swept, *SIZES}}
+    by_all = {key for key in jobs[0].overrides if all(key in job.overrides for job in jobs)} if jobs else set()
+    constant = {f"{key}={jobs[0].overrides[key]}" for key in by_all - {*swept, *SIZES}}
     constant -= {f"experiment={folder.name}", "callbacks=null", "logger=null"}  # of ~callbacks, ~logger
     is_experiment = (CONF / "experiment" / f"{folder.name}.yaml").exists()
     if is_experiment and any(job.overrides.get("experiment") != folder.name for job in jobs):

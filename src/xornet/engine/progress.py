@@ -4,6 +4,8 @@ The only place that writes them. They are not documented (Lightning 2.6): tests/
 with those of a stock run.
 """
 
+from typing import Any
+
 from lightning.pytorch import Trainer
 
 
@@ -15,6 +17,29 @@ def begin_with_an_epoch(trainer: Trainer) -> None:
     loop, progress = trainer.fit_loop.epoch_loop, trainer.fit_loop.epoch_progress.current
     if loop.restarted_on_last and progress.completed == progress.ready:
         loop.restarting = False
+
+
+def settle(loop: dict[str, Any], steps: int) -> None:
+    """Have the state of a fit loop, saved after `steps` epochs, be one that Lightning continues without counting twice.
+
+    Args:
+        loop: as `fit_loop.state_dict()` has it.
+        steps: the updates of the networks.
+
+    """
+    for progress in loop["epoch_progress"].values():
+        # Lightning begins no epoch after it has resumed within one; and a hook of an epoch's end may have saved.
+        progress.update({key: max(progress[key], steps) for key in ("ready", "started")})
+        progress["completed"] = max(progress["completed"], progress["processed"])
+    batches = loop["epoch_loop.batch_progress"]
+    is_validated = loop["epoch_loop.val_loop.batch_progress"]["total"]["ready"] > 0  # within this epoch
+    if loop["epoch_progress"]["current"]["processed"] < steps and not is_validated:
+        # Saved when a batch had been trained, or stopped before Lightning counted it.
+        for progress in (batches["total"], batches["current"]):
+            ready = progress["ready"]
+            progress.update(started=ready, processed=ready, completed=ready - 1)
+        batches["is_last_batch"] = True
+        loop["epoch_loop.state_dict"]["_batches_that_stepped"] = steps - 1
 
 
 def count_epochs(trainer: Trainer, epochs: int) -> None:

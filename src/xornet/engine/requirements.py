@@ -105,7 +105,8 @@ def check_kept(optimizer: Optimizer, ensemble: Ensemble, runner: EpochRunner) ->
 def check_end(trainer: Trainer) -> None:
     """Refuse to take a run for finished that ended before it should: Lightning takes a StopIteration for an end."""
     limits = (trainer.max_epochs, trainer.current_epoch), (trainer.max_steps, trainer.global_step)
-    if not (trainer.should_stop or any(limit not in (None, -1) and limit <= now for limit, now in limits)):
+    is_over = trainer.should_stop or any(limit not in (None, -1) and limit <= now for limit, now in limits)
+    if not is_over or trainer.global_step < trainer.current_epoch - 1:
         said = f"the run ended at epoch {trainer.current_epoch}, as a callback raised StopIteration"
         raise ValueError(f"{said}, say next(...) of what has no more; use next(..., <default>) there")
 

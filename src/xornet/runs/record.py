@@ -113,15 +113,30 @@ def read_metrics(folder: Path) -> dict[str, Any] | None:
 
 
 def distinguishing(jobs: list[Run]) -> list[str]:
-    """Return the keys in which the jobs of a sweep differ: not one that only some name, with what the others have."""
+    """Return the keys in which the jobs of a sweep differ.
+
+    A key that only some jobs name counts if two that agree in all others are not configured alike: what one names may
+    be what the other has.
+    """
     keys = differing(jobs)
-    named = {key for key in keys if all(key in job.overrides for job in jobs)}
+    named = [key for key in keys if all(key in job.overrides for job in jobs)]
+    rest = [key for key in keys if key not in named]
+    alike: dict[tuple[str, ...], list[Path]] = {}
+    for job in jobs if rest else ():
+        alike.setdefault(tuple(job.overrides[key] for key in named), []).append(job.folder)
+    return named + [
+        key for key in rest if any(len({effect(one, key) for one in each} - {None}) > 1 for each in alike.values())
+    ]
 
-    def effect(job: Run, key: str) -> str:
-        config = read_config(job.folder).items()
-        return repr([(k, value) for k, value in config if k not in named and f"{k}.".startswith(f"{key}.")])
 
-    return [key for key in keys if key in named or len({effect(job, key) for job in jobs}) > 1]
+def effect(folder: Path, key: str) -> str | None:
+    """What a run is configured with at a key and below, 0 and 0.0 alike; None where it cannot be read."""
+    try:
+        config = read_config(folder).items()
+    except ValueError:
+        return None
+    found = {name: value for name, value in config if f"{name}.".startswith(f"{key}.")}
+    return repr({name: float(value) if type(value) is int else value for name, value in found.items()})
 
 
 def differing(jobs: list[Run]) -> list[str]:

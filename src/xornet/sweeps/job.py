@@ -38,7 +38,8 @@ def run(train: Train, cfg: DictConfig) -> float | None:
     try:
         with ExitStack() as locks:
             configuration.check(cfg)
-            directory.lock(locks)
+            if not (is_job() and (output_dir() / "metrics.json").exists()):  # which is only read: two may be alike
+                directory.lock(locks)
             directory.check()
             with process_left_as_found():
                 return run_job(train, cfg, directory) if is_job() else train(cfg, directory)
