@@ -305,8 +305,11 @@ def test_what_a_checkpoint_is_not_for_is_said(saved: tuple[XORModule, Path], tmp
 
 
 @pytest.mark.parametrize("compiles", [False, pytest.param(True, marks=pytest.mark.further)])
-@pytest.mark.usefixtures("compiler")
-def test_autograd_works_on_a_module_that_has_been_trained(tmp_path: Path, compiles: bool) -> None:
+def test_autograd_works_on_a_module_that_has_been_trained(
+    tmp_path: Path, request: pytest.FixtureRequest, compiles: bool
+) -> None:
+    if compiles:
+        request.getfixturevalue("compiler")
     fitter, module = fit(tmp_path, 20, optimizer=partial(torch.optim.Adam, lr=0.01), compile=compiles)
     loss = (module(X)[..., 0] - Y).square().mean()
     loss.backward()
