@@ -400,3 +400,7 @@ def test_a_killed_process_of_a_launcher_is_one_line_with_the_remedy(capsys: pyte
     killed = BrokenExecutor(said + "The exit codes of the workers are {SIGKILL(-9)}")
     assert report(killed, ["-m", "seed=1,2"]) == "a process of the launcher was killed; use the same command to resume"
     assert capsys.readouterr().err == ""
+
+
+def test_a_file_of_data_without_bits_is_told_so(command: Command) -> None:
+    assert command("~data.bits").last_line == "error: the file of conf/data has no bits; add bits: <inputs>"

@@ -310,3 +310,11 @@ def records(path: Path) -> list[Any]:
             found.append(Record.FromString(parts))
             parts = b""
     return found
+
+
+def test_a_fault_in_a_package_of_ones_own_shows_where_it_is(command: Command) -> None:
+    run = command("~logger", "+callbacks.cut={_target_: tracker.Fault, epoch: 2}", "trainer.max_epochs=3", *NO_FIGURES)
+    assert run.status == 1
+    assert "Traceback" in run.err
+    assert "tracker.py" in run.err
+    assert "no space left" in run.last_line
