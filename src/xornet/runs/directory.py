@@ -12,7 +12,7 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 from yaml import YAMLError
 
-from xornet.runs.settings import CONFIG
+from xornet.runs.settings import CONFIG, load
 from xornet.runs.undo import SWEEP, expect, made
 
 PROJECT = Path(__file__).resolve().parents[3]
@@ -87,10 +87,8 @@ def check_holder(folder: Path, may_hold: str) -> None:
 def holder(config: Path) -> str:
     """What the directory with this configuration holds."""
     try:
-        found = OmegaConf.load(config)
-    except (YAMLError, UnicodeDecodeError):
-        found = None
-    if not isinstance(found, DictConfig) or not found:
+        found = load(config, DictConfig)
+    except ValueError:
         return f"a damaged {CONFIG}"
     if "xornet." not in config.read_text("utf-8"):
         return "a run of another project"
