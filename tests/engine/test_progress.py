@@ -107,3 +107,35 @@ def test_a_resumed_run_logs_at_the_steps_of_a_straight_one(tmp_path: Path, limit
     run(10, at_end)
     epochs = torch.load(last, weights_only=True)["loops"]["fit_loop"]["epoch_progress"]["current"]
     assert set(epochs.values()) == {10}
+
+
+class Faulty(XORModule):
+    """Fails once its eighth epoch is trained, before Lightning counts it."""
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> dict[str, Any]:
+        output = super().training_step(batch, batch_idx)
+        if self.trainer.global_step == 8:
+            raise RuntimeError("broken off")
+        return output
+
+
+@pytest.mark.parametrize("data", [None, TABLE], ids=["validated", "not validated"])
+@pytest.mark.parametrize("limit", ["max_epochs", "max_steps"])
+def test_an_epoch_that_lightning_has_not_counted_is_trained_once(tmp_path: Path, limit: str, data: Any) -> None:
+    def run(module: XORModule, ckpt_path: Path | None = None) -> tuple[Trainer, list[tuple[str, int]]]:
+        seen, limits = Steps(), {"max_epochs": -1, limit: 20}
+        how: dict[str, Any] = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False, **limits}
+        trainer = Trainer(accelerator="cpu", callbacks=[seen], enable_checkpointing=False, **how)
+        try:
+            trainer.fit(module, data or XORDataModule(), ckpt_path=ckpt_path, weights_only=True)
+        except RuntimeError:
+            trainer.save_checkpoint(tmp_path / "last.ckpt")
+        return trainer, seen.seen
+
+    run(Faulty())
+    resumed, straight = XORModule(), XORModule()
+    (trainer, steps), (_, expected) = run(resumed, tmp_path / "last.ckpt"), run(straight)
+    assert trainer.current_epoch == trainer.global_step == trainer.fit_loop.epoch_loop._batches_that_stepped == 20
+    assert steps[-4:] == expected[-4:]
+    for one, other in zip(resumed.ensemble.weights, straight.ensemble.weights, strict=True):
+        assert torch.equal(one, other)
