@@ -261,7 +261,6 @@ def test_what_is_wrong_in_a_checkpoint_is_named(
         (("optimizer_states", 0, "state", 0, "exp_avg"), torch.zeros(3, 4, 1), "exp_avg"),
         (("optimizer_states", 0, "state", 0, "exp_avg"), torch.zeros(3, 4, 3).double(), "exp_avg"),
         (("optimizer_states", 0, "state", 0, "step"), torch.tensor(-1.0), "step"),
-        (("optimizer_states",), [], "optimizer_states"),
     ],
 )
 def test_a_state_that_no_run_writes_is_not_resumed(

@@ -2,22 +2,28 @@
 
 import copy
 import os
+import pickle
 import signal
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from conftest import fit
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 from torch.optim.lr_scheduler import LRScheduler, StepLR
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from xornet.callbacks.figures import HiddenUnits, LossCurve
 from xornet.data import XORDataModule, truth_table
+from xornet.engine.compiled import CompiledEpochs
 from xornet.engine.history import Block, History
 from xornet.module import XORModule
 from xornet.runs.metrics import evaluate
@@ -138,7 +144,7 @@ def test_a_stop_button_is_not_lost_in_the_last_block_and_falls_into_none(
         record(history, block)
 
     def press_late(pl_module: XORModule, errors: Tensor) -> dict[str, float]:
-        if place == "module.monitored" and pl_module.runner and pl_module.runner.epoch == 100:
+        if place == "module.monitored" and pl_module.history.epochs == 100:
             os.kill(os.getpid(), signal.SIGINT)
         return monitored(pl_module, errors)
 
@@ -194,9 +200,7 @@ def test_a_trainer_whose_block_was_broken_off_does_not_go_on(tmp_path: Path) -> 
     module, fitter = XORModule(FAST), trainer(tmp_path, callbacks=[Fault()])
     with pytest.raises(RuntimeError, match="broken off"):
         fitter.fit(module, XORDataModule())
-    with pytest.raises(
-        ValueError, match="the last block of epochs was broken off, and cannot go on; use a new Trainer"
-    ):
+    with pytest.raises(ValueError, match=r"the networks have had a part of a block: .* use a new Trainer"):
         fitter.fit(module, XORDataModule())
     trainer(tmp_path).fit(module, XORDataModule())
     assert torch.isfinite(losses(module)).all()
@@ -336,6 +340,32 @@ class Best(Callback):
         self.best = state_dict["best"]
 
 
+class Counts(Callback):
+    """A user's callback, whose state is of another kind in the end than in the beginning."""
+
+    def __init__(self) -> None:
+        self.seen: Any = None
+        self.names = [0]
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.seen = {"epoch": trainer.current_epoch}
+        self.names.append(trainer.current_epoch)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"seen": self.seen, "names": self.names}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        vars(self).update(state_dict)
+
+
+def test_what_a_callback_of_the_user_s_makes_of_its_state_is_its_own(tmp_path: Path) -> None:
+    fitter, _ = fit(tmp_path, 5, [Counts()])
+    fitter.save_checkpoint(tmp_path / "last.ckpt")
+    resumed = Counts()
+    fit(tmp_path, 8, [resumed], tmp_path / "last.ckpt")
+    assert (resumed.seen, resumed.names) == ({"epoch": 7}, [0, *range(8)])
+
+
 def test_a_callback_whose_number_has_become_a_tensor_is_resumed(tmp_path: Path) -> None:
     fitter, _ = fit(tmp_path, 20, [Best()])
     fitter.save_checkpoint(tmp_path / "last.ckpt")
@@ -357,7 +387,7 @@ def test_inputs_of_another_size_are_not_predicted(tmp_path: Path, x: Tensor, lin
 
 def test_a_validation_interval_in_seconds_is_refused(tmp_path: Path) -> None:
     given: dict[str, Any] = {"val_check_interval": "00:00:00:01", "check_val_every_n_epoch": None}
-    with pytest.raises(ValueError, match="val_check_interval=a time cannot work here: use"):
+    with pytest.raises(ValueError, match="val_check_interval is a time, but must be a number of epochs; use"):
         trainer(tmp_path, **given).fit(XORModule(), XORDataModule())
 
 
@@ -419,7 +449,7 @@ class Early(Rates):
 
 @pytest.mark.parametrize("kind", [Rates, Early])
 def test_a_run_that_a_stop_iteration_ends_has_not_finished(tmp_path: Path, kind: type[Rates]) -> None:
-    with pytest.raises(ValueError, match=r"the run ended at epoch .*, as a callback raised StopIteration"):
+    with pytest.raises(ValueError, match=r"(the run ended at|the Trainer counts) .* StopIteration|a hook has skipped"):
         trainer(tmp_path, callbacks=[kind()]).fit(XORModule(FAST), XORDataModule())
 
 
@@ -429,3 +459,122 @@ def test_an_interval_of_a_callback_that_is_no_number_of_epochs_is_refused(tmp_pa
     callback.every_n_epochs = every
     with pytest.raises(ValueError, match=f"Rates.every_n_epochs={every} is no number of epochs; use a whole number"):
         trainer(tmp_path, callbacks=[callback]).fit(XORModule(FAST), XORDataModule())
+
+
+class Cosine(Callback):
+    """Sets the learning rate to a number of NumPy's."""
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        trainer.optimizers[0].param_groups[0]["lr"] = np.cos(trainer.current_epoch / 100)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"optimizer": partial(torch.optim.SGD, lr=np.float64(0.5))},
+        {"optimizer": partial(torch.optim.Adam, lr=0.1, betas=(np.float64(0.8), 0.99))},
+        {"tolerance": np.float64(0.4), "init": np.float64(0.7)},
+        {"hidden": range(3, 5)},
+        {"hidden": torch.Size([3])},
+    ],
+)
+def test_a_run_of_numpy_s_numbers_can_be_loaded_and_resumed(tmp_path: Path, given: dict[str, Any]) -> None:
+    fitter, module = fit(tmp_path, 10, [Cosine()], **given)
+    fitter.save_checkpoint(tmp_path / "last.ckpt")
+    loaded = XORModule.load_from_checkpoint(tmp_path / "last.ckpt", weights_only=True)
+    assert torch.equal(loaded(X), module(X))
+    assert all(type(value) is not np.float64 for value in loaded.hparams.values())
+    _, straight = fit(tmp_path, 20, [Cosine()], **given)
+    _, resumed = fit(tmp_path, 20, [Cosine()], tmp_path / "last.ckpt", **given)
+    assert torch.equal(resumed(X), straight(X))
+
+
+def test_a_checkpoint_is_loaded_with_the_hyperparameters_that_a_logger_has_written(tmp_path: Path) -> None:
+    given = {"logger": TensorBoardLogger(tmp_path), "log_every_n_steps": 1}
+    fitter, module = fit(tmp_path, 10, trainer=given, hidden=[3, 2], networks=2)
+    fitter.save_checkpoint(tmp_path / "last.ckpt")
+    assert fitter.log_dir is not None
+    written = Path(fitter.log_dir, "hparams.yaml")
+    loaded = XORModule.load_from_checkpoint(tmp_path / "last.ckpt", hparams_file=written, weights_only=True)
+    assert torch.equal(loaded(X), module(X))
+
+
+@pytest.mark.parametrize("given", [{"monitor": "step"}, {"monitor": "epoch"}])
+def test_the_newest_checkpoints_can_be_kept(tmp_path: Path, given: dict[str, Any]) -> None:
+    keep = ModelCheckpoint(tmp_path, filename="{epoch}", mode="max", save_top_k=2, every_n_epochs=5, **given)
+    fit(tmp_path, 20, [keep])
+    assert {path.name for path in tmp_path.iterdir()} == {"epoch=14.ckpt", "epoch=19.ckpt"}
+
+
+def test_a_metric_that_may_be_missing_is_waited_for(tmp_path: Path) -> None:
+    fitter, _ = fit(tmp_path, 5, [EarlyStopping("val/loss", strict=False)])
+    assert fitter.current_epoch == 5
+
+
+class Differentiate(Callback):
+    """Asks autograd for a gradient between two blocks."""
+
+    every_n_epochs = 10
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        x, y = batch
+        (pl_module(x)[..., 0] - y).square().mean().backward()
+
+
+@pytest.mark.parametrize("compiles", [False, pytest.param(True, marks=pytest.mark.further)])
+def test_a_callback_may_use_autograd(tmp_path: Path, request: pytest.FixtureRequest, compiles: bool) -> None:
+    if compiles:
+        request.getfixturevalue("compiler")
+    _, straight = fit(tmp_path, 30, compile=compiles)
+    _, module = fit(tmp_path, 30, [Differentiate()], compile=compiles)
+    assert torch.equal(module(X), straight(X))
+
+
+def test_a_module_is_copied_and_written_within_a_run_and_behind_an_error(tmp_path: Path) -> None:
+    class Copies(Callback):
+        every_n_epochs = 10
+
+        def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+            self.copies = copy.deepcopy(pl_module), pickle.loads(pickle.dumps(pl_module))
+            raise RuntimeError("behind a block")
+
+    module, copies = XORModule(FAST), Copies()
+    with pytest.raises(RuntimeError, match="behind a block"):
+        trainer(tmp_path, callbacks=[copies]).fit(module, XORDataModule())
+    _, straight = fit(tmp_path, 10, optimizer=FAST)
+    for one in (*copies.copies, pickle.loads(pickle.dumps(module))):
+        assert torch.equal(one(X), straight(X))
+        trainer(tmp_path, 10).fit(one, XORDataModule())
+
+
+class AtItsEnd:
+    """Something in whose destructor the stop button is pressed, where Python ignores what is raised."""
+
+    def __del__(self) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.01)
+
+
+@pytest.mark.further
+@pytest.mark.usefixtures("interrupts", "compiler")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_stop_button_that_python_ignores_while_it_compiles_ends_the_run_behind_the_block(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = CompiledEpochs.backend
+
+    def press(epochs: CompiledEpochs, *args: Any) -> Any:
+        AtItsEnd()
+        return backend(epochs, *args)
+
+    monkeypatch.setattr(CompiledEpochs, "backend", press)
+    fitter = trainer(tmp_path, 30_000)
+    with pytest.raises(SystemExit):
+        fitter.fit(XORModule(FAST, compile=True), XORDataModule())
+    assert 0 < fitter.global_step < 30_000
+    fitter.save_checkpoint(tmp_path / "stopped.ckpt")
+    assert XORModule.load_from_checkpoint(tmp_path / "stopped.ckpt").history.epochs == fitter.global_step
+
+
+def test_clipping_that_is_switched_off_is_none(tmp_path: Path) -> None:
+    assert fit(tmp_path, 5, trainer={"gradient_clip_val": 0})[0].global_step == 5

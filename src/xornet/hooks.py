@@ -16,7 +16,7 @@ from xornet.engine.compile_choice import is_compiled
 from xornet.engine.history import Block, History
 from xornet.engine.optimizers import leave_inference_mode
 from xornet.engine.progress import begin_with_an_epoch, count_epochs
-from xornet.engine.requirements import check_end, check_kept, check_monitors, check_trainer
+from xornet.engine.requirements import check_counts, check_end, check_kept, check_monitors, check_trainer
 from xornet.engine.runner import EpochRunner
 from xornet.engine.schedulers import Schedule, changes_momentum, check_length
 from xornet.engine.step_hooks import call_step_hooks
@@ -60,18 +60,19 @@ class RunHooks(TableModule):
             self.to(dtype)
         if stage == "fit":
             check_module(self)
-            if self.trainer.current_epoch == 0:  # not a Trainer that goes on
+            if self.trainer.current_epoch == self.trainer.global_step == 0:
                 self.reset_history()
-            elif self.runner is not None and self.runner.is_ahead(self.trainer.global_step):
-                raise ValueError("the last block of epochs was broken off, and cannot go on; use a new Trainer")
+            else:  # a Trainer that goes on
+                check_counts(self.trainer, self.history.epochs)
             self.stopwatch.restart()
             self.trainer.fit_loop.setup_data()  # asks the data module, or takes the DataLoader that `fit` was given
             if self.trainer.enable_validation:
                 self.trainer.fit_loop.epoch_loop.val_loop.setup_data()  # blocks end where it validates
             x, y = only_batch(self.trainer.train_dataloader)
-            if self.history.curve and not same_points((self.x, self.y), (x.to(self.x), y.to(self.y))):
+            if not self.history.curve:
+                self.set_training_table(x, y)
+            elif not same_points((self.x, self.y), (x.to(self.x), y.to(self.y))):
                 raise ValueError("this Trainer has trained the module on another table; use a new Trainer")
-            self.set_training_table(x, y)
             self.history.set_length(run_length(self.trainer))
         set_threads(len(self.ensemble))
 
@@ -79,11 +80,15 @@ class RunHooks(TableModule):
         """Leave the Trainer."""
         self.stage = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy or a file of the module holds: not what computes the epochs of a run."""
+        return super().__getstate__() | {"runner": None}
+
     def on_train_start(self) -> None:
         """Make what computes the epochs, once the checkpoint is restored and every callback accepts the run."""
         begin_with_an_epoch(self.trainer)
-        if (self.trainer.max_epochs, self.trainer.max_steps) != (-1, -1):
-            check_length(self.schedules(), run_length(self.trainer))
+        is_endless = (self.trainer.max_epochs, self.trainer.max_steps) == (-1, -1)
+        check_length(self.schedules(), None if is_endless else run_length(self.trainer))
         errors = self.errors()
         validated = [f"val/{name}" for name in scores.summary(errors, self.history.tolerance)]
         check_monitors(self.trainer, [f"train/{name}" for name in self.monitored(errors)], validated)
@@ -103,6 +108,7 @@ class RunHooks(TableModule):
         """Refuse a batch that is not the table which the run was begun with, another optimizer, and other networks."""
         assert self.runner is not None
         self.runner.interrupt.raise_pending()
+        check_counts(self.trainer, self.history.epochs)
         check_kept(self.trainer.optimizers[0], self.ensemble, self.runner)
         check_same([part.to(self.x) for part in check_batch(batch, 0)], (self.x, self.y))
 
@@ -140,11 +146,15 @@ class RunHooks(TableModule):
         self.trainer.callback_metrics.update(metrics)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add the run so far; not of a block that an error has ended within, with weights ahead of its count."""
-        if self.runner is not None and self.runner.is_ahead(self.trainer.global_step):
+        """Add the run so far; refuse a block that was broken off, and networks that another Trainer has trained."""
+        steps, epochs = checkpoint["global_step"], self.history.epochs  # the Trainer may not be the module's last one
+        if epochs is None:
             raise ValueError(
                 "the last block of epochs was broken off, and cannot be resumed; use an earlier checkpoint"
             )
+        if epochs != steps:
+            said = f"the networks have had {epochs} epochs, but this Trainer has made {steps} steps"
+            raise ValueError(f"{said}; use save_checkpoint of the Trainer that has trained them")
         resumption.save(self, checkpoint)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -64,8 +64,9 @@ class XORModule(RunHooks):
         super().__init__()
         self.automatic_optimization = False
         validation.choice("model.gradient", gradient, GRADIENTS)
-        validation.number("model.tolerance", tolerance, "use model.tolerance=0.5")
+        tolerance = validation.number("model.tolerance", tolerance, "use model.tolerance=0.5")
         self.ensemble = Ensemble(bits, hidden, activation, networks, seed, init, initialisations)
+        hidden, init = validation.plain((hidden, init))
         self.layer_names = layer_names(hidden)
         self.has_own_optimizer = optimizer is not None
         self.optimizer = check_optimizer(optimizer or partial(torch.optim.SGD, lr=0.1))

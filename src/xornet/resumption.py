@@ -16,6 +16,7 @@ from xornet.engine.blocks import callbacks_of
 from xornet.engine.optimizers import describe, fresh_states, from_description
 from xornet.engine.progress import settle
 from xornet.schema import check_like, need
+from xornet.validation import plain
 
 MAY_CHANGE = ("model.gradient", "model.compile")  # neither the networks nor when they solve the table
 KEYS = {"seed": "seed", "networks": "networks", "bits": "data.bits"}  # the other hyperparameters are below `model`
@@ -23,6 +24,9 @@ KEYS = {"seed": "seed", "networks": "networks", "bits": "data.bits"}  # the othe
 
 def save(module: Any, checkpoint: dict[str, Any]) -> None:
     """Add the history of an XORModule's run, the seconds it has taken, its table, its optimizer and its scheduler."""
+    for part in ("optimizer_states", "lr_schedulers", "callbacks"):  # into which callbacks may put NumPy's numbers
+        if part in checkpoint:
+            checkpoint[part] = plain(checkpoint[part])
     checkpoint["xornet"] = schema.FORMAT
     checkpoint["history"] = module.history.state_dict()
     checkpoint["times"] = module.stopwatch.times()
@@ -41,8 +45,9 @@ def load(module: Any, checkpoint: dict[str, Any]) -> None:
         ValueError: the checkpoint is damaged, or does not agree with the module; naming what differs.
 
     """
-    for given in ("optimizer", "scheduler"):  # which load_from_checkpoint adds
-        checkpoint["hyper_parameters"].pop(given, None)
+    known = plain(checkpoint["hyper_parameters"])  # with hparams_file=, load_from_checkpoint makes it OmegaConf's
+    # It adds the optimizer and the scheduler that it is given, too.
+    checkpoint["hyper_parameters"] = {key: known[key] for key in known if key not in ("optimizer", "scheduler")}
     if not module.stage and isinstance(checkpoint.get("model"), dict):  # load_from_checkpoint
         check_same_model(checkpoint["model"], dict(module.hparams))
     schema.check(checkpoint, module.trainer.ckpt_path if module.stage else "(as given)")
@@ -62,6 +67,7 @@ def load(module: Any, checkpoint: dict[str, Any]) -> None:
                 part for part in ("optimizer", "scheduler") if part in checkpoint and not vars(module)[part]
             ]
     module.history.load_state_dict(checkpoint["history"])
+    module.history.epochs = checkpoint["global_step"]
     module.stopwatch.earlier = checkpoint["times"]
 
 
@@ -85,7 +91,7 @@ def check_same_model(before: dict[str, Any], hparams: dict[str, Any]) -> None:
 def check_resumable(checkpoint: dict[str, Any], module: Any) -> None:
     """Refuse a checkpoint that an XORModule cannot continue from: configured differently, or not as it would write."""
     trainer: Trainer = module.trainer
-    if "optimizer_states" not in checkpoint:  # save_weights_only=True
+    if not checkpoint.get("optimizer_states"):  # save_weights_only=True, or of a Trainer that has not trained
         raise ValueError(f"ckpt_path={trainer.ckpt_path} holds the weights alone; use a whole checkpoint to resume")
     weights, steps = list(checkpoint["state_dict"].values()), checkpoint["global_step"]
     followed = describe(module.scheduler) if module.scheduler else {}
@@ -109,7 +115,8 @@ def check_resumable(checkpoint: dict[str, Any], module: Any) -> None:
         need(is_agreed and done == steps, f"loops: count of {steps} epochs")
         settle(loop, steps)
         for callback in callbacks_of(trainer):
-            if state := checkpoint["callbacks"].get(callback.state_key):
+            state = checkpoint["callbacks"].get(callback.state_key)
+            if state and type(callback).__module__.startswith(("lightning.", "xornet.")):
                 check_like(state, callback.state_dict(), f"callbacks: {callback.state_key}", loose=True)
         state, followers = fresh_states(module.optimizer, module.scheduler, weights)
         check_optimizer(checkpoint["optimizer_states"], state, steps)

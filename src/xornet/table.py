@@ -21,9 +21,11 @@ class TableModule(LightningModule):
     def set_training_table(self, x: Tensor, y: Tensor) -> None:
         """Keep the truth table, x (P, I) and y (P, O), where the networks are."""
         self.check_inputs(x)
-        like = self.ensemble.weights[0]
-        self.register_buffer("x", x.to(like).contiguous(), persistent=False)
-        self.register_buffer("y", y.to(like).contiguous(), persistent=False)
+        for name, part in (("x", x), ("y", y)):
+            rounded = part.to(self.ensemble.weights[0]).contiguous()
+            if not rounded.isfinite().all():
+                raise ValueError(f"a table must hold numbers that {rounded.dtype} has; use trainer.precision=64-true")
+            self.register_buffer(name, rounded, persistent=False)
 
     def check_inputs(self, x: Tensor) -> None:
         """Refuse points x (P, I) that have not as many inputs as the networks."""

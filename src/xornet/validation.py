@@ -1,7 +1,10 @@
 """What a configured value must be; each error names the key, the value and the remedy."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
+from typing import Any
+
+import numpy as np
 
 LARGEST_PRODUCT = 2**31  # numbers in one tensor: points x weights of a layer x networks
 
@@ -31,6 +34,15 @@ def choice(key: str, value: object, allowed: Collection[str]) -> str:
         first = next(iter(allowed))
         raise ValueError(f"{key} must be one of {', '.join(allowed)}, got {value!r}; use e.g. {key}={first}")
     return value
+
+
+def plain(value: Any) -> Any:
+    """The same of Python's own types, which every checkpoint can be read with: no NumPy numbers, no OmegaConf lists."""
+    if isinstance(value, Mapping):
+        return {key: plain(one) for key, one in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        return type(value)(map(plain, value)) if type(value) is tuple else [plain(one) for one in value]
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def size(inputs: int, hidden: Sequence[int], networks: int) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Collection
 from functools import partial
 from typing import Any
 
+from xornet import validation
+
 
 def as_partial(
     group: str, made: Any, base: type, refused: Collection[str], wanted: str, example: str
@@ -28,7 +30,8 @@ def as_partial(
     if not (inspect.isclass(kind) and issubclass(kind, base)) or kind.__name__ in refused:
         got = getattr(kind, "__name__", kind)
         raise ValueError(f"{group}._target_ must be {wanted}, got {got}; use e.g. {group}={example}")
-    return made if isinstance(made, partial) else partial(kind)
+    given = made if isinstance(made, partial) else partial(kind)
+    return partial(kind, *given.args, **validation.plain(given.keywords))
 
 
 def try_out(group: str, made: "partial[Any]", package: str, attempt: Callable[["partial[Any]"], object]) -> None:

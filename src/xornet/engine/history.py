@@ -60,6 +60,7 @@ class History:
 
     def __init__(self, networks: int, tolerance: float) -> None:
         self.tolerance = tolerance
+        self.epochs: int | None = 0  # that the networks have had; None within a block
         self.every = 1  # n
         self.most = min(CURVE_POINTS, max(100, CURVE_LOSSES // networks))
         self.solved_epoch = torch.full((networks,), -1, dtype=torch.int32)  # -1: never

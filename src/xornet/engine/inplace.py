@@ -46,7 +46,9 @@ class Layer:
     """
 
     def __init__(self, weight: Tensor, below: Tensor, activation: str) -> None:
-        self.weight, self.grad = weight.detach(), torch.zeros_like(weight)
+        self.weight = weight.detach()
+        with torch.inference_mode(False):  # or `loss.backward()` of a callback could not add to it
+            self.grad = torch.zeros_like(self.weight)
         _, units, networks = weight.shape
         z = weight.new_empty(len(below), units, networks)
         self.with_one = weight.new_ones(len(below), units + 1, networks)  # [a; 1]

@@ -41,7 +41,6 @@ class Interrupt:
             signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def raise_pending(self) -> None:
-        """Raise it, if it has come."""
+        """Raise it, if it has come: again until somebody takes it, for Python ignores one within a destructor."""
         if self.is_pending:
-            self.is_pending = False
             raise KeyboardInterrupt

@@ -11,6 +11,7 @@ from lightning.pytorch.callbacks import (
     GradientAccumulationScheduler,
     LearningRateFinder,
     LearningRateMonitor,
+    ModelCheckpoint,
     ModelPruning,
     StochasticWeightAveraging,
     WeightAveraging,
@@ -43,12 +44,12 @@ _ALLOWED: dict[str, tuple[Callable[[Any], bool], str]] = {
     **dict.fromkeys(["min_epochs", "min_steps"], (lambda n: type(n) is int and n >= 0, "use e.g. trainer.{}=20000")),
     **dict.fromkeys(
         ["check_val_every_n_epoch", "log_every_n_steps", "val_check_interval"],
-        (lambda n: n not in (0, "a time"), "use e.g. trainer.{}=100"),
+        (lambda n: n != 0, "use e.g. trainer.{}=100"),
     ),
     "devices": (lambda n: n <= 1, _ONE_DEVICE),
     "num_nodes": (lambda n: n <= 1, _ONE_DEVICE),
     "precision": (lambda name: name in PRECISIONS, f"use one of {', '.join(PRECISIONS)}"),
-    "gradient_clip_val": (lambda norm: norm is None, "the gradient is exact; use a smaller optimizer.lr"),
+    "gradient_clip_val": (lambda norm: norm == 0, "the gradient is exact; use a smaller optimizer.lr"),
     "accumulate_grad_batches": (lambda n: n == 1, _ONE_BATCH + "leave it at 1"),
     "overfit_batches": (lambda n: n in (0, 1), _ONE_BATCH + "leave it at 0.0"),
     "fast_dev_run": (lambda n: n <= 1, _ONE_BATCH + "use trainer.fast_dev_run=true"),
@@ -68,9 +69,11 @@ def check_trainer(trainer: Trainer) -> None:
 
     """
     for name, (works, remedy) in _ALLOWED.items():
-        value = getattr(trainer, "num_devices" if name == "devices" else name, "a time")
+        value = getattr(trainer, "num_devices" if name == "devices" else name, None)
         if not (value is None or works(value)):
             raise ValueError(f"trainer.{name}={value} cannot work here: {remedy.format(name)}")
+    if not hasattr(trainer, "val_check_interval"):
+        raise ValueError("trainer.val_check_interval is a time, but must be a number of epochs; use e.g. 100")
     strategy, loggers = trainer.strategy, trainer.loggers
     if not isinstance(strategy, SingleDeviceStrategy):
         said = f"trainer.strategy={type(strategy).__name__} cannot work here"
@@ -106,9 +109,29 @@ def check_end(trainer: Trainer) -> None:
     """Refuse to take a run for finished that ended before it should: Lightning takes a StopIteration for an end."""
     limits = (trainer.max_epochs, trainer.current_epoch), (trainer.max_steps, trainer.global_step)
     is_over = trainer.should_stop or any(limit not in (None, -1) and limit <= now for limit, now in limits)
-    if not is_over or trainer.global_step < trainer.current_epoch - 1:
-        said = f"the run ended at epoch {trainer.current_epoch}, as a callback raised StopIteration"
-        raise ValueError(f"{said}, say next(...) of what has no more; use next(..., <default>) there")
+    if not is_over or trainer.global_step < trainer.current_epoch:
+        said = f"the run ended at epoch {trainer.current_epoch} after {trainer.global_step} steps, as a hook"
+        raise ValueError(
+            f"{said} returned -1, or raised StopIteration, say next(...) of what has no more; use next(..., <default>)"
+        )
+
+
+def check_counts(trainer: Trainer, epochs: int | None) -> None:
+    """Refuse to go on with networks that have not had as many epochs as the Trainer has counted.
+
+    An error or the stop button has ended a block or a hook behind it, a hook has skipped an epoch, or another Trainer
+    has trained them since.
+
+    Raises:
+        ValueError: naming the counts.
+
+    """
+    if not trainer.current_epoch == trainer.global_step == epochs:
+        raise ValueError(
+            f"the Trainer counts {trainer.current_epoch} epochs and {trainer.global_step} steps, but the networks have "
+            f"had {'a part of a block' if epochs is None else f'{epochs} epochs'}: a run was broken off, a hook has "
+            "skipped an epoch, or another Trainer has trained them; use a new Trainer, and resume from a checkpoint"
+        )
 
 
 def check_monitors(trainer: Trainer, trained: Collection[str], validated: Collection[str]) -> None:
@@ -139,7 +162,7 @@ def check_monitors(trainer: Trainer, trained: Collection[str], validated: Collec
             parts = ["", *(["-momentum"] * callback.log_momentum), *(["-weight_decay"] * callback.log_weight_decay)]
             known |= {name + part for name in callback.lrs for part in parts}
     for callback in callbacks_of(trainer):
-        monitor = getattr(callback, "monitor", None)
-        if monitor and monitor not in known:
-            name = type(callback).__name__
-            raise ValueError(f"{name} has monitor={monitor}, which nothing logs; use one of {', '.join(sorted(known))}")
+        monitor, name = getattr(callback, "monitor", None), type(callback).__name__
+        names = known | {"epoch", "step"} if isinstance(callback, ModelCheckpoint) else known  # which it adds itself
+        if monitor and monitor not in names and getattr(callback, "strict", True):
+            raise ValueError(f"{name} has monitor={monitor}, which nothing logs; use one of {', '.join(sorted(names))}")

@@ -78,7 +78,6 @@ class EpochRunner:
         self.most_snapshots, self.longest = Snapshots.limits(self.weights, self.samples_every)
         args = (self.weights, x, y, ensemble.activation, optimizer, history, stopwatch)
         self.compiled = CompiledEpochs(*args) if compiles else None
-        self.epoch: int | None = -1  # at which the weights are; None within a block, -1 before the first
         self.interrupt = Interrupt(may_raise=lambda: self.is_compiling)
         self.is_new, self.schedules = is_new, list[Schedule]()  # of the learning rate, stepped every epoch
 
@@ -89,7 +88,7 @@ class EpochRunner:
         `update`. Yields nothing where the epochs are compiled, as they are run here.
         """
         self.restore()
-        self.epoch = None
+        self.history.epochs = None
         is_first = self.compiled is not None and self.is_new  # the epoch in which the optimizer makes its state
         self.is_new = False
         length = 1 if is_first else int(min(length, LONGEST, self.longest, self.most_snapshots * self.history.every))
@@ -126,14 +125,16 @@ class EpochRunner:
             self.history.update_milestones(self.errors[:length], start)
         errors = torch.stack(curve) if curve else self.errors[:0].clone()
         self.block = Block(start, length, self.history.curve_epochs(start, length), errors, error.clone(), snapshots)
-        self.epoch = start + length
+        self.history.epochs = start + length
 
     def begin(self, compiled: CompiledEpochs, start: int) -> bool:
         """Run the first epoch of a compiled block; return whether that could be compiled."""
         try:
             compiled.begin(start, bool(self.schedules))
-        except Exception as error:  # no C++ compiler, or an optimizer that cannot be compiled
-            if not compiled.is_compiling:
+        except BaseException as error:  # no C++ compiler, an optimizer that cannot be compiled, or a stop button
+            if compiled.is_compiling:
+                self.history.epochs = start  # no weight has changed
+            if not (compiled.is_compiling and isinstance(error, Exception)):
                 raise
             lines = [line for line in str(error).splitlines() if not line.endswith(" raised:")]
             cause = next(iter(lines), type(error).__name__)
@@ -145,7 +146,3 @@ class EpochRunner:
     def is_compiling(self) -> bool:
         """Whether the next epoch is being compiled: no weight has changed since the last one."""
         return self.compiled is not None and self.compiled.is_compiling
-
-    def is_ahead(self, epochs: int) -> bool:
-        """Whether the weights are not those after as many epochs: a block was broken off."""
-        return self.epoch not in (-1, epochs) and not self.is_compiling

@@ -64,16 +64,20 @@ def check_scheduler(scheduler: Any, optimizer: "partial[Any]") -> "partial[Any]"
     return scheduler
 
 
-def check_length(schedules: Iterable[Schedule], epochs: int) -> None:
-    """Refuse a scheduler that ends before a run of so many epochs, as OneCycleLR would with an error.
+def check_length(schedules: Iterable[Schedule], epochs: int | None) -> None:
+    """Refuse a scheduler that ends, as OneCycleLR with an error, before a run of so many epochs, None for no limit.
 
     Raises:
         ValueError: naming the argument, and what to use.
 
     """
     for scheduler, frequency in schedules:
-        total, steps = getattr(scheduler, "total_steps", None), epochs // frequency
-        if total is not None and total < steps:
+        total = getattr(scheduler, "total_steps", None)
+        if total is None:
+            continue
+        if epochs is None:
+            raise ValueError(f"scheduler.total_steps={total}, but the run has no end; use trainer.max_epochs")
+        if total < (steps := epochs // frequency):
             said = f"scheduler.total_steps={total} is less than the {steps} steps of the run"
             raise ValueError(f"{said}; use scheduler.total_steps={steps}")
 

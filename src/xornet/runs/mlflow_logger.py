@@ -34,8 +34,8 @@ class MLFlowLogger(LightningMLFlowLogger):
             super().__init__(tracking_uri=tracking_uri, **kwargs)
         self.rows: list[dict[str, Any]] = []  # not written yet
         self.held: dict[str, int] = {}  # the last step that MLflow has of each metric, -1 for none
-        self.is_continued = kwargs.get("run_id") is not None
-        if self.is_continued and self.experiment.get_run(self.run_id).info.lifecycle_stage == "deleted":
+        self.first_step = 0  # the first that the run in MLflow lacks, if it is continued (trackers.py)
+        if kwargs.get("run_id") and self.experiment.get_run(self.run_id).info.lifecycle_stage == "deleted":
             restore = f"mlflow runs restore --run-id {self.run_id}"
             raise ValueError(f"its run has been deleted in MLflow; restore it ({restore})")
 
@@ -72,7 +72,7 @@ class MLFlowLogger(LightningMLFlowLogger):
     def last_step(self, key: str) -> int:
         """The last step that the earlier part of a continued run has logged of a metric, -1 for none."""
         if key not in self.held:
-            earlier = self.experiment.get_metric_history(self.run_id, key) if self.is_continued else []
+            earlier = self.experiment.get_metric_history(self.run_id, key) if self.first_step else []
             self.held[key] = max((metric.step for metric in earlier), default=-1)
         return self.held[key]
 

@@ -1,0 +1,147 @@
+"""Networks, their Trainer and their checkpoints count the same epochs, or nothing goes on and nothing is saved."""
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from conftest import fit
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch.utils.data import DataLoader, TensorDataset
+
+from xornet.data import XORDataModule, truth_table
+from xornet.module import XORModule
+
+FAST = partial(torch.optim.SGD, lr=1.0)
+X, Y = truth_table()
+COUNTS = r"the Trainer counts {} epochs and {} steps, but the networks have had {} epochs: .* use a new Trainer"
+
+
+def trainer(folder: Path, epochs: int, *callbacks: Callback) -> Trainer:
+    return Trainer(
+        max_epochs=epochs,
+        accelerator="cpu",
+        default_root_dir=folder,
+        callbacks=list(callbacks),
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+
+
+def go_on(fitter: Trainer, module: XORModule, epochs: int, data: Any = None) -> None:
+    fitter.fit_loop.max_epochs = epochs
+    fitter.fit(module, data or XORDataModule())
+
+
+class Raises(Callback):
+    """Raises an error once, in one of its hooks, when the Trainer counts 7 epochs."""
+
+    def __init__(self, hook: str) -> None:
+        self.has_raised = False
+        setattr(self, hook, self.raise_once)
+
+    def raise_once(self, trainer: Trainer, *_: Any) -> None:
+        if trainer.current_epoch == 7 and not self.has_raised:
+            self.has_raised = True
+            raise RuntimeError("once")
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Have the callback be shown every epoch."""
+
+
+@pytest.mark.parametrize("hook", ["on_train_batch_end", "on_validation_end"])
+def test_no_epoch_is_trained_twice_behind_an_error(tmp_path: Path, hook: str) -> None:
+    data = DataLoader(TensorDataset(X, Y), batch_size=4)
+    module, fitter, path = XORModule(FAST), trainer(tmp_path, 20, Raises(hook)), tmp_path / "last.ckpt"
+    with pytest.raises(RuntimeError, match="once"):
+        fitter.fit(module, data, data)
+    for _ in range(2):
+        with pytest.raises(ValueError, match=COUNTS.format(7, 8, 8)):
+            fitter.fit(module, data, data)
+    fitter.save_checkpoint(path)
+    resumed, straight = XORModule(FAST), XORModule(FAST)
+    trainer(tmp_path, 20).fit(resumed, data, data, ckpt_path=path, weights_only=True)
+    trainer(tmp_path, 20).fit(straight, data, data)
+    assert torch.equal(resumed(X), straight(X))
+    assert resumed.history.curve["epochs"].tolist() == list(range(20))
+
+
+class Skips(XORModule):
+    """Skips an epoch, by what Lightning documents for that."""
+
+    skipped: int
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> Any:
+        super().on_train_batch_start(batch, batch_idx)
+        return -1 if self.trainer.current_epoch == self.skipped else None
+
+
+@pytest.mark.parametrize(
+    ("skipped", "line"), [(7, COUNTS.format(8, 7, 7)), (19, "the run ended at epoch 20 after 19 steps, as a hook")]
+)
+def test_an_epoch_that_a_hook_skips_ends_the_run(tmp_path: Path, skipped: int, line: str) -> None:
+    module = Skips(FAST)
+    module.skipped = skipped
+    with pytest.raises(ValueError, match=line):
+        trainer(tmp_path, 20).fit(module, XORDataModule())
+
+
+class Ends(Callback):
+    """Has fewer numbers than the run has epochs."""
+
+    def __init__(self, numbers: int) -> None:
+        self.numbers = iter(range(numbers))
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        next(self.numbers)
+
+
+@pytest.mark.parametrize("numbers", [12, 19])
+def test_a_run_whose_callback_has_too_few_numbers_has_not_finished(tmp_path: Path, numbers: int) -> None:
+    with pytest.raises(ValueError, match=f"ended at epoch 20 after {numbers} steps, as a hook .* StopIteration"):
+        fit(tmp_path, 20, [Ends(numbers)])
+    assert fit(tmp_path, 20, [Ends(20)])[0].global_step == 20
+
+
+def test_a_trainer_goes_on_with_none_but_the_networks_that_it_has_trained(tmp_path: Path) -> None:
+    fitter, module = fit(tmp_path, 10)
+    with pytest.raises(ValueError, match=COUNTS.format(10, 10, 0)):
+        go_on(fitter, XORModule(FAST), 20)
+    other = trainer(tmp_path, 15)
+    other.fit(module, XORDataModule())
+    with pytest.raises(ValueError, match=COUNTS.format(10, 10, 15)):
+        go_on(fitter, module, 20)
+    go_on(other, module, 20)
+    assert module.history.curve["epochs"].tolist() == list(range(20))
+
+
+def test_a_trainer_saves_none_but_the_networks_that_it_has_trained(tmp_path: Path) -> None:
+    fitter, module = fit(tmp_path, 20)
+    tester = trainer(tmp_path, 1)
+    tester.test(module, XORDataModule(), verbose=False)
+    line = "have had 20 epochs, but this Trainer has made 0 steps; use save_checkpoint of the Trainer that has trained"
+    with pytest.raises(ValueError, match=line):
+        tester.save_checkpoint(tmp_path / "last.ckpt")
+    assert not (tmp_path / "last.ckpt").exists()
+    fitter.save_checkpoint(tmp_path / "last.ckpt")
+    assert torch.equal(XORModule.load_from_checkpoint(tmp_path / "last.ckpt")(X), module(X))
+
+
+def test_a_trainer_that_has_not_trained_saves_networks_but_no_run(tmp_path: Path) -> None:
+    tester, path = trainer(tmp_path, 1), tmp_path / "new.ckpt"
+    tester.test(module := XORModule(), XORDataModule(), verbose=False)
+    tester.save_checkpoint(path)
+    assert torch.equal(XORModule.load_from_checkpoint(path)(X), module(X))
+    with pytest.raises(ValueError, match="holds the weights alone; use a whole checkpoint to resume"):
+        fit(tmp_path, 20, ckpt_path=path)
+
+
+def test_a_trainer_that_goes_on_keeps_the_order_of_its_table(tmp_path: Path) -> None:
+    fitter, module = fit(tmp_path, 10)
+    go_on(fitter, module, 20, DataLoader(TensorDataset(X.flip(0), Y.flip(0)), batch_size=4))
+    assert torch.equal(module.x, X)
+    _, straight = fit(tmp_path, 20)
+    assert torch.equal(module.history.curve["errors"], straight.history.curve["errors"])
