@@ -148,12 +148,12 @@ def test_the_default_run_records_every_twentieth_epoch_and_no_run_more_than_a_th
     history, before = History(networks=1, tolerance=0.5), 1
     for epochs in (*range(1, 100_000, 7), 20_000, 10**6, 10**9):
         history.set_length(epochs)
-        assert len(history.curve_epochs(0, epochs)) <= 1000
+        assert len(range(0, epochs, history.every)) <= 1000
         if epochs > 20_000:
-            assert len(history.curve_epochs(0, epochs)) >= 500
+            assert len(range(0, epochs, history.every)) >= 500
     for epochs, points in ((1000, 1000), (2000, 1000), (5000, 500), (10_000, 1000), (20_000, 1000), (50_000, 625)):
         history.set_length(epochs)
-        assert len(history.curve_epochs(0, epochs)) == points
+        assert len(range(0, epochs, history.every)) == points
         assert history.every % before == 0
         before = history.every
     history.set_length(20_000)
@@ -164,16 +164,19 @@ def test_the_curve_of_a_very_large_ensemble_has_fewer_epochs_but_a_hundred_at_le
     for networks, points in ((67_000, 1000), (2**18, 100), (10**6, 100)):
         history = History(networks, tolerance=0.5)
         history.set_length(1000)
-        assert len(history.curve_epochs(0, 1000)) == points
+        assert len(range(0, 1000, history.every)) == points
 
 
 def test_an_endless_run_records_no_more_than_a_long_one() -> None:
     history = History(networks=1, tolerance=0.5)
     for start in range(0, 12000, 100):
         errors = torch.full((100, 4, 1, 1), float(start))
-        at = history.curve_epochs(start, 100)
-        recorded = errors[at.start - start :: at.step]
-        history.record(Block(start, 100, at, recorded, errors[-1], Snapshots([], 1, 1)))
+        snapshots = Snapshots([])
+        for epoch in range(start, start + 100):
+            if epoch % history.every == 0:
+                snapshots.record(epoch)
+        recorded = errors[[epoch - start for epoch in snapshots.epochs]]
+        history.record(Block(start, 100, recorded, errors[-1], snapshots))
     epochs = history.curve["epochs"]
     assert 500 <= len(epochs) <= 1000
     assert epochs.tolist() == list(range(0, 12000, history.every))

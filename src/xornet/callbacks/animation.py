@@ -80,11 +80,11 @@ class BoundaryAnimation(Callback):
         """Draw the snapshots of a block at which the boundary has moved."""
         assert isinstance(pl_module, XORModule)
         block: Block = outputs["block"]
-        if not self.renderer or not block.snapshots.epochs:
+        if not self.renderer:
             return
-        errors = block.errors[:, :, 0, 0].cpu().numpy()
-        for epoch, layers in zip(block.snapshots.epochs, block.snapshots.weights, strict=True):
-            if self.is_due(epoch, errors[block.epochs.index(epoch)], run_length(trainer)):
+        taken, errors = block.snapshots, block.errors[:, :, 0, 0].cpu().numpy()
+        for epoch, layers, error in zip(taken.epochs, taken.weights, errors, strict=True):
+            if self.is_due(epoch, error, run_length(trainer)):
                 self.add(trainer, pl_module, epoch, [weight[..., None] for weight in layers])
 
     def is_due(self, epoch: int, errors: Array, epochs: int) -> bool:

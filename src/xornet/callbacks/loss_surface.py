@@ -56,7 +56,7 @@ class LossSurface(Callback):
         self.trajectory |= {epoch: flat(layers) for epoch, layers in zip(taken.epochs, taken.weights, strict=True)}
         numbers = len(flat(pl_module.ensemble.first_weights(1)))
         most = max(2, min(CURVE_POINTS, LARGEST // numbers))  # fewer of a large network
-        self.every = widen(max(self.every, taken.every), list(self.trajectory), most)
+        self.every = widen(max(self.every, pl_module.history.every), list(self.trajectory), most)
         self.trajectory = {epoch: weights for epoch, weights in self.trajectory.items() if epoch % self.every == 0}
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -26,16 +26,14 @@ class Block:
     Args:
         start: the first epoch.
         length: how many.
-        epochs: those that belong to the curve, S of them.
-        errors: ŷ - y before the update of each of these, (S, P, O, N).
+        errors: ŷ - y before the update of each of its S epochs that belong to the curve, (S, P, O, N).
         last_errors: the same of the last epoch, (P, O, N).
-        snapshots: the weights at these epochs and at the last one.
+        snapshots: the weights at these S epochs, and samples.
 
     """
 
     start: int
     length: int
-    epochs: range
     errors: Tensor
     last_errors: Tensor
     snapshots: Snapshots
@@ -74,10 +72,6 @@ class History:
         """Choose n for a run of `epochs`."""
         self.every = spacing(epochs / self.most)
 
-    def curve_epochs(self, start: int, length: int) -> range:
-        """Those of the epochs `start`, ..., `start + length - 1` that belong to the curve."""
-        return range(start + -start % self.every, start + length, self.every)
-
     def to(self, device: torch.device) -> None:
         """Move what is recorded of each network to the device of the networks."""
         self.solved_epoch, self.diverged_epoch = self.solved_epoch.to(device), self.diverged_epoch.to(device)
@@ -102,7 +96,7 @@ class History:
         losses = scores.losses(block.errors).cpu().numpy()
         quantile = np.nanquantile if np.isnan(losses).any() else np.quantile  # the latter is faster
         new = {
-            "epochs": torch.tensor(block.epochs),
+            "epochs": torch.tensor(block.snapshots.epochs),
             "losses": torch.from_numpy(quantile(losses, QUANTILES, axis=1).T).double(),
             "singles": torch.from_numpy(losses[:, :SINGLES]).double(),
             "accuracy": scores.correct(block.errors, self.tolerance).double().mean((1, 2, 3)),

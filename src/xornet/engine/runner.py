@@ -43,7 +43,7 @@ class EpochRunner:
         compiles: whether to compile.
         stopwatch: is given the seconds that compiling takes.
         is_new: whether the optimizer has not made a step yet: the run is not resumed.
-        samples_every: as of Snapshots, 0 for no samples.
+        samples_every: m, for samples of the weights at the epochs m, 2m, ... and at the ones before; 0 for none.
 
     Raises:
         ValueError: PyTorch is to detect anomalies, which it does in autograd alone.
@@ -96,14 +96,16 @@ class EpochRunner:
         step = self.optimizer.step if self.schedules else step_function(self.optimizer)  # which schedulers count
         self.update = torch.no_grad()(step) if torch.is_grad_enabled() else step
         every, sampled, curve = self.history.every, self.samples_every, list[Tensor]()
-        snapshots = Snapshots(self.weights, every, sampled)
+        snapshots = Snapshots(self.weights)
         end = start + (length if compiled else min(length, len(self.errors)))
         buffers = repeat(compiled.error) if compiled else self.errors[: end - start]
         for epoch, error in zip(range(start, end), buffers, strict=False):
             is_last = epoch + 1 == end or should_stop()
             is_recorded = epoch % every == 0
-            if is_recorded or (epoch + 1) % sampled < 2:
+            if is_recorded:
                 snapshots.record(epoch)
+            if (epoch + 1) % sampled < 2:
+                snapshots.sample(epoch)
             if compiled is None:
                 yield error
             elif epoch > start:
@@ -124,7 +126,7 @@ class EpochRunner:
         if compiled is None:
             self.history.update_milestones(self.errors[:length], start)
         errors = torch.stack(curve) if curve else self.errors[:0].clone()
-        self.block = Block(start, length, self.history.curve_epochs(start, length), errors, error.clone(), snapshots)
+        self.block = Block(start, length, errors, error.clone(), snapshots)
         self.history.epochs = start + length
 
     def begin(self, compiled: CompiledEpochs, start: int) -> bool:

@@ -9,20 +9,17 @@ LARGEST = 2**22  # numbers that the snapshots of one block may hold (16 MiB in f
 
 
 class Snapshots:
-    """The weights of network 0 at every n-th epoch, and those of SAMPLE networks on both sides of chosen updates.
+    """The weights of network 0 at the epochs of the curve, and of SAMPLE networks on both sides of chosen updates.
 
     All are taken before the update of their epoch.
 
     Args:
         weights: one (I + 1, H, N) tensor a layer.
-        every: n.
-        samples_every: m; the samples are of the epochs m, 2m, ... and of the ones before these.
 
     """
 
-    def __init__(self, weights: Sequence[Tensor], every: int, samples_every: int) -> None:
+    def __init__(self, weights: Sequence[Tensor]) -> None:
         self.live = [weight.detach() for weight in weights]
-        self.every, self.samples_every = every, samples_every
         self.epochs: list[int] = []
         self.weights: list[list[Tensor]] = []  # one (I + 1, H) tensor a layer, at each of these epochs
         self.samples: dict[int, list[Tensor]] = {}  # by epoch, one (I + 1, H, SAMPLE or N) tensor a layer
@@ -34,9 +31,10 @@ class Snapshots:
         return max(1, LARGEST // one), max(1, LARGEST // sample // 2) * samples_every
 
     def record(self, epoch: int) -> None:
-        """Copy the weights, if `epoch` is one of those above; called before its update."""
-        if epoch % self.every == 0:
-            self.epochs.append(epoch)
-            self.weights.append([weight[..., 0].clone() for weight in self.live])
-        if (epoch + 1) % self.samples_every < 2:
-            self.samples[epoch] = [weight[..., :SAMPLE].clone() for weight in self.live]
+        """Copy the weights of network 0."""
+        self.epochs.append(epoch)
+        self.weights.append([weight[..., 0].clone() for weight in self.live])
+
+    def sample(self, epoch: int) -> None:
+        """Copy the weights of the first SAMPLE networks."""
+        self.samples[epoch] = [weight[..., :SAMPLE].clone() for weight in self.live]
