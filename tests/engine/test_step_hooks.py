@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from xornet.data import XORDataModule
 from xornet.engine.blocks import EPOCH_HOOKS, STEP_HOOKS
+from xornet.engine.runner import GRADIENTS
 from xornet.hooks import RunHooks
 from xornet.module import XORModule
 
@@ -305,6 +306,15 @@ def test_what_a_callback_asks_of_autograd_is_not_ignored(tmp_path: Path, change:
         fit(tmp_path, EPOCHS, [asking])
 
 
+@pytest.mark.parametrize("gradient", GRADIENTS)
+def test_a_weight_that_a_callback_freezes_is_refused_whatever_computes_the_gradient(
+    tmp_path: Path, gradient: str
+) -> None:
+    freezing = LambdaCallback(on_train_epoch_end=lambda trainer, module: module.freeze())
+    with pytest.raises(ValueError, match="a weight is frozen"):
+        fit(tmp_path, EPOCHS, [freezing], gradient=gradient)
+
+
 def test_a_table_that_is_read_again_must_be_the_same() -> None:
     data = Changing()
     reading: dict[str, Any] = {"max_epochs": 50, "reload_dataloaders_every_n_epochs": 10, "accelerator": "cpu"}
@@ -323,7 +333,7 @@ def test_an_optimizer_that_no_checkpoint_would_hold_is_refused() -> None:
 def test_a_weight_that_is_frozen_is_not_trained_in_silence() -> None:
     module = XORModule()
     module.ensemble.weights[0].requires_grad_(False)
-    with pytest.raises(ValueError, match=r"ensemble\.weights\.0 is frozen .*; use unfreeze\(\) before fit"):
+    with pytest.raises(ValueError, match=r"a weight is frozen .*; use unfreeze\(\)"):
         train(module)
     module.freeze()
     predictions = Trainer(accelerator="cpu", **QUIET).predict(module, XORDataModule())

@@ -96,14 +96,10 @@ class InplaceBackprop:
         """Put weights and gradients back into the buffers, where a callback has given a weight new tensors.
 
         Raises:
-            ValueError: a callback has frozen a weight, or waits for autograd to compute its gradient.
+            ValueError: a callback waits for autograd to compute a gradient.
 
         """
         for weight, layer in zip(self.weights, self.layers, strict=True):
-            if not weight.requires_grad:
-                raise ValueError(
-                    "a weight is frozen (requires_grad=False), but every weight is trained; use unfreeze()"
-                )
             if weight._backward_hooks or weight._post_accumulate_grad_hooks:  # PyTorch has no public question for them
                 raise ValueError("a hook of a weight's gradient is autograd's to call; use model.gradient=autograd")
             if weight.data_ptr() != layer.weight.data_ptr() or not weight.is_contiguous():

@@ -92,7 +92,7 @@ def check_trainer(trainer: Trainer) -> None:
 
 
 def check_kept(optimizer: Optimizer, ensemble: Ensemble, runner: EpochRunner) -> None:
-    """Refuse another optimizer, and other networks, than those that the run was begun with."""
+    """Refuse another optimizer, and other networks, than those that the run was begun with, and a frozen weight."""
     if optimizer is not runner.optimizer:
         raise ValueError(
             "trainer.optimizers has been replaced while the run trains; use on_train_start for that, or change "
@@ -103,6 +103,8 @@ def check_kept(optimizer: Optimizer, ensemble: Ensemble, runner: EpochRunner) ->
             "the networks have been replaced while the run trains; use load_state_dict(...) without assign=True, "
             "which copies into those that there are"
         )
+    if not all(weight.requires_grad for weight in ensemble.weights):
+        raise ValueError("a weight is frozen (requires_grad=False), but every weight is trained; use unfreeze()")
 
 
 def check_end(trainer: Trainer) -> None:

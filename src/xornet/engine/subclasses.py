@@ -40,10 +40,10 @@ def check_overrides(module: LightningModule) -> None:
 
 
 def check_module(module: LightningModule) -> None:
-    """Refuse a subclass with hooks that are never called here, and weights that are not to be trained.
+    """Refuse a subclass with hooks that are never called here, and a state that no checkpoint would hold.
 
     Raises:
-        ValueError: naming the hook or the weight, and what to do instead.
+        ValueError: naming the hook or the state, and what to do instead.
 
     """
     name = type(module).__name__
@@ -71,8 +71,3 @@ def check_module(module: LightningModule) -> None:
             f"{own} of {name} would be lost: a checkpoint holds the weights of the networks, which alone are trained; "
             "use register_buffer(..., persistent=False), or keep it outside of the module"
         )
-    for weight, values in module.named_parameters():
-        if not values.requires_grad:
-            raise ValueError(
-                f"{weight} is frozen (requires_grad=False), but every weight is trained; use unfreeze() before fit"
-            )
