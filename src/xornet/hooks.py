@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from lightning.pytorch import Callback
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
 from xornet import resumption
 from xornet.batches import check_batch, check_same, only_batch, same_points
@@ -18,7 +19,7 @@ from xornet.engine.optimizers import leave_inference_mode
 from xornet.engine.progress import begin_with_an_epoch, count_epochs
 from xornet.engine.requirements import check_counts, check_end, check_kept, check_monitors, check_trainer
 from xornet.engine.runner import EpochRunner
-from xornet.engine.schedulers import Schedule, changes_momentum, check_length
+from xornet.engine.schedulers import changes_momentum, check_length
 from xornet.engine.step_hooks import call_step_hooks
 from xornet.engine.stopwatch import Stopwatch
 from xornet.engine.subclasses import check_module, check_overrides
@@ -105,7 +106,7 @@ class RunHooks(TableModule):
             self.runner.backward = call_step_hooks(self.runner.backward, self.trainer, self, optimizer)
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        """Refuse a batch that is not the table which the run was begun with, another optimizer, and other networks."""
+        """Refuse a batch that is not the table which the run was begun with, and what `check_kept` refuses."""
         assert self.runner is not None
         self.runner.interrupt.raise_pending()
         check_counts(self.trainer, self.history.epochs)
@@ -124,9 +125,9 @@ class RunHooks(TableModule):
     def on_validation_model_zero_grad(self) -> None:
         """Keep the gradients, which are buffers that every epoch overwrites."""
 
-    def schedules(self) -> list[Schedule]:
-        """The schedulers of the learning rate."""
-        return [Schedule(each.scheduler, each.frequency) for each in self.trainer.lr_scheduler_configs]
+    def schedules(self) -> list[tuple[LRScheduler, int]]:
+        """The schedulers of the learning rate, and how many epochs a step of each is."""
+        return [(each.scheduler, each.frequency) for each in self.trainer.lr_scheduler_configs]
 
     def record(self, block: Block) -> None:
         """Record a block that has been run, for the history, for Lightning, and for callbacks that monitor metrics.

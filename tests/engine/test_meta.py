@@ -20,7 +20,6 @@ from xornet.engine.compiled import CompiledEpochs
 from xornet.engine.history import History
 from xornet.engine.optimizers import NOT_ELEMENTWISE
 from xornet.engine.runner import GRADIENTS, EpochRunner
-from xornet.engine.schedulers import Schedule
 from xornet.engine.stopwatch import Stopwatch
 from xornet.module import XORModule
 from xornet.network import Ensemble
@@ -47,7 +46,7 @@ def run_block(
     history = History(networks, tolerance=0.5)
     with torch.inference_mode(gradient == "backprop"):
         runner = EpochRunner(ensemble, x, y, made, history, gradient, compiles, Stopwatch(), samples_every=2)
-        runner.schedules = [Schedule(follower(made))] if follower else []
+        runner.schedules = [(follower(made), 1)] if follower else []
         for start in (0, 1) if compiles else (0,):  # the first epoch is never compiled
             for buffer in runner.epochs(start, 5, lambda: False):
                 assert buffer.is_meta
@@ -86,7 +85,7 @@ def test_every_scheduler_steps_without_waiting(name: str) -> None:
             run_block(partial(torch.optim.SGD, lr=0.1), follower=scheduler(name))
         return
     runner = run_block(partial(torch.optim.SGD, lr=0.1, momentum=0.9), follower=scheduler(name))
-    assert runner.schedules[0].scheduler.last_epoch == 5
+    assert runner.schedules[0][0].last_epoch == 5
 
 
 def test_a_compiled_epoch_stays_on_its_device(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from itertools import repeat
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
 
 from xornet.engine.autograd import Autograd
 from xornet.engine.compiled import CompiledEpochs
@@ -15,7 +16,7 @@ from xornet.engine.history import Block, History
 from xornet.engine.inplace import InplaceBackprop
 from xornet.engine.interrupt import Interrupt
 from xornet.engine.optimizers import has_step_hooks, step_function
-from xornet.engine.schedulers import Schedule
+from xornet.engine.schedulers import step_scheduler
 from xornet.engine.snapshots import Snapshots
 from xornet.engine.stopwatch import Stopwatch
 from xornet.network import Ensemble
@@ -79,7 +80,8 @@ class EpochRunner:
         args = (self.weights, x, y, ensemble.activation, optimizer, history, stopwatch)
         self.compiled = CompiledEpochs(*args) if compiles else None
         self.interrupt = Interrupt(may_raise=lambda: self.is_compiling)
-        self.is_new, self.schedules = is_new, list[Schedule]()  # of the learning rate, stepped every epoch
+        self.is_new = is_new
+        self.schedules: list[tuple[LRScheduler, int]] = []  # as RunHooks.schedules returns them
 
     def epochs(self, start: int, length: float, should_stop: Callable[[], bool]) -> Iterator[Tensor]:
         """Run a block of at most `length` epochs, which is then the attribute `block`.
@@ -116,8 +118,9 @@ class EpochRunner:
                 yield from self.epochs(start, length, should_stop)
                 return
             is_last |= bool(compiled and compiled.has_new_state)
-            for schedule in self.schedules:
-                schedule.step(epoch, error)
+            for scheduler, frequency in self.schedules:
+                if (epoch + 1) % frequency == 0:
+                    step_scheduler(scheduler, error)
             if is_recorded:
                 curve.append(error.clone())
             if is_last:

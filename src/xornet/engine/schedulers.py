@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Iterable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,26 +16,12 @@ from xornet.engine.arguments import as_partial, check_arguments, try_out
 NOT_PLAIN = ("LambdaLR", "MultiplicativeLR", "SequentialLR", "ChainedScheduler")
 
 
-class Schedule(NamedTuple):
-    """A scheduler, stepped after every `frequency`-th epoch.
-
-    Args:
-        scheduler: of the run's optimizer.
-        frequency: in epochs.
-
-    """
-
-    scheduler: LRScheduler
-    frequency: int = 1
-
-    def step(self, epoch: int, errors: Tensor) -> None:
-        """Step after the update of `epoch`; ReduceLROnPlateau on the median loss of ŷ - y (P, O, N) before it."""
-        if (epoch + 1) % self.frequency:
-            return
-        if isinstance(self.scheduler, ReduceLROnPlateau):
-            self.scheduler.step(scores.losses(errors).nanquantile(0.5).item())
-        else:
-            self.scheduler.step()
+def step_scheduler(scheduler: LRScheduler, errors: Tensor) -> None:
+    """Step a scheduler after an update; ReduceLROnPlateau on the median loss of ŷ - y (P, O, N) before it."""
+    if isinstance(scheduler, ReduceLROnPlateau):
+        scheduler.step(scores.losses(errors).nanquantile(0.5).item())
+    else:
+        scheduler.step()
 
 
 def check_scheduler(scheduler: Any, optimizer: "partial[Any]") -> "partial[Any]":
@@ -55,16 +41,16 @@ def check_scheduler(scheduler: Any, optimizer: "partial[Any]") -> "partial[Any]"
 
     def attempt(scheduler: "partial[Any]") -> None:
         steps = optimizer([torch.zeros(1, requires_grad=True)])
-        follower = Schedule(scheduler(steps))
-        for epoch in range(3):  # what is wrong may show in a step
+        follower = scheduler(steps)
+        for _ in range(3):  # what is wrong may show in a step
             steps.step()
-            follower.step(epoch, torch.zeros(1, 1, 1))
+            step_scheduler(follower, torch.zeros(1, 1, 1))
 
     try_out("scheduler", scheduler, "torch.optim.lr_scheduler", attempt)
     return scheduler
 
 
-def check_length(schedules: Iterable[Schedule], epochs: int | None) -> None:
+def check_length(schedules: Iterable[tuple[LRScheduler, int]], epochs: int | None) -> None:
     """Refuse a scheduler that ends, as OneCycleLR with an error, before a run of so many epochs, None for no limit.
 
     Raises:
