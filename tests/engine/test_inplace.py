@@ -14,9 +14,10 @@ def test_the_grad_input_overload_of_an_activation_writes_its_gradient_in_place(n
     (expected,) = torch.autograd.grad(ACTIVATIONS[name].sigma(z), z, delta)
     with_one = torch.ones(4, 4, 2, dtype=torch.float64)
     a = with_one[:, :3]  # a view, as in Layer
-    INPLACE[name].into(z.detach(), out=a)
+    into, backward_into = INPLACE[name]
+    into(z.detach(), out=a)
     torch.testing.assert_close(a, ACTIVATIONS[name].sigma(z).detach(), rtol=0, atol=1e-15)
     address = delta.data_ptr()
-    INPLACE[name].backward_into(delta, a, grad_input=delta)
+    backward_into(delta, a, grad_input=delta)
     assert delta.data_ptr() == address
     torch.testing.assert_close(delta, expected, rtol=0, atol=1e-15)
