@@ -1,7 +1,7 @@
 """Gradient descent with learning rates of its own for every network: a map of learning rates in one run."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -51,15 +51,13 @@ class RateGridSGD(Optimizer):
                 raise ValueError(f"{said}; use a wider one, or trainer.precision=64-true")
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]  # PyTorch declares two overloads
-        """Update the weights; return the loss of `closure`, where there is one."""
-        loss = torch.enable_grad()(closure)() if closure else None
+    def step(self) -> None:  # type: ignore[override]  # PyTorch's takes a closure, which nothing here has
+        """Update the weights."""
         (group,) = self.param_groups
         for weight, rates in zip(group["params"], self.rates, strict=True):
             if weight.grad is not None:
                 # Fuses product and sum where SGD does, which rounds once: weight - rates * grad would round twice.
                 weight.addcmul_(weight.grad, rates * group["lr"], value=-1)
-        return loss
 
 
 def grid(networks: int, ends: Sequence[float]) -> Tensor:
