@@ -53,11 +53,11 @@ def test_of_many_units_the_plane_is_that_of_the_two_principal_directions() -> No
     flat = (
         np.random.default_rng(0).normal(size=(4, 2)) @ np.linalg.qr(np.random.default_rng(1).normal(size=(5, 2)))[0].T
     )
-    found, labels = hidden_plane(flat + 3)
+    found = hidden_plane(flat + 3)
     shown = found.places @ found.directions + found.centre
     np.testing.assert_allclose(shown, flat + 3, atol=1e-12)  # nothing is lost of a flat one
     np.testing.assert_allclose(found.directions @ found.directions.T, np.eye(2), atol=1e-12)
-    shares = [float(label.partition("(")[2].partition("%")[0]) for label in labels]
+    shares = [float(label.partition("(")[2].partition("%")[0]) for label in found.labels]
     assert sum(shares) == pytest.approx(100, abs=0.15)
     assert shares[0] >= shares[1]
 

@@ -97,7 +97,7 @@ def draw_lines(axes: Axes, units: Units, x: Array, y: Array) -> None:
 
 def draw_space(axes: Axes, units: Units, x: Array, y: Array) -> None:
     """Draw the points as the last hidden layer sees them, and what the output makes of that plane."""
-    found, labels = hidden_plane(units.space)
+    found = hidden_plane(units.space)
     places = found.places
     low, high = places.min(0), places.max(0)
     margin = 0.25 * max(*(high - low), 0.1)
@@ -109,7 +109,7 @@ def draw_space(axes: Axes, units: Units, x: Array, y: Array) -> None:
     draw_points(axes, places, y)
     for place, name in names(places, x, margin / 2):
         axes.annotate(name, tuple(place), (0, 9), textcoords="offset points", ha="center", va="bottom")
-    axes.set(xlabel=labels[0], ylabel=labels[1], xlim=across[[0, -1]], ylim=up[[0, -1]])
+    axes.set(xlabel=found.labels[0], ylabel=found.labels[1], xlim=across[[0, -1]], ylim=up[[0, -1]])
     axes.locator_params(nbins=5)
 
 
@@ -118,17 +118,16 @@ def sigmoid(z: Array) -> Array:
     return 0.5 + 0.5 * np.tanh(z / 2)
 
 
-def hidden_plane(space: Array) -> tuple[Plane, list[str]]:
-    """Return the plane that shows most of the points (P, H') in hidden space, and the names of its axes.
+def hidden_plane(space: Array) -> Plane:
+    """Return the plane that shows most of the points (P, H') in hidden space.
 
     One or two units are that plane themselves; of more, their first two principal directions.
     """
     units = space.shape[1]
     if units <= 2:
         directions, labels = np.eye(2, units), [f"activation of unit {number + 1}" for number in range(units)]
-        return Plane(np.zeros(units), directions, space @ directions.T, np.ones(2)), [*labels, ""][:2]
-    found = principal_plane(space)
-    return found, found.labels
+        return Plane(np.zeros(units), directions, space @ directions.T, [*labels, ""][:2])
+    return principal_plane(space)
 
 
 def names(places: Array, x: Array, near: float) -> Sequence[tuple[Array, str]]:

@@ -1,5 +1,6 @@
 """The plane that shows most of a cloud of points."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,25 +18,21 @@ class Plane:
         centre: (K,), the mean.
         directions: (2, K), orthonormal.
         places: (S, 2), the points in these coordinates.
-        shares: (2,), of the points' variance along each direction.
+        labels: the names of the two axes, with the shares of the points' variance along them.
 
     """
 
     centre: Array
     directions: Array
     places: Array
-    shares: Array
-
-    @property
-    def labels(self) -> list[str]:
-        """The names of the two axes."""
-        words = zip(("first", "second"), self.shares, strict=True)
-        return [f"{word} principal direction ({share:.1%} of the variance)" for word, share in words]
+    labels: Sequence[str]
 
 
 def principal_plane(points: Array) -> Plane:
     """The plane of the first two principal directions of points (S, K)."""
     centre = points.mean(0)
     _, spread, directions = np.linalg.svd(points - centre, full_matrices=len(points) < 2)
-    shares = spread**2 / max((spread**2).sum(), 1e-300)
-    return Plane(centre, directions[:2], (points - centre) @ directions[:2].T, np.append(shares, 0.0)[:2])
+    shares = np.append(spread**2 / max((spread**2).sum(), 1e-300), 0.0)  # of points on a line there is one
+    words = zip(("first", "second"), shares, strict=False)
+    labels = [f"{word} principal direction ({share:.1%} of the variance)" for word, share in words]
+    return Plane(centre, directions[:2], (points - centre) @ directions[:2].T, labels)
