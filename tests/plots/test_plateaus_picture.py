@@ -27,5 +27,5 @@ def test_a_bar_for_each_range_is_as_high_as_the_shares_and_lines_show_what_is_le
 
 
 def test_nothing_left_near_a_plateau_is_a_picture_too() -> None:
-    figure = plateaus_picture(["1"], {"solved": np.ones(1)}, np.array([10.0]), {"1/8": np.zeros((1, 0))})
+    figure = plateaus_picture(["1"], {"solved": np.ones(1)}, np.array([10.0]), {"1/8": np.zeros((1, 0))}, ("", ""))
     assert len(figure.axes[1].lines) == 0

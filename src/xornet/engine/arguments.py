@@ -93,8 +93,6 @@ def expected(default: object) -> tuple[str, Callable[[object], bool]]:
         return "true or false", lambda value: isinstance(value, bool)
     if isinstance(default, str):
         return "a name", lambda value: isinstance(value, str)
-    if isinstance(default, int | float):
-        return "a finite number", is_number
     if isinstance(default, tuple):
         length = len(default)
         return (
@@ -106,7 +104,7 @@ def expected(default: object) -> tuple[str, Callable[[object], bool]]:
             "a number, true, false or null",
             lambda value: value is None or type(value) is bool or is_number(value),
         )
-    return "a finite number", is_number  # it has no default
+    return "a finite number", is_number  # as its default, or it has none
 
 
 def is_number(value: object) -> bool:

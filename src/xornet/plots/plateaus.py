@@ -17,7 +17,7 @@ def plateaus_picture(
     shares: Mapping[str, Array],
     epochs: Array,
     excess: Mapping[str, Array],
-    titles: tuple[str, str] = ("Where Networks Stand", "Those That Stay: The Loss Still Falls"),
+    titles: tuple[str, str],
 ) -> Figure:
     """Draw a bar for each range of initial weights; beside it how far losses still are above their plateaus.
 
