@@ -38,11 +38,6 @@ def check_optimizer(optimizer: Any) -> "partial[Any]":
     return optimizer
 
 
-def step_function(optimizer: Optimizer) -> Callable[[], object]:
-    """Return the optimizer's step: the ordinary one if it has hooks, else the bare one, with the same result."""
-    return optimizer.step if has_step_hooks(optimizer) else bare_step(optimizer)
-
-
 def has_step_hooks(optimizer: Optimizer) -> bool:
     """Whether something is to run at every step: `register_step_pre_hook`, its global sister, and the post hooks."""
     own = optimizer._optimizer_step_pre_hooks, optimizer._optimizer_step_post_hooks

@@ -15,9 +15,9 @@ from xornet.engine.compiled import CompiledEpochs
 from xornet.engine.history import Block, History
 from xornet.engine.inplace import InplaceBackprop
 from xornet.engine.interrupt import Interrupt
-from xornet.engine.optimizers import has_step_hooks, step_function
+from xornet.engine.optimizers import bare_step, has_step_hooks
 from xornet.engine.schedulers import step_scheduler
-from xornet.engine.snapshots import Snapshots
+from xornet.engine.snapshots import Snapshots, longest_block
 from xornet.engine.stopwatch import Stopwatch
 from xornet.network import Ensemble
 
@@ -76,7 +76,6 @@ class EpochRunner:
         numbers = len(x) * y.shape[1] * len(ensemble)
         self.errors = x.new_empty(min(LONGEST, max(1, BLOCK_VALUES // numbers)), *y.shape, len(ensemble))
         self.samples_every = samples_every or sys.maxsize
-        self.most_snapshots, self.longest = Snapshots.limits(self.weights, self.samples_every)
         args = (self.weights, x, y, ensemble.activation, optimizer, history, stopwatch)
         self.compiled = CompiledEpochs(*args) if compiles else None
         self.interrupt = Interrupt(may_raise=lambda: self.is_compiling)
@@ -93,11 +92,13 @@ class EpochRunner:
         self.history.epochs = None
         is_first = self.compiled is not None and self.is_new  # the epoch in which the optimizer makes its state
         self.is_new = False
-        length = 1 if is_first else int(min(length, LONGEST, self.longest, self.most_snapshots * self.history.every))
-        compiled = None if is_first or has_step_hooks(self.optimizer) else self.compiled
-        step = self.optimizer.step if self.schedules else step_function(self.optimizer)  # which schedulers count
-        self.update = torch.no_grad()(step) if torch.is_grad_enabled() else step
         every, sampled, curve = self.history.every, self.samples_every, list[Tensor]()
+        length = 1 if is_first else int(min(length, LONGEST, longest_block(self.weights, every, sampled)))
+        is_hooked = has_step_hooks(self.optimizer)
+        compiled = None if is_first or is_hooked else self.compiled
+        # Schedulers count the calls of the optimizer's own step.
+        step = self.optimizer.step if is_hooked or self.schedules else bare_step(self.optimizer)
+        self.update = torch.no_grad()(step) if torch.is_grad_enabled() else step
         snapshots = Snapshots(self.weights)
         end = start + (length if compiled else min(length, len(self.errors)))
         buffers = repeat(compiled.error) if compiled else self.errors[: end - start]

@@ -24,12 +24,6 @@ class Snapshots:
         self.weights: list[list[Tensor]] = []  # one (I + 1, H) tensor a layer, at each of these epochs
         self.samples: dict[int, list[Tensor]] = {}  # by epoch, one (I + 1, H, SAMPLE or N) tensor a layer
 
-    @staticmethod
-    def limits(weights: Sequence[Tensor], samples_every: int) -> tuple[int, int]:
-        """How many snapshots of network 0 one block may hold, and how many epochs: two samples in `samples_every`."""
-        one, sample = (sum(weight[..., :size].numel() for weight in weights) for size in (1, SAMPLE))
-        return max(1, LARGEST // one), max(1, LARGEST // sample // 2) * samples_every
-
     def record(self, epoch: int) -> None:
         """Copy the weights of network 0."""
         self.epochs.append(epoch)
@@ -38,3 +32,9 @@ class Snapshots:
     def sample(self, epoch: int) -> None:
         """Copy the weights of the first SAMPLE networks."""
         self.samples[epoch] = [weight[..., :SAMPLE].clone() for weight in self.live]
+
+
+def longest_block(weights: Sequence[Tensor], every: int, samples_every: int) -> int:
+    """How many epochs a block may have that records every `every`-th, and two samples in `samples_every`."""
+    one, sample = (sum(weight[..., :size].numel() for weight in weights) for size in (1, SAMPLE))
+    return min(max(1, LARGEST // one) * every, max(1, LARGEST // sample // 2) * samples_every)
