@@ -10,7 +10,7 @@ from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
 from xornet.module import XORModule
-from xornet.runs.events import EVENTS, ROW
+from xornet.runs.events import EVENTS, ROW, writers
 from xornet.runs.hyperparameters import hparams_row, hyperparameters
 from xornet.runs.metrics import evaluate
 from xornet.runs.resumed_logs import first_step
@@ -71,8 +71,8 @@ class RunSummary(Callback):
         verdict = describe(results, len(pl_module.ensemble), trainer.current_epoch)
         for logger in trainer.loggers:
             logger.log_metrics(metrics, trainer.current_epoch)
-        for logger in (logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)):
-            logger.experiment.add_text("run", self.summary(trainer, pl_module, verdict), trainer.current_epoch)
+        for writer in writers(trainer):
+            writer.add_text("run", self.summary(trainer, pl_module, verdict), trainer.current_epoch)
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Write the HParams row, behind all that other callbacks log of the end: TensorBoard reads no file twice."""

@@ -36,19 +36,12 @@ class RateGridSGD(Optimizer):
         output: Sequence[float] = (0.01, 1000.0),
         lr: float = 1.0,
     ) -> None:
-        for key, ends in (("optimizer.hidden", hidden), ("optimizer.output", output)):
-            check_range(key, ends)
         super().__init__(params, {"lr": lr})
         self.hidden, self.output = tuple(hidden), tuple(output)
         weights = self.param_groups[0]["params"]
-        across, up = grid(weights[0].shape[-1], hidden), grid(weights[0].shape[-1], output)
+        across, up = grid("optimizer.hidden", hidden, weights[0]), grid("optimizer.output", output, weights[0])
         by_layer = [across.repeat(len(up))] * (len(weights) - 1) + [up.repeat_interleave(len(across))]
         self.rates = [rates.to(weight) for rates, weight in zip(by_layer, weights, strict=True)]  # (N,) each
-        dtype = weights[0].dtype
-        for key, ends, rates in (("optimizer.hidden", hidden, across), ("optimizer.output", output, up)):
-            if ends[0] < ends[1] and len(rates.to(dtype).unique()) < len(rates):  # stripes, where there are none
-                said = f"{key} must be a range of {len(rates)} different numbers in {dtype}, got {list(ends)}"
-                raise ValueError(f"{said}; use a wider one, or trainer.precision=64-true")
 
     @torch.no_grad()
     def step(self) -> None:  # type: ignore[override]  # PyTorch's takes a closure, which nothing here has
@@ -60,18 +53,19 @@ class RateGridSGD(Optimizer):
                 weight.addcmul_(weight.grad, rates * group["lr"], value=-1)
 
 
-def grid(networks: int, ends: Sequence[float]) -> Tensor:
+def grid(key: str, ends: Sequence[float], weight: Tensor) -> Tensor:
     """The √N rates of a range, in float64, evenly spaced on a logarithmic scale, both ends among them."""
+    if len(ends) != 2 or not 1e-30 <= ends[0] <= ends[1] <= 1e30:
+        said = f"{key} must be two rates, the lower one first, from 1e-30 to 1e30, got {list(ends)}"
+        raise ValueError(f"{said}; use e.g. {key}=[0.01,100]")
+    networks, dtype = weight.shape[-1], weight.dtype
     side = math.isqrt(networks)
     if side * side != networks:
         raise ValueError(
             f"networks must be a square, side x side, for a grid of rates, got {networks}; use networks={side * side}"
         )
-    return torch.from_numpy(np.geomspace(ends[0], ends[1], side))
-
-
-def check_range(key: str, ends: Sequence[float]) -> None:
-    """Refuse what is no range of learning rates."""
-    if len(ends) != 2 or not 1e-30 <= ends[0] <= ends[1] <= 1e30:
-        said = f"{key} must be two rates, the lower one first, from 1e-30 to 1e30, got {list(ends)}"
-        raise ValueError(f"{said}; use e.g. {key}=[0.01,100]")
+    rates = torch.from_numpy(np.geomspace(ends[0], ends[1], side))
+    if ends[0] < ends[1] and len(rates.to(dtype).unique()) < side:  # stripes, where there are none
+        said = f"{key} must be a range of {side} different numbers in {dtype}, got {list(ends)}"
+        raise ValueError(f"{said}; use a wider one, or trainer.precision=64-true")
+    return rates
