@@ -38,7 +38,7 @@ def check_optimizer(optimizer: Any) -> "partial[Any]":
     return optimizer
 
 
-def has_step_hooks(optimizer: Optimizer) -> bool:
+def has_hooks(optimizer: Optimizer) -> bool:
     """Whether something is to run at every step: `register_step_pre_hook`, its global sister, and the post hooks."""
     own = optimizer._optimizer_step_pre_hooks, optimizer._optimizer_step_post_hooks
     return any((*own, base._global_optimizer_pre_hooks, base._global_optimizer_post_hooks))

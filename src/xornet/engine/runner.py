@@ -15,7 +15,7 @@ from xornet.engine.compiled import CompiledEpochs
 from xornet.engine.history import Block, History
 from xornet.engine.inplace import InplaceBackprop
 from xornet.engine.interrupt import Interrupt
-from xornet.engine.optimizers import bare_step, has_step_hooks
+from xornet.engine.optimizers import bare_step, has_hooks
 from xornet.engine.schedulers import step_scheduler
 from xornet.engine.snapshots import Snapshots, longest_block
 from xornet.engine.stopwatch import Stopwatch
@@ -94,7 +94,7 @@ class EpochRunner:
         self.is_new = False
         every, sampled, curve = self.history.every, self.samples_every, list[Tensor]()
         length = 1 if is_first else int(min(length, LONGEST, longest_block(self.weights, every, sampled)))
-        is_hooked = has_step_hooks(self.optimizer)
+        is_hooked = has_hooks(self.optimizer)
         compiled = None if is_first or is_hooked else self.compiled
         # Schedulers count the calls of the optimizer's own step.
         step = self.optimizer.step if is_hooked or self.schedules else bare_step(self.optimizer)
