@@ -10,6 +10,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+from xornet.backprop import append_ones
+
 Step = Callable[[], object]
 aten = torch.ops.aten
 
@@ -67,7 +69,7 @@ class InplaceBackprop:
     def __init__(self, weights: Sequence[Tensor], x: Tensor, y: Tensor, activation: str = "sigmoid") -> None:
         self.x, self.weights = x, weights
         self.layers: list[Layer] = []
-        below = torch.cat([x, x.new_ones(len(x), 1)], 1)
+        below = append_ones(x)
         for weight in weights:
             self.layers.append(Layer(weight, below, "sigmoid" if weight is weights[-1] else activation))
             weight.grad, below = self.layers[-1].grad, self.layers[-1].with_one
