@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from matplotlib.figure import Figure
 from PIL.Image import Image
 
-from xornet.backprop import ACTIVATIONS, preactivation
+from xornet.backprop import predict
 from xornet.engine import plateaus
 from xornet.module import XORModule
 from xornet.plots.decision_boundary import BOUNDARY_TITLE, boundary_grid, decision_boundaries
@@ -45,12 +45,11 @@ def units_of(module: XORModule) -> Units:
     """Network 0's hidden units."""
     layers = [weight.cpu().double() for weight in module.ensemble.first_weights(1)]
     onward = layers[1][:-1, :, 0]  # (H, O), or (H, H') where there is another hidden layer
-    signed = len(layers) == 2
-    z = preactivation(layers[:-1], module.x.cpu().double(), module.ensemble.activation)
+    signed, activation = len(layers) == 2, module.ensemble.activation
     return Units(
         lines=layers[0][..., 0].T.numpy(),
         weights=(onward[:, 0] if signed else onward.norm(dim=1)).numpy(),
-        space=ACTIVATIONS[module.ensemble.activation].sigma(z)[..., 0].numpy(),
+        space=predict(layers[:-1], module.x.cpu().double(), activation, activation)[..., 0].numpy(),
         output=layers[-1][:, 0, 0].numpy(),
         signed=signed,
     )
