@@ -13,7 +13,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from xornet.callbacks.checkpoint import LastCheckpoint
 from xornet.data import truth_table
-from xornet.engine.compile_choice import compiling_pays
+from xornet.engine.compile_choice import is_compiled
 from xornet.engine.history import History
 from xornet.engine.runner import EpochRunner
 from xornet.engine.stopwatch import Stopwatch
@@ -207,11 +207,12 @@ def test_what_cannot_be_compiled_trains_all_the_same_after_one_warning(tmp_path:
 
 
 def test_auto_compiles_only_long_runs_of_many_networks() -> None:
-    assert not compiling_pays(networks=1, epochs=20_000)
-    assert not compiling_pays(networks=1000, epochs=20_000)
-    assert compiling_pays(networks=10_000, epochs=20_000)
-    assert compiling_pays(networks=1, epochs=1_000_000)
-    assert not compiling_pays(networks=1_000_000, epochs=10)
+    auto = partial(is_compiled, "auto", "backprop")
+    assert not auto(networks=1, epochs=20_000)
+    assert not auto(networks=1000, epochs=20_000)
+    assert auto(networks=10_000, epochs=20_000)
+    assert auto(networks=1, epochs=1_000_000)
+    assert not auto(networks=1_000_000, epochs=10)
 
 
 @pytest.mark.parametrize("value", ["yes", 1, None])

@@ -9,14 +9,10 @@ from xornet.engine.schedulers import changes_momentum
 SAVED_PER_EPOCH, SAVED_PER_NETWORK, COMPILE_TIME = 25e-6, 25e-9, 5.0  # seconds
 
 
-def compiling_pays(networks: int, epochs: int) -> bool:
-    """Whether `epochs` epochs of `networks` networks of the sheet's size win the compile time back."""
-    return epochs * (SAVED_PER_EPOCH + networks * SAVED_PER_NETWORK) > COMPILE_TIME
-
-
 def is_compiled(compile: bool | str, gradient: str, networks: int, epochs: int) -> bool:
-    """Whether a run is to be compiled: as `compile` says, or if that is auto and it pays."""
-    return bool(compile) if compile != "auto" else gradient == "backprop" and compiling_pays(networks, epochs)
+    """Whether a run is to be compiled: as `compile` says, or if that is auto and it wins the compile time back."""
+    saved = epochs * (SAVED_PER_EPOCH + networks * SAVED_PER_NETWORK)
+    return bool(compile) if compile != "auto" else gradient == "backprop" and saved > COMPILE_TIME
 
 
 def check_compile(compile: object, gradient: str, scheduler: "partial[Any] | None") -> None:
