@@ -9,7 +9,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from xornet import files
-from xornet.runs.settings import CONFIG
+from xornet.runs.settings import CONFIG, load
 from xornet.runs.undo import made
 
 CONF = Path(__file__).resolve().parents[3] / "conf"
@@ -46,15 +46,11 @@ def record(cfg: DictConfig, directory: Path, name: str) -> None:
     folder = directory / CONFIG.parent
     folder.mkdir(exist_ok=True)
     composed: Any = OmegaConf.to_container(cfg, resolve=False)
-    is_resumed_alone = bool(cfg.get("ckpt_path")) and not is_job() and is_job_of(directory)
-    if is_resumed_alone:
-        composed["ckpt_path"] = None  # as the sweep has it
-    parts = (
-        ("overrides.yaml", HydraConfig.get().overrides.task),
-        ("hydra.yaml", {"hydra": HydraConfig.get()}),
-        (CONFIG.name, composed | {"hydra": OmegaConf.load(CONF / f"{name}.yaml").hydra}),
-    )
-    for file, part in parts[2:] if is_resumed_alone else parts:
+    parts = {"overrides.yaml": HydraConfig.get().overrides.task, "hydra.yaml": {"hydra": HydraConfig.get()}}
+    if cfg.get("ckpt_path") and not is_job() and is_job_of(directory):  # resumed alone: all stays as the sweep has it
+        parts, composed["ckpt_path"] = {}, None
+    parts[CONFIG.name] = composed | {"hydra": OmegaConf.load(CONF / f"{name}.yaml").hydra}
+    for file, part in parts.items():
         text = OmegaConf.to_yaml(part)
         files.write(folder / file, partial(Path.write_text, data=text, encoding="utf-8"))
 
@@ -62,4 +58,4 @@ def record(cfg: DictConfig, directory: Path, name: str) -> None:
 def is_job_of(directory: Path) -> bool:
     """Whether the run in a directory is a job of a sweep, which it stays when it is resumed alone."""
     settings = directory / CONFIG.with_name("hydra.yaml")
-    return settings.exists() and "\n  mode: MULTIRUN\n" in settings.read_text("utf-8", errors="replace")
+    return settings.exists() and load(settings, DictConfig)["hydra"]["mode"] == RunMode.MULTIRUN.name
