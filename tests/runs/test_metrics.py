@@ -192,8 +192,8 @@ def test_all_that_a_run_may_leave_is_known_and_discarded_from_the_directory_of_a
     other.mkdir()
     for name in ("metrics.json", "loss_curve.png", "hparams.yaml"):
         (other / name).write_text("another program's")
-    discard(other, before=time.time())
-    assert len(list(other.iterdir())) == 3
+    assert command(*everything, f"hydra.run.dir={other}").status == 1
+    assert [path.read_text() for path in other.iterdir()] == ["another program's"] * 3
 
     (folder / "metrics.json").unlink()  # as if it had been stopped
     discard(folder, before=time.time())

@@ -76,8 +76,7 @@ class RunDirectory(Callback):
         for folder in {self.folder, output_dir()}:
             check_holder(folder, "a run")
         check_outside(self.outside, self.cfg, self.folder)
-        if "networks" not in (read_metrics(self.folder) or {"networks": None}):
-            raise ValueError(f"{self.folder}/metrics.json was not written by this project; use another directory")
+        read_metrics(self.folder)  # refuses those of another program
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Note where event files are written, and have tables wait; refuse what cannot be written."""
@@ -127,10 +126,7 @@ class RunDirectory(Callback):
         discard(self.folder, before=None if is_own(trainer) else self.start)
         if is_own(trainer):
             forget_ends(trainer, {self.folder, *log_folders(self.folder, outside=True)}, self.first_step)
-        for path in (
-            self.folder / "metrics.json",
-            *(path for log in self.logged for path in log.glob(f"{EVENTS}*{ROW}")),
-        ):
+        for path in (path for log in self.logged for path in log.glob(f"{EVENTS}*{ROW}")):
             path.unlink(missing_ok=True)
         if is_job():
             for path in error_files(output_dir()):

@@ -90,7 +90,7 @@ def holder(config: Path) -> str:
         found = load(config, DictConfig)
     except ValueError:
         return f"a damaged {CONFIG}"
-    if "xornet." not in config.read_text("utf-8"):
+    if "_target_: xornet." not in config.read_text("utf-8"):
         return "a run of another project"
     return "a run" if "model" in found else "an evaluation" if "trainer" in found else f"a damaged {CONFIG}"
 

@@ -83,15 +83,12 @@ def write_results(module: XORModule, epochs: int, folder: str | Path, **times: f
 
 
 def discard(folder: Path, before: float | None = None) -> None:
-    """Delete what an earlier run has left in `folder`, if the files of one show that it is a run's directory.
+    """Delete what an earlier run has left in `folder`, in which `check_holder` has found nothing else.
 
     Where the present run resumes the earlier one, `before` is None, and its results alone go. Else it is when the
     present run began, in seconds of time.time(): event files that were written to since are its own.
     """
-    config, metrics = folder / CONFIG, folder / "metrics.json"
-    is_configured = config.is_file() and "_target_: xornet." in config.read_text("utf-8", errors="replace")
-    is_finished = metrics.is_file() and '"solved_epoch": ' in metrics.read_text("utf-8", errors="replace")
-    if not (is_configured or is_finished):
+    if not ((folder / CONFIG).is_file() or (folder / "metrics.json").is_file()):  # no run has been here
         return
     left = [folder / name for name in (RESULTS if before is None else LEFT)]
     if before is not None:
