@@ -11,10 +11,10 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
-from xornet.runs.directory import job_folders, read_sweep
+from xornet.runs.directory import read_sweep
 from xornet.runs.record import distinguishing, read_jobs
-from xornet.runs.settings import key_of, read_lines
-from xornet.sweeps.naming import plain
+from xornet.runs.settings import read_lines
+from xornet.sweeps.naming import identity
 
 
 def parse(hydra: dict[str, Any]) -> dict[str, Override]:
@@ -57,12 +57,8 @@ def unstarted(folder: Path) -> int:
         planned = product(parsed.values())
     except HydraException:  # of `glob(*)`, which wants the configuration's files
         return 0
-    swept = {key for key, override in parsed.items() if override.is_sweep_override()}
-    swept |= {*distinguishing(read_jobs(folder))}
-
-    def told(lines: Iterable[str]) -> frozenset[tuple[str, str]]:  # of two values of a key, the last counts
-        pairs = {key_of(line): plain(line.partition("=")[2]) for line in lines}
-        return frozenset((key, value) for key, value in pairs.items() if key in swept)
-
-    started = {told(read_lines(path)) for path in job_folders(folder)}
-    return len(set(map(told, planned)) - started)
+    jobs = read_jobs(folder)
+    swept = {key for key, override in parsed.items() if override.is_sweep_override()} | {*distinguishing(jobs)}
+    constant = {*parsed, *(key for job in jobs for key in job.overrides)} - swept
+    started = {identity(read_lines(job.folder), constant) for job in jobs}
+    return len({identity(job, constant) for job in planned} - started)

@@ -81,8 +81,8 @@ def earlier_jobs(folder: str, earlier: int, constant: tuple[str, ...]) -> dict[f
 
 def identity(task: Iterable[str], constant: Collection[str]) -> frozenset[str]:
     """What distinguishes a job from the others of its sweep: 0.1 and 1e-1 are the same value."""
-    pairs = ((key_of(line), line.partition("=")[2]) for line in task)
-    return frozenset(f"{key}={plain(value)}" for key, value in pairs if key not in constant)
+    pairs = {key_of(line): line.partition("=")[2] for line in task}  # of two values of a key, the last counts
+    return frozenset(f"{key}={plain(value)}" for key, value in pairs.items() if key not in constant)
 
 
 def plain(value: str) -> str:
