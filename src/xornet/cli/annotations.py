@@ -24,7 +24,8 @@ def check_texts(key: str, node: dict[str, Any]) -> None:
     """
     hints = {} if "${" in str(node["_target_"]) else annotations(get_object(node["_target_"]))
     for name, value in node.items():
-        kinds = list(get_args(hints[name]) if is_union(hints.get(name)) else [hints.get(name)])
+        hint = hints.get(name)
+        kinds = get_args(hint) if get_origin(hint) in (Union, UnionType) else [hint]
         if isinstance(value, str) and "${" not in value and all(kind in [*WORDS, NoneType] for kind in kinds):
             wanted = " or ".join(word for kind, word in WORDS.items() if kind in kinds)
             raise ValueError(f"{key}.{name}={value} is a text; use {wanted}")
@@ -41,8 +42,3 @@ def annotations(made: Any) -> dict[str, Any]:
         with suppress(NameError):  # an annotation can name what only a type checker imports
             hints |= get_type_hints(init)
     return hints
-
-
-def is_union(hint: object) -> bool:
-    """Whether an annotation allows several types."""
-    return get_origin(hint) in (Union, UnionType)

@@ -96,7 +96,7 @@ def refusal(cfg: DictConfig) -> Exception | None:
 
 def check_targets(key: str, node: Any, packages: tuple[str, ...], is_complete: bool = True) -> None:
     """Refuse a `_target_` below `key` that is no class of the packages, or nothing of those that the user allows."""
-    own = tuple(filter(None, os.environ.get(ALLOW, "").split(",")))
+    own = allowed()
     for place, target in sorted(targets(key, node), key=lambda found: found[0].count(".")):  # the shortest name first
         said = f"{place}={target}"
         if (not is_complete and "${" in str(target)) or is_within(str(target), own):
@@ -121,6 +121,11 @@ def targets(key: str, node: Any) -> Iterator[tuple[str, Any]]:
         if name == "_target_":
             yield inner, value
         yield from targets(inner, value)
+
+
+def allowed() -> tuple[str, ...]:
+    """The packages of a user's own that the environment allows."""
+    return tuple(filter(None, os.environ.get(ALLOW, "").split(",")))
 
 
 def is_within(name: str, packages: tuple[str, ...]) -> bool:

@@ -19,9 +19,9 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBase
 from yaml import YAMLError
 
 from xornet.cli import signals
-from xornet.cli.configuration import ALLOW
-from xornet.cli.overrides import GLOBAL, blamed
-from xornet.cli.remedies import DISK, NEEDED, REMEDIES
+from xornet.cli.configuration import allowed, is_within
+from xornet.cli.overrides import GROUPS, NEEDED, blamed
+from xornet.cli.remedies import DISK, REMEDIES, SWEEP_DISK
 from xornet.runs.undo import undo
 
 THEIRS = (HydraException, OmegaConfBaseException)
@@ -43,7 +43,7 @@ def one_line(overrides: Sequence[str], disk: str = DISK) -> Iterator[None]:
     gc.freeze()  # all that was imported since startup; later collections, and the last one at exit, pass it over
     gc.enable()
     if {"-m", "--multirun"} & {*overrides}:
-        disk = disk.replace("hydra.run.dir", "hydra.sweep.dir")
+        disk = SWEEP_DISK
     is_full = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # or Hydra would print the error in its own way, and exit
     before, threading.excepthook = threading.excepthook, in_thread
@@ -88,9 +88,8 @@ def is_ours(error: BaseException) -> bool:
 
 def is_users(error: BaseException) -> bool:
     """Whether an error was raised in a package that the user allows: its author wants to see where."""
-    own = tuple(f"{name}." for name in os.environ.get(ALLOW, "").split(",") if name)
-    names = [str(frame.f_globals.get("__name__")) for frame, _ in traceback.walk_tb(error.__traceback__)]
-    return bool(own) and any(f"{name}.".startswith(own) for name in names)
+    own, frames = allowed(), traceback.walk_tb(error.__traceback__)
+    return any(is_within(f"{frame.f_globals.get('__name__')}.", own) for frame, _ in frames)
 
 
 def callback_of(error: BaseException) -> str | None:
@@ -124,8 +123,7 @@ def explain(error: BaseException, overrides: Sequence[str], disk: str = DISK) ->
         message = f"{key} is no key of the configuration{remedy}{other}"
         choice = next((override for override in overrides if override.startswith(f"{key}=")), "")
         said = " ".join(override for override in overrides if override.startswith(f"{key}."))
-        # Of these a command need not choose a file.
-        if key in ("scheduler", "callbacks", "logger", *GLOBAL) and said and not choice:
+        if key in GROUPS and key not in NEEDED and said and not choice:
             message = f"{said}: no file of {key} is chosen; use {key}=<name of a file of conf/{key}> with it"
         elif said and "," in choice:
             message = f"{said}: a sweep over {key} begins without one; use +{said}"

@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 
 from xornet.cli import errors, signals, streams
 from xornet.cli.configuration import check_hydra
-from xornet.cli.remedies import DISK
+from xornet.cli.remedies import DISK, SWEEP_DISK
 from xornet.runs.directory import check_holder, check_same_sweep
 from xornet.runs.undo import expect, expect_settings
 
@@ -29,7 +29,7 @@ def ends_the_command(method: Callable[..., None]) -> Callable[..., None]:
             method(self, config, **kwargs)
         except Exception as error:
             signals.end_if_received()
-            disk = DISK.replace("run.dir", "sweep.dir") if "multirun" in method.__name__ else DISK
+            disk = SWEEP_DISK if "multirun" in method.__name__ else DISK
             print(f"error: {errors.report(error, sys.argv[1:], disk)}", file=sys.stderr)
             sys.exit(1)
 

@@ -5,7 +5,8 @@ import shlex
 from collections.abc import Mapping, Sequence
 
 GLOBAL = ("experiment", "hparams_search", "debug")  # groups whose files override the others
-NODES = ("data", "model", "optimizer", "scheduler", "trainer", "callbacks", "logger")
+NEEDED = ("data", "model", "optimizer", "trainer")  # of which a command chooses a file
+NODES = (*NEEDED, "scheduler", "callbacks", "logger")
 GROUPS = (*NODES, *GLOBAL)  # of conf/
 
 

@@ -40,8 +40,5 @@ REMEDIES = {
     r"Missing mandatory value: (\w+)": r"\1 is missing; use \1=<value>",
 }
 
-
-NEEDED = ("data", "model", "optimizer", "trainer")  # groups of which a command chooses a file
-
-
 DISK = "use hydra.run.dir=<a writable directory with free space>"
+SWEEP_DISK = DISK.replace("run.dir", "sweep.dir")

@@ -13,6 +13,7 @@ from xornet.data import point_names
 from xornet.engine import plateaus, scores
 from xornet.module import XORModule
 from xornet.runs.directory import LEFT, RESULTS, checkpoints
+from xornet.runs.events import EVENTS
 from xornet.runs.settings import CONFIG, read_config
 
 
@@ -94,7 +95,7 @@ def discard(folder: Path, before: float | None = None) -> None:
     if before is not None:
         logged = log_folders(folder)
         left += [place / name for place in logged for name in ("hparams.yaml", "metrics.csv")]
-        events = [path for place in (folder, *logged) for path in place.glob("events.out.tfevents.*")]
+        events = [path for place in (folder, *logged) for path in place.glob(f"{EVENTS}*")]
         events += [path for path in checkpoints(folder / "checkpoints") if is_ours(path)]
         left += [path for path in events if path.stat().st_mtime < before]
     for path in left:

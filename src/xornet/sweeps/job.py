@@ -13,7 +13,7 @@ from xornet import files
 from xornet.cli import configuration, errors, signals
 from xornet.cli.hydra_run import is_job, output_dir, record
 from xornet.cli.paths import written_paths
-from xornet.cli.remedies import DISK
+from xornet.cli.remedies import SWEEP_DISK
 from xornet.cli.run_directory import RunDirectory
 from xornet.runs.directory import checkpoints, is_begun
 from xornet.runs.lock import InUseError
@@ -49,7 +49,7 @@ def run(train: Train, cfg: DictConfig) -> float | None:
             raise
         signals.end_if_received()  # of which the error is one
         task: Any = OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)
-        cause = errors.report(error, task, DISK.replace("run.dir", "sweep.dir"))
+        cause = errors.report(error, task, SWEEP_DISK)
         print(f"{output_dir().name} failed: {cause}", file=sys.stderr)
         try:
             write_error(output_dir(), directory, cause, is_in_use=isinstance(error, InUseError))

@@ -13,6 +13,7 @@ from xornet import files
 from xornet.cli.overrides import override
 from xornet.plots.render import drawn, write_png
 from xornet.plots.sweep import Axis, Outcomes, sweep_picture
+from xornet.runs.events import EVENTS
 from xornet.runs.record import Run, read_jobs
 from xornet.sweeps.command import unstarted
 from xornet.sweeps.table import align, loss_words, solved_words, table, write_csv
@@ -70,7 +71,7 @@ def write(
 
 def draw(folder: Path, jobs: list[Run], keys: Sequence[str], cells: list[list[str]]) -> None:
     """Draw the jobs that have something to show, and write the sweep's own run `.` in TensorBoard."""
-    for old in folder.glob(f"events.out.tfevents.*{SUFFIX}"):  # of an earlier part of this sweep
+    for old in folder.glob(f"{EVENTS}*{SUFFIX}"):  # of an earlier part of this sweep
         old.unlink()
     heading, *rows = (f"| {' | '.join(row)} |" for row in cells)
     with SummaryWriter(str(folder), filename_suffix=SUFFIX) as writer:
