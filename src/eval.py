@@ -13,13 +13,14 @@ from torch.utils.data import DataLoader, TensorDataset
 from xornet.callbacks.figures import save
 from xornet.callbacks.pictures import boundary_pictures, curve_figures, unit_pictures
 from xornet.cli import configuration, errors
-from xornet.cli.hydra_run import expect_job, output_dir, record
+from xornet.cli.hydra_run import is_job, output_dir, record
 from xornet.cli.trainer import make_trainer
 from xornet.plots.render import drawn
 from xornet.runs.compare import load
 from xornet.runs.directory import check_holder
 from xornet.runs.lock import locked
 from xornet.runs.metrics import discard, write_results
+from xornet.runs.undo import made
 from xornet.runs.verdict import describe
 
 
@@ -27,7 +28,8 @@ from xornet.runs.verdict import describe
 def main(cfg: DictConfig) -> None:
     """Print the truth table with predictions, loss and accuracy; draw the pictures and write the results."""
     folder = output_dir()
-    expect_job(folder)
+    if is_job() and not any(folder.iterdir()):  # Hydra has just made it
+        made.append(folder)
     configuration.check(cfg)
     with locked(folder):
         evaluate(cfg, folder)

@@ -61,7 +61,9 @@ def laws(tables: Mapping[str, Table], stored: Table | None = None) -> Table:
         rows += [row for row in stored.rows if row["table"] == name and name not in tables] if stored else []
         for cells, x, y in points(tables[name]) if name in tables else ():
             for fit in fits(LAWS[name], x, y):
-                rows.append({"table": name, "cells": cells, "x": LAWS[name].name, **written(fit)})
+                numbers = {"first": fit.first, "second": fit.second, "residual": fit.residual}
+                words = {column: f"{value:.4g}" for column, value in numbers.items()}
+                rows.append({"table": name, "cells": cells, "x": LAWS[name].name, "form": fit.form, **words})
     return Table("laws", ["table", "cells", "x", "form"], rows)
 
 
@@ -70,9 +72,3 @@ def fits(law: Law, x: Array, y: Array) -> tuple[Fit, ...]:
     is_fitted = x <= law.largest
     x, y = x[is_fitted], y[is_fitted]
     return tuple(fit(x, y) for fit in law.forms) if len(x) > 2 else ()
-
-
-def written(fit: Fit) -> dict[str, str]:
-    """The columns of a fit."""
-    numbers = {"first": fit.first, "second": fit.second, "residual": fit.residual}
-    return {"form": fit.form, **{name: f"{value:.4g}" for name, value in numbers.items()}}

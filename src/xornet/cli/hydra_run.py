@@ -10,7 +10,6 @@ from omegaconf import DictConfig, OmegaConf
 
 from xornet import files
 from xornet.runs.settings import CONFIG, load
-from xornet.runs.undo import made
 
 CONF = Path(__file__).resolve().parents[3] / "conf"
 
@@ -23,12 +22,6 @@ def output_dir() -> Path:
 def is_job() -> bool:
     """Whether this run is a job of a sweep."""
     return bool(HydraConfig.get().mode == RunMode.MULTIRUN)
-
-
-def expect_job(folder: Path) -> None:
-    """Note the directory of a job, which Hydra has just made, if nothing is in it."""
-    if is_job() and not any(folder.iterdir()):
-        made.append(folder)
 
 
 def record(cfg: DictConfig, directory: Path, name: str) -> None:

@@ -20,7 +20,7 @@ from xornet.cli.paths import check_apart, check_outside, outside
 from xornet.runs.csv_logger import CSVLogger
 from xornet.runs.directory import check_holder, is_begun
 from xornet.runs.events import EVENTS, ROW, EventLogger
-from xornet.runs.hyperparameters import log_hyperparameters
+from xornet.runs.hyperparameters import hyperparameters
 from xornet.runs.lock import locked
 from xornet.runs.metrics import discard, log_folders
 from xornet.runs.record import error_files, read_metrics
@@ -132,7 +132,10 @@ class RunDirectory(Callback):
             for path in error_files(output_dir()):
                 path.unlink(missing_ok=True)
         record(self.cfg, self.folder, "train")
-        log_hyperparameters(trainer)
+        # Lightning itself does this before it reads the checkpoint to resume from, and without the optimizer.
+        for logger in trainer.loggers:
+            logger.log_hyperparams(hyperparameters(trainer.lightning_module, trainer))
+            logger.save()
         self.is_begun = True
 
     def undo(self) -> None:

@@ -24,17 +24,6 @@ NUMBERS = {
 PLAIN = "".join(set(string.printable[:95]) - set('"\\'))  # characters that JSON leaves as they are
 
 
-def log_hyperparameters(trainer: Trainer) -> None:
-    """Log what the run was configured with, once it can no longer be refused.
-
-    Lightning does it before it reads the checkpoint to resume from (`trainer.enable_autolog_hparams`), and without
-    the optimizer.
-    """
-    for logger in trainer.loggers:
-        logger.log_hyperparams(hyperparameters(trainer.lightning_module, trainer))
-        logger.save()
-
-
 def hyperparameters(module: Any, trainer: Trainer) -> dict[str, Any]:
     """What a sweep may vary, by the keys of the configuration: what makes the networks, and all that was overridden."""
     assert module.optimizer is not None

@@ -77,9 +77,12 @@ def draw(folder: Path, jobs: list[Run], keys: Sequence[str], cells: list[list[st
     with SummaryWriter(str(folder), filename_suffix=SUFFIX) as writer:
         writer.add_text("sweep", "\n".join([heading, "|---" * len(cells[0]) + "|", *rows]))
         if jobs:
-            swept = axes(jobs, keys)
+            swept = [Axis(shown(key), [shown(job.overrides.get(key, "default"), 16) for job in jobs]) for key in keys]
+            losses = [np.nan if job.result("loss") is None else float(job.result("loss")) for job in jobs]
+            many = any("solved_interval" in (job.metrics or {}) for job in jobs)
+            outcomes = Outcomes(np.array(losses), np.array([job.share_solved for job in jobs]), many)
             labels = swept[0].values if len(keys) == 1 else [shown(job.label(keys)) for job in jobs]
-            picture = drawn(sweep_picture([job.curve for job in jobs], labels, swept, ends(jobs)))
+            picture = drawn(sweep_picture([job.curve for job in jobs], labels, swept, outcomes))
             files.write(folder / "sweep.png", partial(write_png, picture))
             writer.add_image("sweep", np.asarray(picture), dataformats="HWC")
 
@@ -112,15 +115,3 @@ def best(jobs: list[Run], keys: Sequence[str]) -> str | None:
     when = job.result("solved_epoch")
     at = "" if when is None else f", at epoch {when:,.0f} in the median"
     return f"Solved most often, then soonest: {solved_words(job)}{at}, with {job.label(keys) or job.folder.name}"
-
-
-def axes(jobs: list[Run], keys: Sequence[str]) -> list[Axis]:
-    """The swept keys as the axes of a picture."""
-    return [Axis(shown(key), [shown(job.overrides.get(key, "default"), 16) for job in jobs]) for key in keys]
-
-
-def ends(jobs: list[Run]) -> Outcomes:
-    """What the jobs reached."""
-    losses = [np.nan if job.result("loss") is None else float(job.result("loss")) for job in jobs]
-    many = any("solved_interval" in (job.metrics or {}) for job in jobs)
-    return Outcomes(np.array(losses), np.array([job.share_solved for job in jobs]), many)
