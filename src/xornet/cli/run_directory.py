@@ -139,8 +139,10 @@ class RunDirectory(Callback):
         self.is_begun = True
 
     def undo(self) -> None:
-        """Remove the event files of a run that was refused after all."""
-        if not self.is_begun:
-            for path in (path for folder in self.logged for path in folder.glob(f"{EVENTS}*.{os.getpid()}.*")):
-                if path.stat().st_mtime >= self.start:  # ours, not that of an earlier job of this process
+        """Remove the event files of a run that was refused after all, and those that a full disk has left empty."""
+        for folder in {self.folder, *self.logged}:
+            for path in folder.glob(f"{EVENTS}*.{os.getpid()}.*"):
+                found = path.stat()
+                is_refused = not self.is_begun and found.st_mtime >= self.start  # of this job, not of an earlier one
+                if is_refused or found.st_size == 0:
                     path.unlink()

@@ -54,12 +54,9 @@ class ResumeLogs(Callback):
         checkpoint["tensorboard"] = checkpoint["global_step"] if any(writers(trainer)) else self.held
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Name the directory in an error of the writer, which names none; remove its file, if it is empty."""
+        """Name the directory in an error of the writer, which names none."""
         if isinstance(exception, OSError) and exception.errno:
             exception.filename = os.fsdecode(exception.filename or trainer.default_root_dir)
-        for path in Path(trainer.default_root_dir).glob(f"{EVENTS}*.{os.getpid()}.*"):
-            if path.stat().st_size == 0:
-                path.unlink()
 
 
 def forget_ends(trainer: Trainer, folders: Iterable[Path], step: int) -> None:
