@@ -608,8 +608,13 @@ def test_a_failure_that_cannot_be_written_ends_a_sweep_with_1(
     monkeypatch.setattr("xornet.sweeps.job.write_error", fail)
     run = command("-m", "optimizer.lr=-1,0.1", *SHORT)
     assert run.status == 1
-    assert run.last_line.startswith("error: 0_optimizer.lr=-1 failed: optimizer.lr")
+    assert run.last_line.startswith("error: optimizer.lr=-1,0.1: 0_optimizer.lr=-1 failed: optimizer.lr must be")
     assert [row["status"] for row in rows(run.folder)] == ["finished"]  # of the one that left something
+    search = ("hydra/sweeper=optuna", "hydra.sweeper.sampler.seed=1", "hydra.sweeper.n_trials=4")
+    run = command("-m", *search, "optimizer.lr=choice(-1,1,3)", *SHORT)  # which goes on, and has an answer
+    assert run.status == 1
+    assert run.last_line.endswith("_optimizer.lr=-1 failed")
+    assert "Best value" in run.err
 
 
 @pytest.mark.further

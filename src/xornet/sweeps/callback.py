@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from hydra import compose
-from hydra.core.utils import JobReturn
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from xornet.cli.hydra_callback import DirectoryCallback, ends_the_command
@@ -22,7 +23,7 @@ from xornet.runs.directory import check_holder
 from xornet.runs.lock import locked
 from xornet.runs.record import distinguishing, read_jobs
 from xornet.runs.undo import expect, expect_settings, is_untouched
-from xornet.sweeps import job, summary
+from xornet.sweeps import summary
 from xornet.sweeps.command import parse, product, written
 from xornet.sweeps.naming import check_repeated, earlier_jobs, identity
 from xornet.sweeps.plan import check_earlier, check_jobs, check_keys
@@ -92,15 +93,17 @@ class SweepCallback(DirectoryCallback):
         is_here = "BasicLauncher" in str(hydra["launcher"].get("_target_"))  # jobs run in this process
         if is_here and "max_failure_rate" in config.hydra.sweeper:  # Optuna's
             config.hydra.sweeper.max_failure_rate = 1.0  # a failed job ends no sweep
-        job.unwritten = []
         if is_stored and (hydra["sweeper"].get("sampler") or {}).get("seed") is not None:
             config.hydra.sweeper.sampler.seed += len(earlier)  # or a search that goes on would draw the same again
         is_elsewhere = "submitit" in str(hydra["launcher"].get("_target_"))
         summaries.append(partial(summary.write, folder, keys, time.time(), is_elsewhere, is_stored))
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
-        """Forget the job's configuration, which Hydra would keep until the sweep ends: 0.2 MiB a job."""
+        """Forget the job's configuration, which Hydra would keep until the sweep ends (0.2 MiB); note its error."""
         job_return.cfg = job_return.hydra_cfg = None
+        if config.hydra.mode == RunMode.MULTIRUN and job_return.status == JobStatus.FAILED:  # where no file can say so
+            failure = f"error: {Path(config.hydra.runtime.output_dir).name} failed"
+            summaries.append(lambda: [failure])
 
 
 @contextmanager
@@ -119,7 +122,6 @@ def summed_up() -> Iterator[None]:
     finally:
         for summarize in summaries:
             failed += summarize()
-        failed += job.unwritten or []
         if failed:
             print("\n".join(failed), file=sys.stderr)
         summaries.clear()

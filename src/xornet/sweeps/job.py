@@ -23,7 +23,6 @@ from xornet.runs.settings import CONFIG, flatten, read_config
 from xornet.sweeps.isolation import process_left_as_found
 
 REMEDY = "use another hydra.sweep.dir"
-unwritten: list[str] | None = None  # failures that no file says, in the process that sums the sweep up
 Train = Callable[[DictConfig, RunDirectory], float]
 
 
@@ -53,10 +52,8 @@ def run(train: Train, cfg: DictConfig) -> float | None:
         print(f"{output_dir().name} failed: {cause}", file=sys.stderr)
         try:
             write_error(output_dir(), directory, cause, is_in_use=isinstance(error, InUseError))
-        except OSError:  # the directory is what failed
-            if unwritten is None:
-                raise error from None
-            unwritten.append(f"error: {output_dir().name} failed: {cause}")
+        except OSError:  # the directory is what failed: no sweep can find it there
+            raise ValueError(f"{output_dir().name} failed: {cause}") from error
         return None
 
 
