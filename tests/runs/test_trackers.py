@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import tracker
 from conftest import NO_FIGURES, SRC, Command
-from lightning.pytorch.loggers import Logger
+from omegaconf import OmegaConf
 
 from xornet.runs.trackers import WaitingLogger
 
@@ -114,19 +114,21 @@ def test_a_tracker_whose_package_is_missing_is_named_with_a_remedy(
     ],
 )
 def test_a_tracker_continues_its_own_run_where_it_can(
-    kind: str, known: dict[str, Any], arguments: dict[str, str]
+    monkeypatch: pytest.MonkeyPatch, kind: str, known: dict[str, Any], arguments: dict[str, str]
 ) -> None:
     made = []
 
-    def make(**given: str) -> Logger:
-        made.append(given)
-        return tracker.TrackerLogger()
+    class Made(tracker.TrackerLogger):
+        def __init__(self, **given: Any) -> None:
+            super().__init__()
+            made.append(given)
 
-    waiting = WaitingLogger("logger.x", make, kind, known)
+    monkeypatch.setattr(tracker, kind, Made, raising=False)
+    waiting = WaitingLogger("logger.x", OmegaConf.create({"_target_": f"tracker.{kind}", **known}))
     waiting.log_metrics({"train/loss": 1.0}, 9)
     waiting.resume({"trackers": {"logger.x": "a", "logger.y": "c"}, "global_step": 7})
     logger: Any = waiting.begin()
-    assert made == [arguments]
+    assert made == [known | arguments]
     assert logger.first_step == (7 if arguments else 0)
     assert tracker.runs[0].steps == [9]
 

@@ -1,7 +1,6 @@
 """Lightning's Trainer as conf/trainer/ configures it; where it refuses an argument, the error names it."""
 
 from collections.abc import Iterator
-from functools import partial
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
@@ -69,11 +68,11 @@ def logger_nodes(key: str, logger: Any) -> Iterator[tuple[str, Any]]:
 
 def make_logger(key: str, node: DictConfig) -> Logger:
     """Return a logger that writes files of the run, or the place of one that begins a run elsewhere."""
-    made, make = get_object(node._target_), partial(instantiate, node, _convert_="all")
+    made = get_object(node._target_)
     if isinstance(made, type) and issubclass(made, EventLogger | CSVLogger):
-        logger: Logger = make()
+        logger: Logger = instantiate(node, _convert_="all")
         return logger
-    return WaitingLogger(key, make, made.__name__, node)
+    return WaitingLogger(key, node)
 
 
 def wrong_argument(settings: DictConfig, given: dict[str, Any]) -> str | None:

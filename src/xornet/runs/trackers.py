@@ -4,8 +4,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+from hydra.utils import instantiate
 from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import Logger, MLFlowLogger, TensorBoardLogger, WandbLogger
+from omegaconf import DictConfig
 from PIL.Image import Image
 
 PICTURED = (TensorBoardLogger, MLFlowLogger, WandbLogger)  # which log_picture knows how to give a picture
@@ -17,17 +19,15 @@ class WaitingLogger(Logger):
 
     Args:
         key: of the configuration: `logger.mlflow`.
-        make: makes the logger, from arguments besides those of the configuration.
-        kind: the name of its class.
-        known: its arguments in the configuration.
+        node: what the configuration has there, from which the logger is made.
 
     """
 
     name = version = ""  # where Lightning would name a directory after them
 
-    def __init__(self, key: str, make: Callable[..., Logger], kind: str, known: Mapping[str, Any]) -> None:
+    def __init__(self, key: str, node: DictConfig) -> None:
         super().__init__()
-        self.key, self.make, self.kind, self.known = key, make, kind, known
+        self.key, self.node = key, node
         self.arguments: dict[str, str] = {}
         self.first_step = 0  # the first that the run of the logger lacks
         self.calls: list[Callable[[Logger], object]] = []  # what the logger is to be told
@@ -43,15 +43,16 @@ class WaitingLogger(Logger):
 
     def resume(self, checkpoint: Mapping[str, Any]) -> None:
         """Continue the logger's run that a checkpoint names; W&B continues none that it has not uploaded."""
-        argument, run_id = RUN_IDS.get(self.kind), checkpoint["trackers"].get(self.key)
-        is_known = isinstance(run_id, str) and not self.known.get("offline")
-        if argument and is_known and self.known.get(argument) in (None, run_id):
+        argument = RUN_IDS.get(self.node._target_.rpartition(".")[2])
+        run_id = checkpoint["trackers"].get(self.key)
+        is_known = isinstance(run_id, str) and not self.node.get("offline")
+        if argument and is_known and self.node.get(argument) in (None, run_id):
             self.arguments, self.first_step = {argument: run_id}, checkpoint["global_step"]
 
     def begin(self) -> Logger:
         """Make the logger, have it begin its run, and tell it what it has missed; refuse the run where that fails."""
         try:
-            logger = self.make(**self.arguments)
+            logger: Logger = instantiate(self.node, _convert_="all", **self.arguments)
             getattr(logger, "experiment", None)  # which begins the run
         except Exception as error:  # of whatever kind the package has
             cause = error.__cause__ or error
