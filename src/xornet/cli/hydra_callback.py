@@ -12,8 +12,8 @@ from omegaconf import DictConfig
 from xornet.cli import errors, signals, streams
 from xornet.cli.configuration import check_hydra
 from xornet.cli.remedies import DISK, SWEEP_DISK
-from xornet.runs.directory import check_holder, check_same_sweep
-from xornet.runs.undo import expect, expect_settings
+from xornet.runs.directory import check_holder, read_sweep
+from xornet.runs.undo import SWEEP, expect, expect_settings
 
 streams.make_usable(ends=False)  # for the processes of every launcher; nothing more to do where a script has done it
 
@@ -46,9 +46,13 @@ class DirectoryCallback(Callback):
 
     @ends_the_command
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Check the directory, into which Hydra writes before the first job begins."""
+        """Check the directory, into which Hydra writes before the first job begins; others' results stay."""
         folder = Path(config.hydra.sweep.dir).absolute()
         check_holder(folder, "a sweep of evaluations")
-        check_same_sweep(folder, config)
+        if (folder / SWEEP).exists():
+            earlier, now = (str(one.hydra.overrides.task) for one in (read_sweep(folder), config))
+            if earlier != now:
+                said = f"{folder} holds a sweep of {earlier}, but this one is of {now}"
+                raise ValueError(f"{said}; use another directory")
         expect(folder)
         expect_settings(folder)

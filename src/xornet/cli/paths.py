@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
-from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from xornet.runs.events import EVENTS
@@ -77,17 +76,6 @@ def check_outside(folders: Mapping[str, Path], cfg: DictConfig, own: Path) -> No
         is_same = before == now or ("${" not in before and Path(before).resolve() == Path(now).resolve())
         if left and not (is_same or path in ckpt_path.parents):
             raise ValueError(f"{key}: {path} holds {left[0].name} of another run; use another directory")
-
-
-def check_apart(loggers: Iterable[Logger]) -> None:
-    """Refuse two loggers of a kind that would write the same file."""
-    places: set[tuple[bool, Path]] = set()
-    for logger in loggers:
-        if isinstance(logger, CSVLogger | TensorBoardLogger):
-            place = isinstance(logger, CSVLogger), Path(logger.log_dir).resolve()
-            if place in places:
-                raise ValueError(f"two loggers would both write into {place[1]}; use another name for one of them")
-            places.add(place)
 
 
 def as_path(cfg: DictConfig, key: str, default: str | None = None) -> Path | None:

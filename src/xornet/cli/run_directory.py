@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from xornet import files
 from xornet.cli.hydra_run import is_job, output_dir, record
-from xornet.cli.paths import check_apart, check_outside, outside
+from xornet.cli.paths import check_outside, outside
 from xornet.runs.csv_logger import CSVLogger
 from xornet.runs.directory import check_holder, is_begun
 from xornet.runs.events import EVENTS, ROW, EventLogger
@@ -83,10 +83,14 @@ class RunDirectory(Callback):
         for logger in trainer.loggers:
             if isinstance(logger, CSVLogger):
                 logger.is_waiting = True
-        self.logged = [Path(logger.log_dir) for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
-        check_apart(trainer.loggers)
+        self.logged, tables = (
+            [Path(str(logger.log_dir)).resolve() for logger in trainer.loggers if isinstance(logger, kind)]
+            for kind in (TensorBoardLogger, CSVLogger)
+        )
+        for places in (self.logged, tables):
+            if twice := [place for place in places if places.count(place) > 1]:
+                raise ValueError(f"two loggers would both write into {twice[0]}; use another name for one of them")
         kept = [getattr(callback, "dirpath", None) for callback in trainer.checkpoint_callbacks]
-        tables = [logger.log_dir for logger in trainer.loggers if isinstance(logger, CSVLogger)]
         earlier = (self.folder / CONFIG.parent, self.folder / "checkpoints", *log_folders(self.folder))
         for folder in (self.folder, *earlier, *self.logged, *tables, *kept):
             files.check_writable(Path(folder or self.folder))

@@ -110,11 +110,3 @@ def read_sweep(folder: Path) -> DictConfig:
     if isinstance(found, DictConfig) and OmegaConf.select(found, "hydra.overrides.task") is not None:
         return found
     return DictConfig({})
-
-
-def check_same_sweep(folder: Path, config: DictConfig) -> None:
-    """Refuse the directory of a sweep of evaluations that were others: their results would be written over."""
-    if (folder / SWEEP).exists():
-        earlier, now = (str(one.hydra.overrides.task) for one in (read_sweep(folder), config))
-        if earlier != now:
-            raise ValueError(f"{folder} holds a sweep of {earlier}, but this one is of {now}; use another directory")
