@@ -46,7 +46,7 @@ class DirectoryCallback(Callback):
 
     @ends_the_command
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Check the directory, into which Hydra writes before the first job begins; others' results stay."""
+        """Refuse a directory that holds other results: Hydra writes into it before the first job begins."""
         folder = Path(config.hydra.sweep.dir).absolute()
         check_holder(folder, "a sweep of evaluations")
         if (folder / SWEEP).exists():

@@ -57,7 +57,8 @@ class SweepCallback(DirectoryCallback):
         swept = [key for key, override in parsed.items() if override.is_sweep_override()]
         # A further value of what an earlier part has swept, given alone, is one more job.
         keys = swept + [key for key in distinguishing(earlier) if key in parsed and key not in swept]
-        is_search = config.hydra.runtime.choices["hydra/sweeper"] != "basic"  # it chooses its jobs as it goes
+        launcher, sweeper = (str(hydra[part].get("_target_")) for part in ("launcher", "sweeper"))
+        is_search = "BasicSweeper" not in sweeper  # it chooses its jobs as it goes
         if is_search:
             check_search(hydra["sweeper"], parsed)
 
@@ -90,13 +91,11 @@ class SweepCallback(DirectoryCallback):
                 f"hydra.job.config.override_dirname.exclude_keys=[{','.join(map(repr, constant))}]",
                 f"hydra.sweep.subdir='{subdir}'",
             ]
-        is_here = "BasicLauncher" in str(hydra["launcher"].get("_target_"))  # jobs run in this process
-        if is_here and "max_failure_rate" in config.hydra.sweeper:  # Optuna's
+        if "BasicLauncher" in launcher and "max_failure_rate" in config.hydra.sweeper:  # of Optuna, in this process
             config.hydra.sweeper.max_failure_rate = 1.0  # a failed job ends no sweep
         if is_stored and (hydra["sweeper"].get("sampler") or {}).get("seed") is not None:
             config.hydra.sweeper.sampler.seed += len(earlier)  # or a search that goes on would draw the same again
-        is_elsewhere = "submitit" in str(hydra["launcher"].get("_target_"))
-        summaries.append(partial(summary.write, folder, keys, time.time(), is_elsewhere, is_stored))
+        summaries.append(partial(summary.write, folder, keys, time.time(), "submitit" in launcher, is_stored))
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
         """Forget the job's configuration, which Hydra would keep until the sweep ends (0.2 MiB); note its error."""
