@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from xornet.cli import errors, signals, streams
 from xornet.cli.configuration import check_hydra
@@ -50,7 +50,8 @@ class DirectoryCallback(Callback):
         folder = Path(config.hydra.sweep.dir).absolute()
         check_holder(folder, "a sweep of evaluations")
         if (folder / SWEEP).exists():
-            earlier, now = (str(one.hydra.overrides.task) for one in (read_sweep(folder), config))
+            earlier = read_sweep(folder)["hydra"]["overrides"]["task"]
+            now = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
             if earlier != now:
                 said = f"{folder} holds a sweep of {earlier}, but this one is of {now}"
                 raise ValueError(f"{said}; use another directory")

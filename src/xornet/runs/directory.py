@@ -8,9 +8,9 @@ import itertools
 import re
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
-from yaml import YAMLError
+from omegaconf import DictConfig
 
 from xornet.runs.settings import CONFIG, load
 from xornet.runs.undo import SWEEP, expect, made
@@ -101,12 +101,10 @@ def job_folders(sweep: Path) -> list[Path]:
     return [path for path in found if (path / CONFIG.parent / "overrides.yaml").exists()]
 
 
-def read_sweep(folder: Path) -> DictConfig:
+def read_sweep(folder: Path) -> dict[str, Any]:
     """Return what Hydra was told of a sweep; empty, if its file is none of Hydra's."""
     try:
-        found = OmegaConf.load(folder / SWEEP)
-    except (YAMLError, OSError, UnicodeDecodeError):
-        found = None
-    if isinstance(found, DictConfig) and OmegaConf.select(found, "hydra.overrides.task") is not None:
-        return found
-    return DictConfig({})
+        found: dict[str, Any] = load(folder / SWEEP, DictConfig)
+        return {} if found["hydra"]["overrides"]["task"] is None else found
+    except (ValueError, KeyError, TypeError):
+        return {}

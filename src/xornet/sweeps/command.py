@@ -9,7 +9,6 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
-from omegaconf import OmegaConf
 
 from xornet.runs.directory import read_sweep
 from xornet.runs.record import distinguishing, read_jobs
@@ -48,7 +47,7 @@ def written(override: Override) -> Iterator[str]:
 
 def unstarted(folder: Path) -> int:
     """How many jobs that the last command of a sweep asked for have no directory; of a search, 0."""
-    command: Any = OmegaConf.to_container(read_sweep(folder), resolve=False)
+    command = read_sweep(folder)
     if "BasicSweeper" not in str(command.get("hydra", {}).get("sweeper", {}).get("_target_")):
         return 0
 
