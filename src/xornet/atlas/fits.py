@@ -44,29 +44,24 @@ def fit_logarithm(x: Array, y: Array) -> Fit:
         y: (n,), positive.
 
     """
-    return fitted("a + b log2 x", *line(np.log2(x), y, weights=1 / y), x, y)
+    slope, intercept = np.polyfit(np.log2(x), y, 1, w=1 / y)
+    return fitted("a + b log2 x", intercept, slope, x, y)
 
 
 def fit_power(x: Array, y: Array) -> Fit:
     """Fit y = c x^d, by least squares of ln(law / y), in which it is a line; x and y as above."""
-    intercept, slope = line(np.log(x), np.log(y))
-    return fitted("c x^d", float(np.exp(intercept)), slope, x, y)
+    slope, intercept = np.polyfit(np.log(x), np.log(y), 1)
+    return fitted("c x^d", np.exp(intercept), slope, x, y)
 
 
 def fit_exponential(x: Array, y: Array) -> Fit:
     """Fit y = c d^x, by least squares of ln(law / y), in which it is a line; x and y as above."""
-    intercept, slope = line(x, np.log(y))
-    return fitted("c d^x", float(np.exp(intercept)), float(np.exp(slope)), x, y)
-
-
-def line(x: Array, y: Array, weights: Array | float = 1.0) -> tuple[float, float]:
-    """The intercept and the slope of the line with the least squares of weights * (line - y)."""
-    slope, intercept = np.polyfit(x, y, 1, w=np.broadcast_to(weights, x.shape))
-    return float(intercept), float(slope)
+    slope, intercept = np.polyfit(x, np.log(y), 1)
+    return fitted("c d^x", np.exp(intercept), np.exp(slope), x, y)
 
 
 def fitted(form: str, first: float, second: float, x: Array, y: Array) -> Fit:
     """The fit with its residual."""
     law = FORMS[form](x, first, second)
     ratios = np.log(law / y) if (law > 0).all() else np.full_like(y, np.inf)
-    return Fit(form, first, second, float(np.sqrt(np.mean(ratios**2))))
+    return Fit(form, float(first), float(second), float(np.sqrt(np.mean(ratios**2))))
