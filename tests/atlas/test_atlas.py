@@ -19,6 +19,7 @@ from xornet.engine.scores import wilson
 DOCS = SRC.parent / "docs"
 STORED = sorted(path.stem for path in (DOCS / "atlas").glob("*.csv"))
 SWEPT = [name for name in STORED if "networks" in read(name, DOCS / "atlas").columns]
+QUIET = ("~callbacks", "~logger")
 TINY = ("experiment=grid", "model.hidden=[2],[1]", "optimizer.lr=3,0.3", "networks=20", "trainer.max_epochs=4")
 
 
@@ -154,6 +155,35 @@ def test_an_interrupted_sweep_makes_no_table_though_all_begun_jobs_have_finished
     escapes = (tmp_path / "docs/atlas/escapes.csv").read_bytes()
     assert command(script="atlas.py").status == 1
     assert (tmp_path / "docs/atlas/escapes.csv").read_bytes() == escapes
+
+
+def test_a_sweep_of_single_networks_is_named(command: Command, tmp_path: Path) -> None:
+    sweep = tmp_path / "logs/atlas/single"
+    assert command("-m", "seed=1,2", "trainer.max_epochs=3", *QUIET, f"hydra.sweep.dir={sweep}").status == 0
+    refused = command(script="atlas.py")
+    assert refused.status == 1
+    assert f"{sweep}/0_seed=1 trained one network, which has no share of solved ones; move {sweep} away" in (
+        refused.last_line
+    )
+    assert not list((tmp_path / "docs/atlas").iterdir())
+
+
+@pytest.mark.further
+def test_sweeps_in_which_no_network_is_solved_have_their_tables_and_pictures(command: Command, tmp_path: Path) -> None:
+    few = ("networks=4", "~logger")
+    for name, *values in (
+        ("parity_range", "trainer.max_epochs=5"),
+        ("plateaus", "trainer.max_epochs=5,10,20"),
+        ("plateaus_by_init", "trainer.max_epochs=5"),
+    ):
+        run = command(f"experiment={name}", *few, *values, f"hydra.sweep.dir={tmp_path}/logs/atlas/{name}")
+        assert run.status == 0, run.err
+    made = command(script="atlas.py")
+    assert made.status == 0, made.err
+    written = {path.name for path in (tmp_path / "docs/atlas").iterdir()}
+    assert {"parity_range.csv", "parity_range.png", "exponents.csv", "plateaus.png"} <= written
+    exponents = read("exponents", tmp_path / "docs/atlas")
+    assert {(row["stay"], row["exponent"]) for row in exponents.rows} == {("0", "")}
 
 
 @pytest.mark.further

@@ -18,8 +18,8 @@ def from_sweep(folder: Path, stored: Table | None = None) -> tuple[Table, list[R
         stored: the table that it is to extend, which keeps the cells that the sweep does not have.
 
     Raises:
-        ValueError: the sweep has other keys than the stored table, other numbers of networks or epochs, or other
-            settings.
+        ValueError: the sweep is of single networks, or has other keys than the stored table, other numbers of networks
+            or epochs, or other settings.
 
     """
     jobs = read_jobs(folder)
@@ -36,6 +36,8 @@ def from_sweep(folder: Path, stored: Table | None = None) -> tuple[Table, list[R
         raise ValueError(f"{folder} is no sweep of experiment={folder.name}; use that, or another hydra.sweep.dir")
     known = swept + sorted(key_of(one) for one in constant)  # in a table of its own, each is a column
     keys = stored.keys if stored else known
+    for job in (job for job in jobs if job.metrics and job.result("solved_interval") is None):
+        raise ValueError(f"{job.folder} trained one network, which has no share of solved ones; move {folder} away")
     rows = [{**{key: job.overrides.get(key, "") for key in keys}, **results(job)} for job in jobs if job.metrics]
     if stored:
         sizes = {(row["networks"], row["epochs"]) for row in stored.rows}

@@ -55,7 +55,8 @@ def exponent_table(followed: Followed) -> Table:
     for place in PLATEAUS:
         alphas = followed.exponents(place)
         for k, alpha in enumerate(alphas):
-            low, middle, high = (f"{value:.3f}" for value in np.quantile(alpha, (0.05, 0.5, 0.95)))
+            quantiles = np.quantile(alpha, (0.05, 0.5, 0.95)) if alpha.size else ()
+            low, middle, high = [f"{value:.3f}" for value in quantiles] or ["", "", ""]
             cell = {"place": place, "from": f"{followed.epochs[k]:.0f}", "to": f"{followed.epochs[k + 1]:.0f}"}
             rows.append(cell | {"stay": f"{alpha.size}", "exponent": middle, "exponent_q05": low, "exponent_q95": high})
     return Table("exponents", ["place", "from", "to"], rows)

@@ -54,7 +54,9 @@ def curves_picture(title: str, panels: Sequence[Panel]) -> Figure:
             axes.plot(curve.x, curve.y, curve.style, color=color, label=curve.label or None, markersize=4)
             if curve.low is not None and curve.high is not None:
                 axes.fill_between(curve.x, curve.low, curve.high, color=color, alpha=0.15, linewidth=0)
-        axes.set(title=panel.title, xlabel=panel.xlabel, ylabel=panel.ylabel, xscale="log", yscale=panel.yscale)
+        axes.set(title=panel.title, xlabel=panel.xlabel, ylabel=panel.ylabel)
+        if any(np.isfinite(curve.y).any() for curve in panel.curves):  # or there is nothing to draw
+            axes.set(xscale="log", yscale=panel.yscale)
         measured = sorted({x for curve in panel.curves if "o" in curve.style for x in curve.x[np.isfinite(curve.x)]})
         if len(measured) < 10:  # powers of ten would run into each other
             axes.set_xticks(measured, [f"{x:.3g}" for x in measured])

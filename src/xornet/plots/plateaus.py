@@ -59,7 +59,8 @@ def draw_excess(panel: Axes, epochs: Array, excess: Mapping[str, Array]) -> None
         for line in lines[:1]:
             line.set_label(f"{above.shape[1]:,} networks near {place}")
     start = np.concatenate(list(excess.values()), axis=1)[0]
+    panel.set(xlabel="Epochs", ylabel="Loss above the plateau's value")
     if start.size:
         panel.plot(epochs, 0.6 * start.min() * epochs[0] / epochs, "k--", linewidth=1, label="∝ 1/epochs")
         panel.legend()
-    panel.set(xlabel="Epochs", ylabel="Loss above the plateau's value", xscale="log", yscale="log")
+        panel.set(xscale="log", yscale="log")
