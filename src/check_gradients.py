@@ -8,6 +8,7 @@ import hydra
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
+from xornet.batches import only_batch
 from xornet.cli import configuration, errors
 from xornet.gradcheck import comparison as gradcheck
 from xornet.gradcheck import worked_example as worked
@@ -20,8 +21,7 @@ def main(cfg: DictConfig) -> None:
     configuration.check(cfg)
     module: XORModule = instantiate(cfg.model, _convert_="all")
     assert module.optimizer is not None
-    (table,) = instantiate(cfg.data).train_dataloader()
-    module.set_training_table(*table)
+    module.set_training_table(*only_batch(instantiate(cfg.data).train_dataloader()))
     module.double()
     network = module.ensemble
     weights = [weight.detach()[..., 0] for weight in network.weights]

@@ -13,6 +13,8 @@ def only_batch(loader: Any) -> tuple[Tensor, Tensor]:
 
     With shuffle=True it is in the order of the dataset, or every run would differ in rounding and in its columns.
     """
+    if not hasattr(loader, "__iter__"):
+        raise ValueError(f"train_dataloader must return a DataLoader, got {loader}; use return DataLoader(...)")
     if is_shuffled(loader):
         loader = DataLoader(loader.dataset, loader.batch_size, collate_fn=loader.collate_fn, drop_last=loader.drop_last)
     tables = [check_batch(batch, number) for number, batch in enumerate(loader)]

@@ -10,9 +10,10 @@ import pytest
 import torch
 from conftest import SRC, Command
 from torch import Tensor
+from torch.utils.data import DataLoader, TensorDataset
 
 from xornet.backprop import ACTIVATIONS, backpropagate
-from xornet.data import truth_table
+from xornet.data import XORDataModule, truth_table
 from xornet.engine.inplace import InplaceBackprop
 from xornet.gradcheck import comparison as gradcheck
 from xornet.gradcheck.comparison import compare, tabulate
@@ -202,6 +203,29 @@ def test_the_printout_starts_where_the_default_run_does(command: Command) -> Non
 )
 def test_a_bad_value_ends_in_one_line(command: Command, override: str, line: str) -> None:
     run = command(override, script="check_gradients.py")
+    assert run.status == 1
+    assert line in run.last_line
+    assert "Traceback" not in run.err
+
+
+X, Y = truth_table()
+
+
+@pytest.mark.parametrize(
+    ("data", "line"),
+    [
+        (DataLoader(TensorDataset(X, Y[:, 0]), 4), r"got [(4, 2), (4,)]; use y[:, None], a column"),
+        (DataLoader(TensorDataset(X, Y), 2), "data must be one batch, the whole table, got several; use DataLoader"),
+        ([], "data must be one batch, the whole table, got none; use data with points"),
+        (None, "train_dataloader must return a DataLoader, got None; use return DataLoader(...)"),
+        (DataLoader(TensorDataset(X, Y / 0), 4), "a table must hold finite numbers, got nan or inf"),
+    ],
+)
+def test_data_that_no_run_takes_is_not_checked_either(
+    command: Command, monkeypatch: pytest.MonkeyPatch, data: object, line: str
+) -> None:
+    monkeypatch.setattr(XORDataModule, "train_dataloader", lambda _: data)
+    run = command(script="check_gradients.py")
     assert run.status == 1
     assert line in run.last_line
     assert "Traceback" not in run.err
