@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from xornet.callbacks.figures import save
 from xornet.callbacks.pictures import boundary_pictures, curve_figures, unit_pictures
 from xornet.cli import configuration, errors
-from xornet.cli.hydra_run import is_job, output_dir, record
+from xornet.cli.hydra_run import is_job, output_dir, record, resolve_checkpoint
 from xornet.cli.trainer import make_trainer
 from xornet.plots.render import drawn
 from xornet.runs.compare import load
@@ -31,6 +31,7 @@ def main(cfg: DictConfig) -> None:
     if is_job() and not any(folder.iterdir()):  # Hydra has just made it
         made.append(folder)
     configuration.check(cfg)
+    resolve_checkpoint(cfg)
     with locked(folder):
         evaluate(cfg, folder)
 

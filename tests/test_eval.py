@@ -1,13 +1,16 @@
+import json
 import re
 from pathlib import Path
 
 import pytest
 from conftest import NO_FIGURES, Command, CommandResult
 
+WITH = ("optimizer=adam", "optimizer.lr=0.1", "seed=4")
+
 
 @pytest.fixture
 def trained(command: Command) -> CommandResult:
-    return command("trainer.max_epochs=300", "optimizer=adam", "optimizer.lr=0.1", "seed=4")
+    return command("trainer.max_epochs=300", *WITH)
 
 
 def test_eval_prints_the_truth_table_and_draws_the_pictures(command: Command, trained: CommandResult) -> None:
@@ -46,6 +49,20 @@ def test_eval_of_an_ensemble_finds_what_the_run_found(command: Command, model: l
     plane = () if model else ("examples.png", "decision_boundary.png")
     for name in ("networks.csv", "loss_curve.png", "solved.png", *plane):
         assert (run.folder / name).read_bytes() == (trained.folder / name).read_bytes()
+
+
+def test_a_relative_checkpoint_lies_where_the_command_is_given(
+    command: Command, trained: CommandResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever Hydra goes then, for an evaluation and for a run."""
+    monkeypatch.chdir(trained.folder)
+    given = ("ckpt_path=checkpoints/last.ckpt", "hydra.job.chdir=true")
+    evaluated = command(*given, script="eval.py")
+    assert evaluated.status == 0, evaluated.err
+    longer = trained.metrics["epochs"] + 5
+    resumed = command(*given, *WITH, f"trainer.max_epochs={longer}", f"hydra.run.dir={tmp_path}/longer")
+    assert resumed.status == 0, resumed.err
+    assert json.loads((tmp_path / "longer/metrics.json").read_text())["epochs"] == longer
 
 
 def test_a_missing_argument_is_named(command: Command) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
+from hydra.utils import to_absolute_path
 from omegaconf import DictConfig, OmegaConf
 
 from xornet import files
@@ -22,6 +23,12 @@ def output_dir() -> Path:
 def is_job() -> bool:
     """Whether this run is a job of a sweep."""
     return bool(HydraConfig.get().mode == RunMode.MULTIRUN)
+
+
+def resolve_checkpoint(cfg: DictConfig) -> None:
+    """Have a relative `ckpt_path` lie where the command was given, wherever hydra.job.chdir has gone since."""
+    if isinstance(path := cfg.get("ckpt_path"), str) and HydraConfig.get().job.chdir:
+        cfg.ckpt_path = to_absolute_path(path)
 
 
 def record(cfg: DictConfig, directory: Path, name: str) -> None:
