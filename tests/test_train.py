@@ -342,3 +342,12 @@ def test_on_a_terminal_one_bar_counts_epochs(command: Command, monkeypatch: pyte
     run = command("trainer.max_epochs=3000", "model.gradient=autograd", *NO_FIGURES)
     assert re.search(r"\d+/3000 \[\d\d:\d\d<\d\d:\d\d, .*epoch/s, loss=0\.\d{4}", run.err)
     assert len(re.findall(r"^Epoch \d+, Loss: \d\.\d{4}$", run.out, re.M)) == 3
+
+
+def test_an_argument_that_is_left_to_pytorch_is_recorded_with_its_value(command: Command) -> None:
+    run = command("~optimizer.lr", "trainer.max_epochs=3", *NO_FIGURES)
+    assert run.status == 0, run.err
+    assert "optimizer.lr: 0.001\n" in (run.folder / "hparams.yaml").read_text()
+    assert (
+        b"optimizer.lr" in events.read(run.folder).SummaryMetadata("_hparams_/session_start_info").plugin_data.content
+    )

@@ -33,7 +33,10 @@ def hyperparameters(module: Any, trainer: Trainer) -> dict[str, Any]:
     if module.scheduler:
         known["scheduler"] = module.scheduler.func.__name__
         theirs |= {f"scheduler.{key}": value for key, value in module.scheduler.keywords.items()}
-    return read_overrides(Path(trainer.default_root_dir)) | ours | theirs | known
+    overridden = read_overrides(Path(trainer.default_root_dir))
+    made = {f"optimizer.{key}": value for key, value in trainer.optimizers[0].defaults.items()}
+    left = {key: made[key] for key in overridden if key in made}  # to PyTorch, as by ~optimizer.lr
+    return overridden | left | ours | theirs | known
 
 
 def hparams_row(known: dict[str, Any]) -> dict[str, float | str]:
