@@ -404,3 +404,30 @@ def test_a_killed_process_of_a_launcher_is_one_line_with_the_remedy(capsys: pyte
 
 def test_a_file_of_data_without_bits_is_told_so(command: Command) -> None:
     assert command("~data.bits").last_line == "error: the file of conf/data has no bits; add bits: <inputs>"
+
+
+@pytest.mark.parametrize(
+    ("swept", "line"),
+    [
+        (["+callbacks.foo.bar=${seed}", "seed=1,2"], "callbacks.foo={'bar': 1} names no class; use "),
+        (
+            ["~optimizer._target_", "~optimizer._partial_", "optimizer.lr=${seed}", "seed=1,2"],
+            "optimizer._target_ must be an elementwise torch.optim class",
+        ),
+    ],
+)
+def test_a_node_without_a_class_is_one_line_in_a_sweep_too(command: Command, swept: list[str], line: str) -> None:
+    run = command("-m", *swept, "trainer.max_epochs=3")
+    assert run.status == 1
+    assert line in run.err
+    assert "Traceback" not in run.err
+
+
+def test_a_place_that_holds_no_directory_is_said_in_plain_words(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs/train").write_text("a file")
+    run = command("trainer.max_epochs=3")
+    assert run.status == 1
+    assert run.last_line.startswith("error: [Errno ")
+    assert f"'{tmp_path}/logs/train" in run.last_line
+    assert run.last_line.endswith("; use hydra.run.dir=<a writable directory with free space>")

@@ -56,12 +56,16 @@ def check(cfg: DictConfig, is_complete: bool = True) -> None:
         if not (isinstance(node, dict) and "_target_" in node) and (is_complete or "${" not in str(node)):
             file = "" if "." in key else f"{key}=<name of a file of conf/{key}> with it, or "
             raise ValueError(f"{key}={node} names no class; use {file}{key}._target_=<class>")
-        if isinstance(node, dict) and key.partition(".")[0] in ("trainer", "callbacks", "logger"):
+        if (
+            isinstance(node, dict)
+            and "_target_" in node
+            and key.partition(".")[0] in ("trainer", "callbacks", "logger")
+        ):
             check_texts(key, node)
     if container.get("model", {}).get("optimizer", "") is None:
         raise ValueError("model.optimizer=null names no class; use e.g. optimizer=sgd")
     for key, given in (("optimizer", "the parameters"), ("scheduler", "the optimizer")):
-        if key in named and named[key].get("_partial_") is not True:
+        if key in named and "_target_" in named[key] and named[key].get("_partial_") is not True:
             raise ValueError(
                 f"{key}._target_={named[key]['_target_']} has no _partial_: true, which leaves {given} to the run; "
                 f"use {key}._partial_=true, or add it to the file of conf/{key}"

@@ -37,6 +37,7 @@ REMEDIES = {
     "A worker process managed by the executor was unexpectedly terminated": "a process of the launcher was killed; use "
     "the same command to resume",
     r"Unexpected type annotation: Set\[str\]": "a list of values holds no range, choice or interval; use single values",
+    r"\w+ raised while resolving interpolation: (\[Errno .*) full_key:": r"\1",
     r"Missing mandatory value: (\w+)": r"\1 is missing; use \1=<value>",
 }
 

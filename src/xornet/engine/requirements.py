@@ -165,6 +165,6 @@ def check_monitors(trainer: Trainer, trained: Collection[str], validated: Collec
             known |= {name + part for name in callback.lrs for part in parts}
     for callback in callbacks_of(trainer):
         monitor, name = getattr(callback, "monitor", None), type(callback).__name__
-        names = known | {"epoch", "step"} if isinstance(callback, ModelCheckpoint) else known  # which it adds itself
-        if monitor and monitor not in names and getattr(callback, "strict", True):
-            raise ValueError(f"{name} has monitor={monitor}, which nothing logs; use one of {', '.join(sorted(names))}")
+        is_known = monitor in known or (isinstance(callback, ModelCheckpoint) and monitor in ("epoch", "step"))
+        if monitor and not is_known and getattr(callback, "strict", True):
+            raise ValueError(f"{name} has monitor={monitor}, which nothing logs; use one of {', '.join(sorted(known))}")
