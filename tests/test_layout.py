@@ -11,7 +11,8 @@ from conftest import SRC
 # Each may import those before it, and itself.
 ORDER = (
     *("xornet", "validation", "files", "data", "batches", "backprop", "network", "engine", "schema", "checkpoint"),
-    *("resumption", "table", "hooks", "module", "plots", "runs", "cli", "callbacks", "gradcheck", "sweeps", "atlas"),
+    *("agreement", "resumption", "table", "hooks", "module", "plots", "runs", "cli", "callbacks", "gradcheck"),
+    *("sweeps", "atlas"),
     "scripts",
 )
 ORDER_OF = {name: number for number, name in enumerate(ORDER)}
@@ -46,7 +47,7 @@ def test_the_maths_knows_neither_lightning_nor_hydra() -> None:
         path
         for path in FILES
         if room(path) in ("backprop", "network", "engine", "plots")
-        if path.stem not in ("blocks", "requirements", "subclasses", "progress", "step_hooks")
+        if path.stem not in ("blocks", "consistency", "requirements", "subclasses", "progress", "step_hooks")
     ]
     assert maths
     for path in maths:

@@ -1,6 +1,5 @@
 """What Lightning calls around the steps of XORModule: the table, what computes the epochs, checkpoints."""
 
-from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -14,10 +13,11 @@ from xornet.batches import check_batch, check_same, only_batch, same_points
 from xornet.engine import scores
 from xornet.engine.blocks import PRECISIONS, has_step_hooks, run_length, samples_every
 from xornet.engine.compile_choice import is_compiled
+from xornet.engine.consistency import check_counts, check_end, check_kept
 from xornet.engine.history import Block, History
 from xornet.engine.optimizers import leave_inference_mode
 from xornet.engine.progress import begin_with_an_epoch, count_epochs
-from xornet.engine.requirements import check_counts, check_end, check_kept, check_monitors, check_trainer
+from xornet.engine.requirements import check_monitors, check_trainer
 from xornet.engine.runner import EpochRunner
 from xornet.engine.schedulers import changes_momentum, check_length
 from xornet.engine.step_hooks import call_step_hooks
@@ -33,9 +33,7 @@ class RunHooks(TableModule):
     optimizer: "partial[Any] | None"  # None: loaded from a checkpoint of a class of your own
     scheduler: "partial[Any] | None"
     has_own_optimizer: bool  # whether the optimizer was given, else a checkpoint may say which
-    lacks: Sequence[
-        str
-    ] = ()  # what of a loaded checkpoint's run, `optimizer` or `scheduler`, was of a class of your own
+    lacks: tuple[str, ...] = ()  # which of the two a loaded checkpoint has of a class of your own
     stage: str | None = None  # of the Trainer: fit, validate, test, predict; None outside
     runner: EpochRunner | None = None
 
@@ -64,7 +62,7 @@ class RunHooks(TableModule):
             if self.trainer.current_epoch == self.trainer.global_step == 0:
                 self.reset_history()
             else:  # a Trainer that goes on
-                check_counts(self.trainer, self.history.epochs)
+                check_counts(self.history.epochs, self.trainer.current_epoch, self.trainer.global_step)
             self.stopwatch.restart()
             self.trainer.fit_loop.setup_data()  # asks the data module, or takes the DataLoader that `fit` was given
             if self.trainer.enable_validation:
@@ -109,7 +107,7 @@ class RunHooks(TableModule):
         """Refuse a batch that is not the table which the run was begun with, and what `check_kept` refuses."""
         assert self.runner is not None
         self.runner.interrupt.raise_pending()
-        check_counts(self.trainer, self.history.epochs)
+        check_counts(self.history.epochs, self.trainer.current_epoch, self.trainer.global_step)
         check_kept(self.trainer.optimizers[0], self.ensemble, self.runner)
         check_same([part.to(self.x) for part in check_batch(batch, 0)], (self.x, self.y))
 
@@ -147,15 +145,7 @@ class RunHooks(TableModule):
         self.trainer.callback_metrics.update(metrics)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add the run so far; refuse a block that was broken off, and networks that another Trainer has trained."""
-        steps, epochs = checkpoint["global_step"], self.history.epochs  # the Trainer may not be the module's last one
-        if epochs is None:
-            raise ValueError(
-                "the last block of epochs was broken off, and cannot be resumed; use an earlier checkpoint"
-            )
-        if epochs != steps:
-            said = f"the networks have had {epochs} epochs, but this Trainer has made {steps} steps"
-            raise ValueError(f"{said}; use save_checkpoint of the Trainer that has trained them")
+        """Add the run so far."""
         resumption.save(self, checkpoint)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -1,29 +1,29 @@
-"""What a checkpoint holds of a run, and what it must agree with: the run that is resumed, the networks evaluated."""
+"""What a checkpoint holds of a run, and how a module continues from it."""
 
-from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
-from lightning.pytorch import Trainer
 from torch.optim import lr_scheduler
 
 from xornet import schema
-from xornet.batches import same_points, same_table
+from xornet.agreement import check_networks, check_resumable, check_same_model
+from xornet.batches import same_table
 from xornet.checkpoint import table_of
 from xornet.data import truth_table
 from xornet.engine import rate_grid
-from xornet.engine.blocks import callbacks_of
-from xornet.engine.optimizers import describe, fresh_states, from_description
-from xornet.engine.progress import settle
-from xornet.schema import check_like, need
+from xornet.engine.consistency import check_counts
+from xornet.engine.optimizers import describe, from_description
 from xornet.validation import plain
-
-MAY_CHANGE = ("model.gradient", "model.compile")  # neither the networks nor when they solve the table
-KEYS = {"seed": "seed", "networks": "networks", "bits": "data.bits"}  # the other hyperparameters are below `model`
 
 
 def save(module: Any, checkpoint: dict[str, Any]) -> None:
-    """Add the history of an XORModule's run, the seconds it has taken, its table, its optimizer and its scheduler."""
+    """Add the history of an XORModule's run, the seconds it has taken, its table, its optimizer and its scheduler.
+
+    Raises:
+        ValueError: a block was broken off, or another Trainer has trained the networks.
+
+    """
+    check_counts(module.history.epochs, checkpoint["global_step"])
     for part in ("optimizer_states", "lr_schedulers", "callbacks"):  # into which callbacks may put NumPy's numbers
         if part in checkpoint:
             checkpoint[part] = plain(checkpoint[part])
@@ -63,97 +63,8 @@ def load(module: Any, checkpoint: dict[str, Any]) -> None:
             module.optimizer = from_description(checkpoint["optimizer"], torch.optim, rate_grid)
             if "scheduler" in checkpoint and not module.scheduler:
                 module.scheduler = from_description(checkpoint["scheduler"], lr_scheduler)
-            module.lacks = [
-                part for part in ("optimizer", "scheduler") if part in checkpoint and not vars(module)[part]
-            ]
+            parts = ("optimizer", "scheduler")
+            module.lacks = tuple(part for part in parts if part in checkpoint and not vars(module)[part])
     module.history.load_state_dict(checkpoint["history"])
     module.history.epochs = checkpoint["global_step"]
     module.stopwatch.earlier = checkpoint["times"]
-
-
-def check_networks(checkpoint: dict[str, Any], hparams: dict[str, Any]) -> None:
-    """Refuse a checkpoint of other networks than those that are to be evaluated, which have these hyperparameters."""
-    for name, was in checkpoint.get("model", checkpoint["hyper_parameters"]).items():
-        if f"model.{name}" not in MAY_CHANGE and listed(was) != listed(new := hparams.get(name)):
-            remedy = "use XORModule.load_from_checkpoint"
-            raise ValueError(f"ckpt_path holds networks with {name}={was}, but the module has {name}={new}; {remedy}")
-
-
-def check_same_model(before: dict[str, Any], hparams: dict[str, Any]) -> None:
-    """Refuse arguments of load_from_checkpoint with which the networks' history would not be theirs."""
-    for name, was in before.items():
-        if name not in hparams:
-            raise ValueError(f"the checkpoint's networks are of a class with an argument {name}={was}; use that class")
-        if f"model.{name}" not in MAY_CHANGE and listed(was) != listed(new := hparams[name]):
-            raise ValueError(f"{name}={new}, but the checkpoint's networks were trained with {name}={was}; drop it")
-
-
-def check_resumable(checkpoint: dict[str, Any], module: Any) -> None:
-    """Refuse a checkpoint that an XORModule cannot continue from: configured differently, or not as it would write."""
-    trainer: Trainer = module.trainer
-    if not checkpoint.get("optimizer_states"):  # save_weights_only=True, or of a Trainer that has not trained
-        raise ValueError(f"ckpt_path={trainer.ckpt_path} holds the weights alone; use a whole checkpoint to resume")
-    weights, steps = list(checkpoint["state_dict"].values()), checkpoint["global_step"]
-    followed = describe(module.scheduler) if module.scheduler else {}
-    ours = configuration(module.hparams, describe(module.optimizer), followed, trainer.precision)
-    known, precision = checkpoint["hyper_parameters"], f"{8 * weights[0].itemsize}-true"
-    theirs = configuration(known, checkpoint["optimizer"], checkpoint.get("scheduler", {}), precision)
-    for name in dict.fromkeys([*ours, *theirs]):
-        was, new = theirs.get(name), ours.get(name)
-        if name not in MAY_CHANGE and was != new:
-            differs = f"a run with {name}={was}, but this run has {name}={new}"
-            raise ValueError(f"ckpt_path holds {differs}; resume with {name}={was}")
-    if not same_points((module.x, module.y), table_of(checkpoint)):
-        raise ValueError("ckpt_path holds a run on other data; resume with the data that it was started with")
-    module.set_training_table(*table_of(checkpoint))  # in the order of the run
-    with schema.refusing(trainer.ckpt_path, "resumed from"):
-        loop = checkpoint["loops"]["fit_loop"]
-        check_like(loop, trainer.fit_loop.state_dict(), "loops")
-        done = loop["epoch_loop.manual_optimization.optim_step_progress"]["total"]["completed"]
-        progress = {key: value for key, value in loop.items() if "optimization" not in key}
-        is_agreed = all(count <= 1 or abs(count - steps) <= 1 for count in counts(progress))  # saved within an epoch
-        need(is_agreed and done == steps, f"loops: count of {steps} epochs")
-        settle(loop, steps)
-        for callback in callbacks_of(trainer):
-            state = checkpoint["callbacks"].get(callback.state_key)
-            if state and type(callback).__module__.startswith(("lightning.", "xornet.")):
-                check_like(state, callback.state_dict(), f"callbacks: {callback.state_key}", loose=True)
-        state, followers = fresh_states(module.optimizer, module.scheduler, weights)
-        check_optimizer(checkpoint["optimizer_states"], state, steps)
-        check_like(checkpoint["lr_schedulers"], followers, "lr_schedulers", loose=True)
-        need(all(follower["last_epoch"] == steps for follower in checkpoint["lr_schedulers"]), "lr_schedulers")
-
-
-def configuration(
-    hparams: dict[str, Any], optimizer: dict[str, Any], scheduler: dict[str, Any], precision: str
-) -> dict[str, Any]:
-    """All that a run was configured with, by its key in the configuration: `model.hidden`, `optimizer.lr`."""
-    known = by_config_key(hparams) | {f"optimizer.{key}": value for key, value in optimizer.items()}
-    known |= {f"scheduler.{key}": value for key, value in scheduler.items()} | {"trainer.precision": precision}
-    return {key: listed(value) for key, value in known.items()}
-
-
-def by_config_key(hparams: Mapping[str, Any]) -> dict[str, Any]:
-    """The hyperparameters of an XORModule by their keys in the configuration."""
-    return {KEYS.get(key, f"model.{key}"): value for key, value in hparams.items()}
-
-
-def listed(value: Any) -> Any:
-    """A value as YAML has it, which knows no tuples."""
-    return list(value) if isinstance(value, tuple) else value
-
-
-def counts(progress: dict[str, Any]) -> Iterator[int]:
-    """Yield all that a loop has counted."""
-    for value in progress.values():
-        yield from counts(value) if isinstance(value, dict) else [value]
-
-
-def check_optimizer(states: Any, fresh: dict[str, Any], steps: int) -> None:
-    """Check the one optimizer's state after `steps` steps against that of a fresh one after its first."""
-    (group,) = fresh["param_groups"]
-    numbers = {key: float(value) for key, value in group.items() if type(value) is int}  # which a callback may change
-    template = {"state": fresh["state"] if steps else {}, "param_groups": [group | numbers]}
-    check_like(states, [template], "optimizer_states")
-    fixed = {key: value for key, value in group.items() if type(value) not in (int, float, tuple)}
-    need(fixed.items() <= states[0]["param_groups"][0].items(), "optimizer_states: param_groups")

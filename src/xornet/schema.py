@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from xornet.engine.history import QUANTILES, SINGLES
+from xornet.engine.curve import curve_rows
 from xornet.engine.stopwatch import Stopwatch
 from xornet.network import layer_shapes
 
@@ -79,13 +79,13 @@ def expected(checkpoint: dict[str, Any]) -> dict[str, Any]:
     bits, networks = weights[0].shape[0] - 1, weights[0].shape[-1]
     points = len(checkpoint["table"][0]) if "table" in checkpoint else 2**bits
     milestone = blank(networks, dtype=torch.int32)
-    curve, rows = {}, {"losses": [len(QUANTILES)], "singles": [min(SINGLES, networks)], "errors": [points]}
+    curve = {}
     if checkpoint["global_step"]:
         epochs = checkpoint["history"]["curve"]["epochs"].tolist()
         is_counted = epochs[0] >= 0 and epochs[-1] < checkpoint["global_step"]
         need(is_counted and epochs == sorted(set(epochs)), "history: curve: epochs")
-        names = ("losses", "singles", "errors", "accuracy", "solved")
-        curve = {name: blank(len(epochs), *rows.get(name, []), dtype=torch.float64) for name in names}
+        rows = curve_rows(torch.empty(0, points, 1, networks), tolerance=1)
+        curve = {name: blank(len(epochs), *row.shape[1:], dtype=row.dtype) for name, row in rows.items()}
         curve["epochs"] = blank(len(epochs), dtype=torch.int64)
     first = [blank(*weight.shape[:2], 1) for weight in weights]
     trajectory = checkpoint.get("loss_surface", {})

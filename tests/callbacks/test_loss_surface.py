@@ -9,7 +9,7 @@ from conftest import Command, fit
 from oracle import X, Y
 
 from xornet.callbacks.loss_surface import LossSurface, row_losses
-from xornet.engine.history import CURVE_POINTS
+from xornet.engine.curve import CURVE_POINTS
 from xornet.plots.loss_surface import MARKS, grid_around, loss_surface, marks
 from xornet.plots.principal import principal_plane
 

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from xornet import validation
 from xornet.engine.blocks import run_length
-from xornet.engine.history import CURVE_POINTS, Block, spacing
+from xornet.engine.curve import CURVE_POINTS, spacing
+from xornet.engine.history import Block
 from xornet.engine.snapshots import SAMPLE
 from xornet.module import XORModule
 from xornet.runs.events import writers

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from xornet.backprop import predict
 from xornet.callbacks.figures import publish
-from xornet.engine.history import CURVE_POINTS, widen
+from xornet.engine.curve import CURVE_POINTS, widen
 from xornet.engine.snapshots import LARGEST
 from xornet.module import XORModule
 from xornet.plots.loss_surface import grid_around, loss_surface

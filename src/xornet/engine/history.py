@@ -1,22 +1,15 @@
 """What a run records of its epochs: a curve of at most 1,000 points, and when each network solved the table."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain, count
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from xornet.engine import scores
+from xornet.engine.curve import CURVE_LOSSES, CURVE_POINTS, curve_rows, spacing, widen
 from xornet.engine.snapshots import Snapshots
-
-CURVE_POINTS = 1000
-CURVE_LOSSES = 2**26  # of which a curve takes quantiles; more would take longer than the epochs themselves
-QUANTILES = (0.1, 0.5, 0.9)
-SINGLES = 5  # networks whose own curves are recorded, the first ones
 
 
 @dataclass
@@ -63,10 +56,7 @@ class History:
         self.most = min(CURVE_POINTS, max(100, CURVE_LOSSES // networks))
         self.solved_epoch = torch.full((networks,), -1, dtype=torch.int32)  # -1: never
         self.diverged_epoch = self.solved_epoch.clone()
-        # One row an epoch: epochs (S,); losses (S, 3), QUANTILES over the networks; singles (S, SINGLES or N), losses
-        # of single networks; accuracy (S,), share of points correct; solved (S,), share of networks; errors (S, P) of
-        # network 0.
-        self.curve: dict[str, Tensor] = {}
+        self.curve: dict[str, Tensor] = {}  # epochs (S,), and what `curve_rows` makes of them
 
     def set_length(self, epochs: int) -> None:
         """Choose n for a run of `epochs`."""
@@ -93,18 +83,9 @@ class History:
         """Add the epochs of a block to the curve."""
         if not len(block.errors):
             return
-        losses = scores.losses(block.errors).cpu().numpy()
-        quantile = np.nanquantile if np.isnan(losses).any() else np.quantile  # the latter is faster
-        new = {
-            "epochs": torch.tensor(block.snapshots.epochs),
-            "losses": torch.from_numpy(quantile(losses, QUANTILES, axis=1).T).double(),
-            "singles": torch.from_numpy(losses[:, :SINGLES]).double(),
-            "accuracy": scores.correct(block.errors, self.tolerance).double().mean((1, 2, 3)),
-            "solved": scores.solved(block.errors, self.tolerance).double().mean(1),
-            "errors": block.errors[:, :, 0, 0].double(),
-        }
+        new = {"epochs": torch.tensor(block.snapshots.epochs)} | curve_rows(block.errors, self.tolerance)
         for name, values in new.items():
-            self.curve[name] = torch.cat([self.curve.get(name, values[:0].cpu()), values.cpu()])
+            self.curve[name] = torch.cat([self.curve.get(name, values[:0]), values])
         self.thin()
 
     def thin(self) -> None:
@@ -124,20 +105,3 @@ class History:
         self.diverged_epoch.copy_(state["diverged_epoch"])
         self.curve = dict(state["curve"])
         self.thin()
-
-
-def spacing(least: float) -> int:
-    """Return the smallest n of 1, 2, 10, 20, 40, 80, ... epochs that is at least `least`.
-
-    Each divides the next, so the epochs that a long run keeps of its beginning are among those that a shorter run
-    keeps: a run that is resumed to more epochs ends with the same epochs as one that was long from its start.
-    """
-    steps = chain((1, 2, 10), (20 * 2**k for k in count()))
-    return next(step for step in steps if step >= least)
-
-
-def widen(every: int, epochs: Sequence[int], most: int) -> int:
-    """Return the smallest n, at least `every`, of which at most `most` of the `epochs` are multiples."""
-    while len(epochs) > most and sum(epoch % every == 0 for epoch in epochs) > most:
-        every = spacing(every + 1)
-    return every

@@ -19,11 +19,8 @@ from lightning.pytorch.callbacks import (
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.profilers import Profiler
 from lightning.pytorch.strategies import SingleDeviceStrategy
-from torch.optim import Optimizer
 
 from xornet.engine.blocks import PRECISIONS, callbacks_of
-from xornet.engine.runner import EpochRunner
-from xornet.network import Ensemble
 
 _ONE_BATCH = "an epoch is one batch, the whole table; "
 _ONE_DEVICE = "the table fits one device; use networks=N to train many networks side by side"
@@ -89,51 +86,6 @@ def check_trainer(trainer: Trainer) -> None:
         for kind, reason in _REFUSED_CALLBACKS.items():
             if isinstance(callback, kind):
                 raise ValueError(f"the callback {type(callback).__name__} cannot work here: {reason}")
-
-
-def check_kept(optimizer: Optimizer, ensemble: Ensemble, runner: EpochRunner) -> None:
-    """Refuse another optimizer, and other networks, than those that the run was begun with, and a frozen weight."""
-    if optimizer is not runner.optimizer:
-        raise ValueError(
-            "trainer.optimizers has been replaced while the run trains; use on_train_start for that, or change "
-            "the param_groups of the optimizer that there is"
-        )
-    if list(map(id, ensemble.weights)) != list(map(id, runner.weights)):
-        raise ValueError(
-            "the networks have been replaced while the run trains; use load_state_dict(...) without assign=True, "
-            "which copies into those that there are"
-        )
-    if not all(weight.requires_grad for weight in ensemble.weights):
-        raise ValueError("a weight is frozen (requires_grad=False), but every weight is trained; use unfreeze()")
-
-
-def check_end(trainer: Trainer) -> None:
-    """Refuse to take a run for finished that ended before it should: Lightning takes a StopIteration for an end."""
-    limits = (trainer.max_epochs, trainer.current_epoch), (trainer.max_steps, trainer.global_step)
-    is_over = trainer.should_stop or any(limit not in (None, -1) and limit <= now for limit, now in limits)
-    if not is_over or trainer.global_step < trainer.current_epoch:
-        said = f"the run ended at epoch {trainer.current_epoch} after {trainer.global_step} steps, as a hook"
-        raise ValueError(
-            f"{said} returned -1, or raised StopIteration, say next(...) of what has no more; use next(..., <default>)"
-        )
-
-
-def check_counts(trainer: Trainer, epochs: int | None) -> None:
-    """Refuse to go on with networks that have not had as many epochs as the Trainer has counted.
-
-    An error or the stop button has ended a block or a hook behind it, a hook has skipped an epoch, or another Trainer
-    has trained them since.
-
-    Raises:
-        ValueError: naming the counts.
-
-    """
-    if not trainer.current_epoch == trainer.global_step == epochs:
-        raise ValueError(
-            f"the Trainer counts {trainer.current_epoch} epochs and {trainer.global_step} steps, but the networks have "
-            f"had {'a part of a block' if epochs is None else f'{epochs} epochs'}: a run was broken off, a hook has "
-            "skipped an epoch, or another Trainer has trained them; use a new Trainer, and resume from a checkpoint"
-        )
 
 
 def check_monitors(trainer: Trainer, trained: Collection[str], validated: Collection[str]) -> None:

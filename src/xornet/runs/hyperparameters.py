@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from lightning.pytorch import Trainer
 
-from xornet.resumption import by_config_key
+from xornet.agreement import by_config_key
 from xornet.runs.settings import read_overrides
 
 # The columns of numbers; every other holds text.
