@@ -89,8 +89,10 @@ class XORModule(RunHooks):
             ValueError: the module was loaded from a checkpoint of a run with one of them outside `torch.optim`.
 
         """
-        for part in (part for part in self.lacks if vars(self)[part] is None):
-            raise ValueError(f"the {part} is not of torch.optim; use load_from_checkpoint(path, {part}=...)")
+        if missing := [part for part in self.lacks if vars(self)[part] is None]:
+            raise ValueError(
+                f"the {missing[0]} is not of torch.optim; use load_from_checkpoint(path, {missing[0]}=...)"
+            )
         assert self.optimizer is not None
         optimizer = self.optimizer(self.ensemble.parameters())
         return [optimizer], [self.scheduler(optimizer)] if self.scheduler else []

@@ -123,8 +123,10 @@ def check_like(value: Any, template: Any, part: str, loose: bool = False) -> Non
         need(value.is_floating_point() == template.is_floating_point(), part)
         if not loose:
             need(value.dtype == template.dtype if template.dim() else 0 <= float(value) < math.inf, part)
-    elif type(template) in (int, float) and not (loose and isinstance(value, Tensor) and value.numel() == 1):
+    elif type(template) in (int, float):
+        if loose and isinstance(value, Tensor) and value.numel() == 1:
+            value = value.item()  # a callback may have made a tensor of its number
         need(type(value) is int or (type(value) is float and (loose or type(template) is float)), part)
         need(loose or 0 <= value < (LARGEST if type(value) is int else math.inf), part)
-    elif type(template) not in (int, float):
+    else:
         need(type(value) is type(template), part)
