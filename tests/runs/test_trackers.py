@@ -215,6 +215,25 @@ def test_an_mlflow_run_that_is_interrupted_goes_on_and_one_that_is_extended_has_
 
 @THEIRS
 @pytest.mark.slow
+def test_a_new_run_that_is_to_be_logged_into_an_mlflow_run_of_another_loses_no_number(
+    command: Command, tmp_path: Path, mlflow: Any
+) -> None:
+    store = f"sqlite:///{tmp_path}/mlflow.db"
+    given = ["logger=[csv,mlflow]", f"logger.mlflow.tracking_uri={store}", "trainer.max_epochs=20", "~callbacks"]
+    given += ["+callbacks.metrics._target_=xornet.callbacks.metrics.Metrics"]
+    assert command(*given, f"logger.mlflow.artifact_location={tmp_path}/pictures").status == 0
+    client = mlflow.MlflowClient(store)
+    (run,) = client.search_runs([client.get_experiment_by_name("xornet").experiment_id])
+    other = command(
+        *given, f"+logger.mlflow.run_id={run.info.run_id}", "optimizer.lr=0.5", f"hydra.run.dir={tmp_path}/b"
+    )
+    assert other.status == 0, other.err
+    history = {(m.step, m.value) for m in client.get_metric_history(run.info.run_id, "train/loss")}
+    assert history >= set(table(tmp_path / "b")["train/loss"])
+
+
+@THEIRS
+@pytest.mark.slow
 def test_each_mlflow_logger_of_a_run_that_failed_or_was_copied_has_each_number_once(
     command: Command, tmp_path: Path, mlflow: Any
 ) -> None:
