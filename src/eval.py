@@ -18,8 +18,9 @@ from xornet.cli.trainer import make_trainer
 from xornet.plots.render import drawn
 from xornet.runs.compare import load
 from xornet.runs.directory import check_holder
+from xornet.runs.leftovers import discard
 from xornet.runs.lock import locked
-from xornet.runs.metrics import discard, write_results
+from xornet.runs.metrics import write_results
 from xornet.runs.undo import made
 from xornet.runs.verdict import describe
 

@@ -13,7 +13,8 @@ from xornet.callbacks.pictures import examples
 from xornet.engine.optimizers import NOT_ELEMENTWISE, check_optimizer
 from xornet.engine.scores import wilson
 from xornet.runs.directory import LEFT
-from xornet.runs.metrics import discard, evaluate, objective, write_networks
+from xornet.runs.leftovers import discard
+from xornet.runs.metrics import evaluate, objective, write_networks
 from xornet.runs.verdict import describe
 
 

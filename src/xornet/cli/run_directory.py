@@ -21,8 +21,8 @@ from xornet.runs.csv_logger import CSVLogger
 from xornet.runs.directory import check_holder, is_begun
 from xornet.runs.events import EVENTS, ROW, EventLogger
 from xornet.runs.hyperparameters import hyperparameters
+from xornet.runs.leftovers import discard, log_folders
 from xornet.runs.lock import locked
-from xornet.runs.metrics import discard, log_folders
 from xornet.runs.record import error_files, read_metrics
 from xornet.runs.resumed_logs import forget_ends, is_own
 from xornet.runs.settings import CONFIG

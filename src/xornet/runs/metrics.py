@@ -8,13 +8,9 @@ from typing import Any
 from torch import Tensor
 
 from xornet import files
-from xornet.checkpoint import is_ours
 from xornet.data import point_names
 from xornet.engine import plateaus, scores
 from xornet.module import XORModule
-from xornet.runs.directory import LEFT, RESULTS, checkpoints
-from xornet.runs.events import EVENTS
-from xornet.runs.settings import CONFIG, read_config
 
 
 def evaluate(module: XORModule) -> dict[str, Any]:
@@ -81,44 +77,6 @@ def write_results(module: XORModule, epochs: int, folder: str | Path, **times: f
     files.write(Path(folder, "networks.csv"), lambda path: write_networks(module, path))
     files.write(Path(folder, "metrics.json"), lambda path: path.write_text(text + "\n", "utf-8"))
     return results
-
-
-def discard(folder: Path, before: float | None = None) -> None:
-    """Delete what an earlier run has left in `folder`, in which `check_holder` has found nothing else.
-
-    Where the present run resumes the earlier one, `before` is None, and its results alone go. Else it is when the
-    present run began, in seconds of time.time(): event files that were written to since are its own.
-    """
-    if not ((folder / CONFIG).is_file() or (folder / "metrics.json").is_file()):  # no run has been here
-        return
-    left = [folder / name for name in (RESULTS if before is None else LEFT)]
-    if before is not None:
-        logged = log_folders(folder)
-        left += [place / name for place in logged for name in ("hparams.yaml", "metrics.csv")]
-        events = [path for place in (folder, *logged) for path in place.glob(f"{EVENTS}*")]
-        events += [path for path in checkpoints(folder / "checkpoints") if is_ours(path)]
-        left += [path for path in events if path.stat().st_mtime < before]
-    for path in left:
-        path.unlink(missing_ok=True)
-
-
-def log_folders(folder: Path, outside: bool = False) -> set[Path]:
-    """The directories in a run's that its loggers were configured to write into (`logger.csv.version=v1`).
-
-    With `outside`, those that were configured to be elsewhere, too.
-    """
-    settings = read_config(folder) if (folder / CONFIG).is_file() else {}
-    folders: set[Path] = set()
-    for key, value in settings.items():
-        is_inside = value == "${trainer.default_root_dir}"
-        is_outside = outside and key.endswith(".save_dir") and isinstance(value, str) and "${" not in value
-        if key.startswith("logger.") and (is_inside or is_outside):
-            logger = key.rpartition(".")[0]
-            name, version = settings.get(f"{logger}.name"), settings.get(f"{logger}.version")
-            if isinstance(name, str) and version is not None:
-                place = folder if is_inside else Path(value)
-                folders.add(place / name / (f"version_{version}" if isinstance(version, int) else str(version)))
-    return folders - {folder}
 
 
 def write_networks(module: XORModule, path: Path) -> None:
