@@ -115,9 +115,9 @@ def interrupts() -> Iterator[None]:
 @pytest.mark.usefixtures("interrupts")
 def test_a_stop_button_waits_for_the_block_and_the_run_resumes_to_the_same_bits(tmp_path: Path) -> None:
     optimizer, path = partial(Stopped, lr=1.0), tmp_path / "stopped.ckpt"
-    fitter = trainer(tmp_path, 10_000)
+    fitter, module = trainer(tmp_path, 10_000), XORModule(optimizer, compile=False)
     with pytest.raises(SystemExit):  # which Lightning makes of it
-        fitter.fit(XORModule(optimizer, compile=False), XORDataModule())
+        fitter.fit(module, XORDataModule())
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     fitter.save_checkpoint(path)
     steps = fitter.global_step
@@ -126,6 +126,10 @@ def test_a_stop_button_waits_for_the_block_and_the_run_resumes_to_the_same_bits(
     trainer(tmp_path, steps + 100).fit(straight, XORDataModule())
     trainer(tmp_path, steps + 100).fit(resumed, XORDataModule(), ckpt_path=path, weights_only=True)
     assert torch.equal(straight(X), resumed(X))
+    fitter.fit_loop.max_epochs = steps + 100
+    fitter.fit(module, XORDataModule())  # the same Trainer goes on
+    assert fitter.current_epoch == fitter.global_step == steps + 100
+    assert torch.equal(straight(X), module(X))
 
 
 @pytest.mark.usefixtures("interrupts")
