@@ -40,6 +40,7 @@ class RunHooks(TableModule):
     def reset_history(self) -> None:
         """Forget an earlier run."""
         check_overrides(self)
+        self.carried = dict[str, Any]()  # of an earlier part of the run, for a later one that has those callbacks again
         self.history = History(len(self.ensemble), self.hparams["tolerance"])
         self.stopwatch = Stopwatch()
 
@@ -102,6 +103,7 @@ class RunHooks(TableModule):
             self.runner = EpochRunner(*args, samples_every(self.trainer))
         if is_watched:
             self.runner.backward = call_step_hooks(self.runner.backward, self.trainer, self, optimizer)
+        self.runner.interrupt.defer()
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Refuse a batch that is not the table which the run was begun with, and what `check_kept` refuses."""
@@ -118,6 +120,7 @@ class RunHooks(TableModule):
         assert self.runner is not None
         leave_inference_mode(self.runner.optimizer)
         interrupt, self.runner = self.runner.interrupt, None
+        interrupt.end()
         interrupt.raise_pending()
 
     def on_validation_model_zero_grad(self) -> None:

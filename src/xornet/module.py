@@ -65,8 +65,8 @@ class XORModule(RunHooks):
         self.automatic_optimization = False
         validation.choice("model.gradient", gradient, GRADIENTS)
         tolerance = validation.number("model.tolerance", tolerance, "use model.tolerance=0.5")
+        hidden, init, networks, seed = validation.plain((hidden, init, networks, seed))
         self.ensemble = Ensemble(bits, hidden, activation, networks, seed, init, initialisations)
-        hidden, init = validation.plain((hidden, init))
         self.layer_names = layer_names(hidden)
         self.has_own_optimizer = optimizer is not None
         self.optimizer = check_optimizer(optimizer or partial(torch.optim.SGD, lr=0.1))
@@ -109,14 +109,13 @@ class XORModule(RunHooks):
         runner = self.runner
         assert runner is not None  # on_train_start has made it
         runner.schedules = self.schedules()
-        with runner.interrupt.deferred():
-            # Inference mode spares each operation PyTorch's bookkeeping for a backward pass that never comes.
-            with torch.inference_mode(self.hparams["gradient"] == "backprop"):
-                for errors in runner.epochs(self.current_epoch, block_length(self.trainer), stop_request(self.trainer)):
-                    runner.forward(errors)  # writes ŷ - y, whose mean square is the loss, into these numbers (P, O, N)
-                    runner.backward(errors)  # writes ∂L/∂W into the weights' .grad
-                    runner.update()  # W ← W - η ∂L/∂W, or what the optimizer makes of it
-            self.record(runner.block)
+        # Inference mode spares each operation PyTorch's bookkeeping for a backward pass that never comes.
+        with torch.inference_mode(self.hparams["gradient"] == "backprop"):
+            for errors in runner.epochs(self.current_epoch, block_length(self.trainer), stop_request(self.trainer)):
+                runner.forward(errors)  # writes ŷ - y, whose mean square is the loss, into these numbers (P, O, N)
+                runner.backward(errors)  # writes ∂L/∂W into the weights' .grad
+                runner.update()  # W ← W - η ∂L/∂W, or what the optimizer makes of it
+        self.record(runner.block)
         return {"block": runner.block, "loss": torch.tensor(runner.block.loss)}
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:

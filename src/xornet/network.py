@@ -90,8 +90,8 @@ class Ensemble(nn.Module):
         return predict(list(self.weights), x, self.activation)
 
     def seed_of(self, i: int) -> int:
-        """The seed that network i started from."""
-        return self.seed + i % self.initialisations
+        """The seed that network i started from; -1 is the last network."""
+        return self.seed + range(len(self))[i] % self.initialisations
 
     def first_weights(self, networks: int) -> list[Tensor]:
         """The present weights of the first few networks, one (I + 1, H, `networks`) tensor a layer."""

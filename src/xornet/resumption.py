@@ -24,6 +24,8 @@ def save(module: Any, checkpoint: dict[str, Any]) -> None:
 
     """
     check_counts(module.history.epochs, checkpoint["global_step"])
+    for part, kept in module.carried.items():
+        checkpoint.setdefault(part, kept)
     for part in ("optimizer_states", "lr_schedulers", "callbacks"):  # into which callbacks may put NumPy's numbers
         if part in checkpoint:
             checkpoint[part] = plain(checkpoint[part])
@@ -53,6 +55,7 @@ def load(module: Any, checkpoint: dict[str, Any]) -> None:
     schema.check(checkpoint, module.trainer.ckpt_path if module.stage else "(as given)")
     if module.stage == "fit":
         check_resumable(checkpoint, module)
+        module.carried = {part: checkpoint[part] for part in schema.OF_CALLBACKS if part in checkpoint}
     elif module.stage:
         check_networks(checkpoint, dict(module.hparams))
         module.set_training_table(*table_of(checkpoint))

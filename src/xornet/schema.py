@@ -22,7 +22,8 @@ from xornet.network import layer_shapes
 
 FORMAT = 1  # one more whenever what a checkpoint holds changes
 LARGEST = 2**31  # of a count of epochs
-OPTIONAL = ("table", "tensorboard", "decision_boundary", "loss_surface")  # of other data, and of callbacks
+OF_CALLBACKS = ("tensorboard", "decision_boundary", "loss_surface")  # which a part of a run may not have
+OPTIONAL = ("table", *OF_CALLBACKS)  # the former of other data
 CONFIGURED = ("model", "optimizer", "scheduler", "early_stopping")
 
 

@@ -42,7 +42,7 @@ def plain(value: Any) -> Any:
         return {key: plain(one) for key, one in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
         return type(value)(map(plain, value)) if type(value) is tuple else [plain(one) for one in value]
-    return value.item() if isinstance(value, np.generic) else value
+    return value.tolist() if isinstance(value, np.generic | np.ndarray) else value
 
 
 def size(inputs: int, hidden: Sequence[int], networks: int) -> None:

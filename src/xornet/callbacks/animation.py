@@ -1,12 +1,11 @@
 """The decision boundary along training: frames where it moves, to the loggers and as an animation."""
 
-import math
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 from PIL.Image import Image
 from torch import Tensor
 
@@ -14,7 +13,8 @@ from xornet import files, validation
 from xornet.backprop import predict
 from xornet.callbacks.figures import log_image, publish
 from xornet.callbacks.pictures import boundary_pictures, table
-from xornet.engine.blocks import run_length
+from xornet.callbacks.run_callback import RunCallback
+from xornet.engine.blocks import is_smoke_test, run_length
 from xornet.engine.history import Block
 from xornet.module import XORModule
 from xornet.plots.decision_boundary import boundary_grid
@@ -25,7 +25,7 @@ THRESHOLD = 0.06  # the change of a prediction against the others that makes a f
 LEAST_FRAMES = 5  # of a run in which nothing moves
 
 
-class BoundaryAnimation(Callback):
+class BoundaryAnimation(RunCallback):
     """Draws network 0's decision boundary: frames where it moves, at the end the picture and the animation of them.
 
     A frame is drawn when a prediction on the table has changed by THRESHOLD against the others since the last frame,
@@ -37,17 +37,15 @@ class BoundaryAnimation(Callback):
 
     """
 
-    every_n_epochs = math.inf  # the blocks hold snapshots of the weights
-
     def __init__(self, max_frames: int = 25) -> None:
         remedy = "use callbacks.animation=null for none"
         self.max_frames = validation.integer("callbacks.animation.max_frames", max_frames, 2, 1000, remedy)
-        self.snapshots: list[tuple[int, list[Tensor]]] = []  # epoch and weights of each frame
+        self.reset()
 
-    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Start afresh, unless this Trainer continues its run."""
-        if trainer.current_epoch == 0:
-            self.snapshots = []
+    def reset(self) -> None:
+        """Have no frames."""
+        self.snapshots: list[tuple[int, list[Tensor]]] = []  # epoch and weights of each frame
+        self.frames: list[Image] = []  # drawn of these, and the last one of the trained networks
 
     # Not by `state_dict`: Lightning warns when a run is resumed without a callback that has one.
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
@@ -62,7 +60,10 @@ class BoundaryAnimation(Callback):
         """Draw the frames of a resumed run anew; only two inputs make a plane to draw on."""
         assert isinstance(pl_module, XORModule)
         self.renderer = FrameRenderer(*table(pl_module)) if pl_module.x.shape[1] == 2 else None
-        self.frames: list[Image] = []
+        if self.frames:  # a Trainer that goes on, which has logged them
+            self.frames = self.frames[: len(self.snapshots)]
+            self.errors = table_errors(pl_module, self.snapshots[-1][1])
+            return
         earlier, self.snapshots = self.snapshots, []
         for epoch, weights in earlier:
             self.add(trainer, pl_module, epoch, weights)
@@ -101,8 +102,9 @@ class BoundaryAnimation(Callback):
         publish(boundary_pictures(pl_module, self.renderer), trainer)
         if self.renderer:
             self.draw(pl_module, trainer.current_epoch, pl_module.ensemble.first_weights(1))
-            path = Path(trainer.default_root_dir, "decision_boundary.gif")
-            files.write(path, partial(write_gif, self.frames))
+            if not is_smoke_test(trainer):
+                path = Path(trainer.default_root_dir, "decision_boundary.gif")
+                files.write(path, partial(write_gif, self.frames))
 
     def add(self, trainer: Trainer, module: XORModule, epoch: int, weights: list[Tensor]) -> None:
         """Add a snapshot and its frame; log it too, unless an earlier part of the run has (see `log_image`)."""

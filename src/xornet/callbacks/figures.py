@@ -8,6 +8,7 @@ from PIL.Image import Image
 
 from xornet import files
 from xornet.callbacks.pictures import curve_figures, unit_pictures
+from xornet.engine.blocks import is_smoke_test
 from xornet.module import XORModule
 from xornet.plots.render import drawn, write_png
 from xornet.runs.resumed_logs import first_step
@@ -48,7 +49,9 @@ def save(pictures: dict[str, Image], folder: str | Path) -> None:
 
 
 def publish(pictures: dict[str, Image], trainer: Trainer) -> None:
-    """Write pictures into the run directory, and give them to the loggers."""
+    """Write pictures into the run directory, and give them to the loggers; not of a smoke test."""
+    if is_smoke_test(trainer):
+        return
     Path(trainer.default_root_dir).mkdir(parents=True, exist_ok=True)  # a Trainer of a notebook has not made it yet
     save(pictures, trainer.default_root_dir)
     for name, picture in pictures.items():

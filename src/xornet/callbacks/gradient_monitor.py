@@ -3,10 +3,11 @@
 import math
 from typing import Any
 
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 
 from xornet import validation
+from xornet.callbacks.run_callback import RunCallback
 from xornet.engine.blocks import run_length
 from xornet.engine.curve import CURVE_POINTS, spacing
 from xornet.engine.history import Block
@@ -17,7 +18,7 @@ from xornet.runs.events import writers
 BINS = 30  # as many as TensorBoard shows; by default it gets hundreds of empty ones, 9 KB of them for 12 weights
 
 
-class GradientMonitor(Callback):
+class GradientMonitor(RunCallback):
     """Logs ‖∂L/∂W‖ of each layer and ‖ΔW‖ / ‖W‖ of its update; in TensorBoard histograms of ∂L/∂W and W.
 
     On the plateau the loss of XOR hardly falls because the gradient nearly vanishes, not because the weights are right.
@@ -31,19 +32,20 @@ class GradientMonitor(Callback):
 
     """
 
-    every_n_epochs = math.inf  # needs no block to end: the blocks hold samples of the weights
-
     def __init__(self, every_n_epochs: int = 200, histogram_every_n_epochs: int = 1000) -> None:
         self.intervals = [
             validation.interval("gradient_monitor.every_n_epochs", every_n_epochs, example=200),
             validation.interval("gradient_monitor.histogram_every_n_epochs", histogram_every_n_epochs, example=1000),
         ]
+        self.reset()
+
+    def reset(self) -> None:
+        """Nothing has been logged."""
         self.logged = -1  # the last epoch whose state was logged
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Space the logging steps."""
-        if trainer.current_epoch == 0:  # not a Trainer that continues its run
-            self.logged = -1
+        super().setup(trainer, pl_module, stage)
         growth = spacing(run_length(trainer) / CURVE_POINTS / self.intervals[0])
         self.samples_every_n_epochs, self.histogram_every_n_epochs = (growth * every for every in self.intervals)
 

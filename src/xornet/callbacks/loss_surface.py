@@ -1,16 +1,16 @@
 """The loss surface around the trajectory of the weights."""
 
-import math
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 
 from xornet.backprop import predict
 from xornet.callbacks.figures import publish
+from xornet.callbacks.run_callback import RunCallback
 from xornet.engine.curve import CURVE_POINTS, widen
 from xornet.engine.snapshots import LARGEST
 from xornet.module import XORModule
@@ -21,23 +21,20 @@ from xornet.plots.render import Array, drawn
 GRID = 61  # points along each direction
 
 
-class LossSurface(Callback):
+class LossSurface(RunCallback):
     """Draws network 0's loss over the plane of its trajectory when a run ends: `loss_surface.png`.
 
     The plane is that of the two leading principal directions of the trajectory, of the weights as they are (no
     normalisation of filters), so that plateau and valley have the extent that they had for gradient descent.
     """
 
-    every_n_epochs = math.inf  # the blocks hold snapshots of the weights
-
     def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Have no trajectory."""
         self.trajectory: dict[int, Tensor] = {}  # the weights (K,) before the update of every n-th epoch
         self.every = 1  # n
-
-    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Start afresh, unless this Trainer continues its run."""
-        if trainer.current_epoch == 0:
-            self.trajectory, self.every = {}, 1
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Keep the trajectory."""

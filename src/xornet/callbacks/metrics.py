@@ -1,11 +1,11 @@
 """The curves of a run, for every logger."""
 
-import math
 from typing import Any
 
 import torch
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 
+from xornet.callbacks.run_callback import RunCallback
 from xornet.data import point_names
 from xornet.module import XORModule
 from xornet.runs.events import writers
@@ -13,22 +13,20 @@ from xornet.runs.metrics import evaluate_networks
 from xornet.runs.resumed_logs import first_step
 
 
-class Metrics(Callback):
+class Metrics(RunCallback):
     """Logs the curve of a run: loss, accuracy, and for one network its prediction on each point.
 
     For N > 1 the loss is the median, with the 10% and 90% quantiles beside it, and the share of networks that solve the
-    table at that epoch. A resumed run logs its whole curve, from epoch 0, unless it is resumed in the same directory.
+    table at that epoch. A resumed run logs its whole curve, from epoch 0, unless a command resumes it in its directory
+    (runs/resumed_logs.py).
     """
 
-    every_n_epochs = math.inf
-
     def __init__(self) -> None:
-        self.logged = -1  # the last epoch logged
+        self.reset()
 
-    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Start afresh, unless this Trainer continues its run."""
-        if trainer.current_epoch == 0:
-            self.logged = -1
+    def reset(self) -> None:
+        """Nothing has been logged."""
+        self.logged = -1  # the last epoch logged
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int

@@ -1,14 +1,14 @@
 """What a run is, in TensorBoard: its question, configuration and verdict, and its HParams row."""
 
-import math
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
+from xornet.callbacks.run_callback import RunCallback
 from xornet.module import XORModule
 from xornet.runs.events import EVENTS, ROW, writers
 from xornet.runs.hyperparameters import hparams_row, hyperparameters
@@ -17,7 +17,7 @@ from xornet.runs.resumed_logs import first_step
 from xornet.runs.verdict import describe
 
 
-class RunSummary(Callback):
+class RunSummary(RunCallback):
     """Writes into TensorBoard a summary in words, and the HParams row of the run.
 
     Args:
@@ -25,19 +25,14 @@ class RunSummary(Callback):
 
     """
 
-    every_n_epochs = math.inf  # needs no block to end
-
     def __init__(self, question: str | None = None) -> None:
         self.question = question
-        self.blocks = 0
-        self.has_begun = False
         self.row: tuple[dict[str, Any], dict[str, float]] | None = None  # of a run that has ended
+        self.reset()
 
-    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Start afresh, unless this Trainer continues its run."""
-        if trainer.current_epoch == 0:
-            self.blocks, self.has_begun = 0, False
-        self.row = None
+    def reset(self) -> None:
+        """Nothing has been written."""
+        self.blocks, self.has_begun = 0, False
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Write the summary so far: after a block, when the run's configuration is on disk."""

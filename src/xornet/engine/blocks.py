@@ -60,6 +60,12 @@ def callbacks_of(trainer: Trainer) -> list[Callback]:
     return callbacks
 
 
+def is_smoke_test(trainer: Trainer) -> bool:
+    """Whether a Trainer only tries one epoch, `fast_dev_run`, of which Lightning keeps nothing."""
+    given: Any = trainer  # which documents this attribute, but does not declare it
+    return bool(given.fast_dev_run)
+
+
 def base_of(module: LightningModule) -> type[LightningModule]:
     """Return the class of this package that a module's class is or extends, whose hooks are not the user's own."""
     return next(kind for kind in type(module).__mro__ if kind.__module__.startswith("xornet."))

@@ -25,8 +25,8 @@ def check_counts(epochs: int | None, *counted: int) -> None:
         had = "a part of a block" if epochs is None else f"{epochs} epochs"
         raise ValueError(
             f"the Trainer counts {' and '.join(map(str, counted))} epochs, but the networks have had {had}: a run was "
-            "broken off, a hook has skipped an epoch, or another Trainer has trained them; use a new Trainer with an "
-            "earlier checkpoint, or the Trainer that has trained them"
+            "broken off, a hook has skipped an epoch, or another Trainer has trained them; use a new Trainer with a "
+            "ckpt_path, or the Trainer that has trained them"
         )
 
 

@@ -59,8 +59,8 @@ class History:
         self.curve: dict[str, Tensor] = {}  # epochs (S,), and what `curve_rows` makes of them
 
     def set_length(self, epochs: int) -> None:
-        """Choose n for a run of `epochs`."""
-        self.every = spacing(epochs / self.most)
+        """Choose n for a run of `epochs`: of one that goes on no smaller one, or the points would lie unevenly."""
+        self.every = max(self.every if self.curve else 1, spacing(epochs / self.most))
 
     def to(self, device: torch.device) -> None:
         """Move what is recorded of each network to the device of the networks."""

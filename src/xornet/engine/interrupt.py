@@ -1,16 +1,17 @@
-"""Ctrl-C in a script, and a notebook's stop button: they wait until a block of epochs is whole."""
+"""Ctrl-C in a script, and a notebook's stop button: they wait until a block of epochs is whole, with its hooks."""
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from types import FrameType
 
 
 class Interrupt:
-    """A KeyboardInterrupt that is raised between blocks, for within one it would leave networks between two epochs.
+    """A KeyboardInterrupt that is raised before the next block of epochs.
 
-    Only where Python's own handler of SIGINT would raise it; a command has another one (callbacks/interruption.py).
+    Within one it would leave networks between two epochs; in the hooks behind one, epochs that Lightning has not
+    counted and some callbacks have not seen. A second one is raised at once. Only where Python's own handler of SIGINT
+    would raise it; a command has another one (callbacks/interruption.py).
 
     Args:
         may_raise: whether it may be raised at once after all.
@@ -21,23 +22,21 @@ class Interrupt:
         self.may_raise = may_raise
         self.is_pending = False
 
-    @contextmanager
-    def deferred(self) -> Iterator[None]:
-        """Defer it."""
-
-        def handle(signum: int, frame: FrameType | None) -> None:
-            self.is_pending = True
-            if self.may_raise():
-                self.raise_pending()
-
+    def defer(self) -> None:
+        """Defer it, until `end`; behind an error, Lightning puts back the handler that there was before training."""
         is_python_s = signal.getsignal(signal.SIGINT) is signal.default_int_handler
-        if not (is_python_s and threading.current_thread() is threading.main_thread()):
-            yield
-            return
-        signal.signal(signal.SIGINT, handle)
-        try:
-            yield
-        finally:
+        if is_python_s and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, self.handle)
+
+    def handle(self, signum: int, frame: FrameType | None) -> None:
+        """Note it."""
+        is_second, self.is_pending = self.is_pending, True
+        if is_second or self.may_raise():
+            raise KeyboardInterrupt
+
+    def end(self) -> None:
+        """Defer it no longer."""
+        if signal.getsignal(signal.SIGINT) == self.handle:
             signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def raise_pending(self) -> None:

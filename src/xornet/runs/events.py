@@ -101,13 +101,18 @@ class EventLogger(TensorBoardLogger):
 
     def save(self) -> None:
         """Write what is pending."""
-        self.experiment.flush()
+        if self.writer is not None:
+            self.writer.flush()
 
     def finalize(self, status: str) -> None:
-        """Close the event file; where a run has failed, what cannot be written any more is not the cause."""
+        """Close the event file; where a run has failed, what cannot be written any more is not the cause.
+
+        What is logged later, as by `Trainer.test`, begins another one.
+        """
         with suppress(*([OSError] if status == "failed" else [])):
             if self.writer is not None:
                 self.writer.close()
+        self.writer, self.earlier = None, self.event_files()
 
 
 def begun(path: Path) -> int:
