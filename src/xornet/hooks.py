@@ -36,6 +36,7 @@ class RunHooks(TableModule):
     lacks: tuple[str, ...] = ()  # which of the two a loaded checkpoint has of a class of your own
     stage: str | None = None  # of the Trainer: fit, validate, test, predict; None outside
     runner: EpochRunner | None = None
+    is_to_stop = False  # whether a stop was asked for before the batch of this epoch
 
     def reset_history(self) -> None:
         """Forget an earlier run."""
@@ -87,6 +88,7 @@ class RunHooks(TableModule):
     def on_train_start(self) -> None:
         """Make what computes the epochs, once the checkpoint is restored and every callback accepts the run."""
         begin_with_an_epoch(self.trainer)
+        self.is_to_stop = False
         is_endless = (self.trainer.max_epochs, self.trainer.max_steps) == (-1, -1)
         check_length(self.schedules(), None if is_endless else run_length(self.trainer))
         errors = self.errors()
@@ -105,10 +107,15 @@ class RunHooks(TableModule):
             self.runner.backward = call_step_hooks(self.runner.backward, self.trainer, self, optimizer)
         self.runner.interrupt.defer()
 
+    def on_train_epoch_start(self) -> None:
+        """Have a request to stop wait for this epoch's batch: Lightning would end the epoch without, and count it."""
+        self.is_to_stop, self.trainer.should_stop = self.trainer.should_stop, False
+
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Refuse a batch that is not the table which the run was begun with, and what `check_kept` refuses."""
         assert self.runner is not None
         self.runner.interrupt.raise_pending()
+        self.trainer.should_stop |= self.is_to_stop
         check_counts(self.history.epochs, self.trainer.current_epoch, self.trainer.global_step)
         check_kept(self.trainer.optimizers[0], self.ensemble, self.runner)
         check_same([part.to(self.x) for part in check_batch(batch, 0)], (self.x, self.y))

@@ -16,7 +16,7 @@ from typing import Any
 import forks
 import pytest
 import torch
-from conftest import SRC, Command, fit
+from conftest import NO_FIGURES, SRC, Command, fit
 from omegaconf import OmegaConf
 from signalled import NOTED, Signalled, printed
 
@@ -86,6 +86,41 @@ def test_a_closed_terminal_ends_a_run_as_sigterm_does(tmp_path: Path) -> None:
     run = Signalled(folder, *endless, when=partial(printed, "Epoch 1000"), numbers=(signal.SIGHUP,))
     assert run.status == 129
     assert run.stopped(folder) > 1000
+
+
+HOOKS = ("on_train_batch_start", "on_train_batch_end", "on_train_epoch_end")
+
+
+@pytest.mark.parametrize(
+    "hook", ["on_train_epoch_start", *(pytest.param(hook, marks=pytest.mark.further) for hook in HOOKS)]
+)
+def test_a_signal_in_a_hook_of_an_epoch_ends_a_run_that_resumes_to_the_same_bits(
+    command: Command, tmp_path: Path, hook: str
+) -> None:
+    """In the first of them, Lightning would end the epoch without its batch, and count it."""
+    folder = tmp_path / "run"
+    given = ["trainer.max_epochs=2000", "callbacks.loss_table.every_n_epochs=50", *NO_FIGURES]
+    run = Signalled(folder, *given, when=partial(printed, "Epoch 900,"), held_at=950, held_in=hook)
+    assert run.status == 128 + signal.SIGTERM
+    assert 900 < run.stopped(folder) <= 1000
+    resumed = command(*given, f"ckpt_path={folder}/checkpoints/last.ckpt", f"hydra.run.dir={folder}")
+    assert resumed.status == 0, resumed.err
+    straight = command(*given)
+    assert (folder / "networks.csv").read_bytes() == (straight.folder / "networks.csv").read_bytes()
+
+
+@pytest.mark.further
+def test_a_signal_before_the_first_batch_of_a_job_ends_the_sweep(command: Command, tmp_path: Path) -> None:
+    folder = tmp_path / "sweep"
+    given = ["-m", "seed=1,2", "trainer.max_epochs=300", *NO_FIGURES]
+    is_begun = partial(is_there, "0_seed=1/.hydra/config.yaml")
+    run = Signalled(folder, *given, when=is_begun, held_at=0, held_in="on_train_epoch_start")
+    assert run.status == 128 + signal.SIGTERM
+    assert "failed" not in run.output
+    again = command(*given, f"hydra.sweep.dir={folder}")
+    assert again.status == 0, again.err
+    alone = command("seed=1", "trainer.max_epochs=300", *NO_FIGURES)
+    assert (folder / "0_seed=1" / "networks.csv").read_bytes() == (alone.folder / "networks.csv").read_bytes()
 
 
 def ignore_interrupt() -> None:

@@ -106,6 +106,40 @@ def test_a_run_whose_callback_has_too_few_numbers_has_not_finished(tmp_path: Pat
     assert fit(tmp_path, 20, [Ends(20)])[0].global_step == 20
 
 
+class Early(Callback):
+    """Asks for a stop at the start of an epoch."""
+
+    every_n_epochs = 7
+
+    def __init__(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        trainer.should_stop |= trainer.current_epoch == self.epoch
+
+
+@pytest.mark.parametrize("epoch", [0, 7])
+def test_a_stop_at_the_start_of_an_epoch_waits_for_its_batch(tmp_path: Path, epoch: int) -> None:
+    """Lightning would count the epoch without it."""
+    fitter, module = fit(tmp_path, 20, [Early(epoch)])
+    assert fitter.current_epoch == fitter.global_step == epoch + 1
+    assert torch.equal(module(X), fit(tmp_path, epoch + 1)[1](X))
+
+
+def test_a_checkpoint_that_counts_an_epoch_without_its_batch_resumes_with_that_batch(tmp_path: Path) -> None:
+    """As earlier versions have written them when they were stopped at the start of an epoch."""
+    fitter, _ = fit(tmp_path, 7)
+    fitter.save_checkpoint(tmp_path / "seven.ckpt")
+    checkpoint = torch.load(tmp_path / "seven.ckpt", weights_only=True)
+    checkpoint["epoch"] = 8
+    for progress in checkpoint["loops"]["fit_loop"]["epoch_progress"].values():
+        progress.update(dict.fromkeys(progress, 8))
+    torch.save(checkpoint, tmp_path / "eight.ckpt")
+    fitter, resumed = fit(tmp_path, 20, ckpt_path=tmp_path / "eight.ckpt")
+    assert fitter.global_step == 20
+    assert torch.equal(resumed(X), fit(tmp_path, 20)[1](X))
+
+
 def test_a_trainer_goes_on_with_none_but_the_networks_that_it_has_trained(tmp_path: Path) -> None:
     fitter, module = fit(tmp_path, 10)
     with pytest.raises(ValueError, match=COUNTS.format(10, 10, 0)):

@@ -1,5 +1,6 @@
 """A run that a signal interrupts: it ends with a block, resumable."""
 
+import math
 import os
 import signal
 import sys
@@ -11,7 +12,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from xornet.callbacks.checkpoint import LastCheckpoint
 from xornet.cli.overrides import override
-from xornet.cli.signals import SIGNALS, end_if_received, handle
+from xornet.cli.signals import SIGNALS, end_if_received, handle, received
 from xornet.module import XORModule
 
 
@@ -22,14 +23,26 @@ class StopOnSignal(Callback):
     epochs. Compiling is no epoch, and takes seconds: there the run ends where it is.
     """
 
+    every_n_epochs = math.inf  # needs no block to end
+
     def __init__(self) -> None:
         self.received: int | None = None
+        self.is_in_batch = False
         self.before: dict[signal.Signals, Any] = {}
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Replace Lightning's handlers, which it puts back when training ends."""
         end_if_received()  # while the run was set up
         self.handle(trainer, pl_module)
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        """Ask for an end behind this batch: before it, Lightning would end the epoch without, and count it."""
+        self.is_in_batch = True
+        trainer.should_stop |= self.received is not None
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Have a signal that comes now wait for the next batch."""
+        self.is_in_batch = False
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Keep the last completed block of a run that was stopped while it compiled."""
@@ -55,8 +68,9 @@ class StopOnSignal(Callback):
             if self.received is not None:
                 os._exit(128 + signum)
             self.received = signum
+            received.append(signum)
             trainer.fit_loop.min_epochs = trainer.fit_loop.epoch_loop.min_steps = None
-            trainer.should_stop = True
+            trainer.should_stop |= self.is_in_batch
             if is_compiling(module):
                 raise SystemExit(128 + signum)
 

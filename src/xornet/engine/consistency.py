@@ -50,8 +50,7 @@ def check_end(trainer: Trainer) -> None:
     """Refuse to take a run for finished that ended before it should: Lightning takes a StopIteration for an end."""
     limits = (trainer.max_epochs, trainer.current_epoch), (trainer.max_steps, trainer.global_step)
     is_over = trainer.should_stop or any(limit not in (None, -1) and limit <= now for limit, now in limits)
-    # Of a run that is to stop before its first epoch, Lightning counts that epoch without its batch.
-    if not is_over or trainer.global_step < trainer.current_epoch - trainer.should_stop:
+    if not is_over or trainer.global_step < trainer.current_epoch:
         said = f"the run ended at epoch {trainer.current_epoch} after {trainer.global_step} steps, as a hook"
         raise ValueError(
             f"{said} returned -1, or raised StopIteration, say next(...) of what has no more; use next(..., <default>)"

@@ -28,6 +28,8 @@ def settle(loop: dict[str, Any], steps: int) -> None:
 
     """
     for progress in loop["epoch_progress"].values():
+        if progress["processed"] > steps:  # a request to stop has ended an epoch before its batch
+            progress.update(dict.fromkeys(progress, steps))
         # Lightning begins no epoch after it has resumed within one; and a hook of an epoch's end may have saved.
         progress.update({key: max(progress[key], steps) for key in ("ready", "started")})
         progress["completed"] = max(progress["completed"], progress["processed"])
