@@ -75,7 +75,7 @@ def hold(hook: str, epoch: int, until: Path, before: Callable[[], object] | None
     Args:
         hook: of LossTable, one that runs when the table has been printed.
         epoch: the first at which to wait.
-        until: the file.
+        until: the file; that of `held(until)` says that the run waits.
         before: what the process does besides.
 
     """
@@ -84,12 +84,19 @@ def hold(hook: str, epoch: int, until: Path, before: Callable[[], object] | None
     def wait(self: LossTable, trainer: Any, *given: Any) -> None:
         theirs(self, trainer, *given)
         sys.stdout.flush()
-        while trainer.current_epoch >= epoch and not until.exists():
-            time.sleep(0.001)
+        if trainer.current_epoch >= epoch:
+            held(until).touch()
+            while not until.exists():
+                time.sleep(0.001)
 
     setattr(LossTable, hook, wait)
     if before:
         before()
+
+
+def held(until: Path) -> Path:
+    """The file that says that a run waits for another file."""
+    return until.with_name(f"{until.name}.held")
 
 
 def ended(

@@ -19,7 +19,7 @@ class Signalled:
     Args:
         folder: its directory.
         *overrides: its arguments.
-        when: something of the directory.
+        when: something of the directory; None for when the run waits.
         numbers: the signals; each but the first once the one before has been noted.
         script: the command.
         before: what the process does first.
@@ -32,7 +32,7 @@ class Signalled:
         self,
         folder: Path,
         *overrides: str,
-        when: Callable[[Path], bool],
+        when: Callable[[Path], bool] | None = None,
         numbers: tuple[signal.Signals, ...] = (signal.SIGTERM,),
         script: str = "train.py",
         before: Callable[[], object] | None = None,
@@ -54,7 +54,7 @@ class Signalled:
                     time.sleep(0.001)
             sent.touch()
 
-        self.status = forks.ended(process, partial(when, folder), send)
+        self.status = forks.ended(process, partial(when, folder) if when else forks.held(sent).exists, send)
         self.output = output.read_text()
         assert "Traceback" not in self.output
         assert not list(folder.rglob("metrics.json"))
