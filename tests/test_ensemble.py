@@ -13,6 +13,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from oracle import X, Y, train_sheet
 
 from xornet.module import XORModule
+from xornet.network import Ensemble
 
 MOMENTUM = partial(torch.optim.SGD, lr=0.1, momentum=0.9)
 ADAM = partial(torch.optim.Adam, lr=0.01)
@@ -184,3 +185,10 @@ def test_metrics_json_is_what_networks_csv_says(command: Command) -> None:
     assert (run.metrics["diverged"], run.metrics["first_diverged"], run.metrics["predictions"]) == (0, None, None)
     assert run.metrics["unsolved"] == 60 - len(epochs)
     assert f"Solved: {sum(solved)} of 60 networks, {np.mean(solved):.1%}" in run.out
+
+
+def test_the_last_network_is_number_minus_one_for_seeds_too() -> None:
+    ensemble = Ensemble(networks=5, initialisations=3, seed=10)
+    assert [ensemble.seed_of(i) for i in (0, 4, -1)] == [10, 11, 11]
+    with pytest.raises(IndexError):
+        ensemble.seed_of(5)

@@ -483,6 +483,7 @@ class Cosine(Callback):
         {"tolerance": np.float64(0.4), "init": np.float64(0.7)},
         {"hidden": range(3, 5)},
         {"hidden": torch.Size([3])},
+        {"hidden": np.array([3, 2]), "seed": np.int64(3), "networks": np.int32(2)},
     ],
 )
 def test_a_run_of_numpy_s_numbers_can_be_loaded_and_resumed(tmp_path: Path, given: dict[str, Any]) -> None:

@@ -14,6 +14,7 @@ from xornet.callbacks.checkpoint import LastCheckpoint
 from xornet.callbacks.figures import HiddenUnits, LossCurve
 from xornet.callbacks.loss_surface import LossSurface
 from xornet.callbacks.pictures import examples
+from xornet.plots.decision_boundary import plane
 from xornet.runs.metrics import evaluate_networks, places_of
 
 
@@ -52,6 +53,29 @@ def test_examples_of_an_ensemble_that_nobody_or_everybody_solved(tmp_path: Path)
     module.ensemble.weights[1].data[..., 0] = 0.0
     module.history.tolerance = 2.0
     assert [i for i, _ in examples(module)] == [1, 2, 0]
+
+
+def test_examples_of_networks_that_start_from_the_same_seed_are_told_apart(tmp_path: Path) -> None:
+    _, module = fit(tmp_path, 3, networks=6, initialisations=2)
+    module.history.solved_epoch[:] = torch.arange(6)
+    module.history.tolerance = 2.0
+    assert [title.partition("\n")[0] for _, title in examples(module)] == [
+        *("fastest: network 0", "median: network 2", "slowest: network 5")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("points", "ends"),
+    [
+        ([[0, 0], [1, 1]], [(-0.5, 1.5), (-0.5, 1.5)]),  # the sheet's
+        ([[-3, 2]], [(-4, -2), (1, 3)]),
+        ([[100, 0], [104, 1]], [(99, 105), (-0.5, 1.5)]),
+        ([[-1, -1], [3, 3]], [(-2, 4), (-2, 4)]),
+    ],
+)
+def test_the_plane_shows_all_points_with_a_margin(points: list[list[float]], ends: list[tuple[float, float]]) -> None:
+    shown = plane(np.array(points, dtype=float))
+    assert [(along[0], along[-1]) for along in shown] == ends
 
 
 def test_a_trainer_of_a_notebook_may_name_a_directory_that_is_not_there_yet(tmp_path: Path) -> None:

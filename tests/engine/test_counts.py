@@ -179,3 +179,21 @@ def test_a_trainer_that_goes_on_keeps_the_order_of_its_table(tmp_path: Path) -> 
     assert torch.equal(module.x, X)
     _, straight = fit(tmp_path, 20)
     assert torch.equal(module.history.curve["errors"], straight.history.curve["errors"])
+
+
+def test_a_run_that_goes_on_to_fewer_epochs_keeps_its_curve_even(tmp_path: Path) -> None:
+    fitter, module = trainer(tmp_path, 20_000, Stops(40)), XORModule(FAST)
+    fitter.fit(module, XORDataModule())
+    fitter.should_stop = False
+    go_on(fitter, module, 100)
+    assert module.history.curve["epochs"].tolist() == list(range(0, 100, 20))
+
+
+class Stops(Callback):
+    """Stops a run at an epoch."""
+
+    def __init__(self, epoch: int) -> None:
+        self.every_n_epochs = epoch
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        trainer.should_stop |= trainer.current_epoch + 1 == self.every_n_epochs

@@ -12,7 +12,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from xornet.callbacks.checkpoint import LastCheckpoint
 from xornet.cli.overrides import override
-from xornet.cli.signals import SIGNALS, end_if_received, handle, received
+from xornet.cli.signals import SIGNALS, end_if_received, handle
 from xornet.module import XORModule
 
 
@@ -27,7 +27,7 @@ class StopOnSignal(Callback):
 
     def __init__(self) -> None:
         self.received: int | None = None
-        self.is_in_batch = False
+        self.may_stop = False
         self.before: dict[signal.Signals, Any] = {}
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -35,19 +35,22 @@ class StopOnSignal(Callback):
         end_if_received()  # while the run was set up
         self.handle(trainer, pl_module)
 
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Have a signal wait for this epoch's batch: Lightning would end the epoch without, and count it."""
+        self.may_stop = False
+
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        """Ask for an end behind this batch: before it, Lightning would end the epoch without, and count it."""
-        self.is_in_batch = True
+        """Ask for an end behind this batch, if a signal has come."""
+        self.may_stop = True
         trainer.should_stop |= self.received is not None
 
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Have a signal that comes now wait for the next batch."""
-        self.is_in_batch = False
-
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Keep the last completed block of a run that was stopped while it compiled."""
+        """Keep the last completed block of a run that was stopped while it compiled; end its sweep behind an error."""
         if self.received is not None and is_compiling(pl_module):
             self.leave(trainer, is_saved=False)
+        if self.received is not None and isinstance(exception, Exception):
+            print(f"error: {exception}", file=sys.stderr)
+            raise SystemExit(128 + self.received) from exception
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Exit, before pictures are drawn and metrics.json says that the run finished."""
@@ -68,9 +71,8 @@ class StopOnSignal(Callback):
             if self.received is not None:
                 os._exit(128 + signum)
             self.received = signum
-            received.append(signum)
             trainer.fit_loop.min_epochs = trainer.fit_loop.epoch_loop.min_steps = None
-            trainer.should_stop |= self.is_in_batch
+            trainer.should_stop |= self.may_stop
             if is_compiling(module):
                 raise SystemExit(128 + signum)
 

@@ -75,21 +75,26 @@ def table(module: XORModule) -> tuple[Array, Array]:
 def examples(module: XORModule) -> Iterator[tuple[int, str]]:
     """Yield the fastest, the median and the slowest network, and an unsolved one of each place where such stand.
 
-    Each has a title that names its seed: with `seed=<that> networks=1` it can be run again alone. Of the networks at
-    one place (engine/plateaus.py) it is that with the median loss; of many places the PLACES most frequent are shown.
+    Each has a title that names its seed: with `seed=<that> networks=1` it can be run again alone; where several start
+    from a seed, its number, from 0 on. Of the networks at one place (engine/plateaus.py) it is that with the median
+    loss; of many places the PLACES most frequent are shown.
     """
-    when, seed_of, places = module.history.solved_epoch.cpu(), module.ensemble.seed_of, places_of(module)
+    when, ensemble, places = module.history.solved_epoch.cpu(), module.ensemble, places_of(module)
+
+    def name(i: int) -> str:
+        return f"seed {ensemble.seed_of(i)}" if ensemble.initialisations == len(ensemble) else f"network {i}"
+
     _, losses, now = (tensor.cpu() for tensor in evaluate_networks(module))
     solved = [i for i in when.argsort().tolist() if now[i]]
     ranks = {"fastest": 0, "median": (len(solved) - 1) // 2, "slowest": -1} if solved else {}
-    for name, rank in ranks.items():
+    for which, rank in ranks.items():
         i = solved[rank]
-        yield i, f"{name}: seed {seed_of(i)}\nsolved at epoch {when[i]:,}"
+        yield i, f"{which}: {name(i)}\nsolved at epoch {when[i]:,}"
     by_loss = losses.argsort().tolist()
     for place in list(plateaus.count(places))[:PLACES]:
         alike = [i for i in by_loss if places[i] == place]
         i = alike[(len(alike) - 1) // 2]
-        yield i, f"{plateaus.describe(place)}: seed {seed_of(i)}\nunsolved, loss {losses[i]:.4f}"
+        yield i, f"{plateaus.describe(place)}: {name(i)}\nunsolved, loss {losses[i]:.4f}"
 
 
 def grid(module: XORModule, i: int) -> Array:

@@ -27,15 +27,16 @@ ROW = 4  # boundaries side by side
 def plane(x: Array) -> tuple[Array, Array]:
     """Return what is drawn of the input plane, as the GRID numbers along each input.
 
-    The sheet's [-0.5, 1.5]², and more where points lie beyond: up to a quarter of the table's extent around it.
+    Along each input the sheet's [-0.5, 1.5], or where points lie beyond, their extent and a quarter of it on each side.
 
     Args:
         x: (P, 2), the points of the table.
 
     """
     low, high = x.min(0), x.max(0)
-    margin = (high - low) / 4
-    low, high = np.minimum(-0.5, low - margin), np.maximum(1.5, high + margin)
+    margin = np.where(high > low, (high - low) / 4, 1.0)
+    is_sheet_s = (low >= -0.5) & (high <= 1.5)
+    low, high = np.where(is_sheet_s, -0.5, low - margin), np.where(is_sheet_s, 1.5, high + margin)
     return np.linspace(low[0], high[0], GRID), np.linspace(low[1], high[1], GRID)
 
 
