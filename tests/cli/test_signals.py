@@ -122,6 +122,16 @@ def test_a_signal_before_the_first_batch_of_a_job_ends_the_sweep(command: Comman
     assert (folder / "0_seed=1" / "networks.csv").read_bytes() == (alone.folder / "networks.csv").read_bytes()
 
 
+@pytest.mark.further
+def test_an_error_behind_a_signal_ends_the_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XORNET_ALLOW", "tracker")
+    given = ["-m", "seed=1,2", "trainer.max_epochs=300", "+callbacks.cut={_target_: tracker.Fault, epoch: 100}"]
+    run = Signalled(tmp_path / "sweep", *given, *NO_FIGURES, held_at=99, held_in="on_train_epoch_end")
+    assert run.status == 128 + signal.SIGTERM
+    assert "error: [Errno" in run.output or "error: no space left" in run.output
+    assert not (tmp_path / "sweep" / "1_seed=2").exists()
+
+
 def ignore_interrupt() -> None:
     """Be started as by a script's `&`."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -139,6 +139,9 @@ def test_a_sweep_is_refused_as_a_whole_and_stays_as_it_was(command: Command, tmp
             f"{sweep}/0_optimizer.lr=0.1 was run with model.tolerance=0.5, but this sweep has model.tolerance=0.4"
         ),
         ("-m", "optimizer.lr=1.0,5.0", "seed=3"): f"{sweep}/0_optimizer.lr=0.1 was run with seed=452582093",
+        ("-m", "optimizer.lr=0.1,1.0", "scheduler=cosine"): (
+            f"error: {sweep}/0_optimizer.lr=0.1 was run with scheduler._target_=None, but this sweep has scheduler._t"
+        ),
         ("-m", "seed=1,2"): "holds a sweep over optimizer.lr, but this one is over seed",
         ("-m", "seed=1,2", "optimizer.lr=0.1,1.0"): "but this one is over seed, optimizer.lr",
         ("-m", "optimizer.lr=0.1,1.0", "foo=1"): "foo is no key of the configuration",

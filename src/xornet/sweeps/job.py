@@ -92,7 +92,8 @@ def check_same_job(folder: Path, cfg: DictConfig) -> None:
     if not is_begun(folder):
         return
     before, now = read_config(folder), flatten(cfg)
-    for key in sorted(before.keys() | now.keys()):
+    # Of another optimizer or scheduler its class comes first, of which other arguments follow.
+    for key in sorted(before.keys() | now.keys(), key=lambda key: (not key.endswith("._target_"), key)):
         was, new = before.get(key), now.get(key)
         are_numbers = type(was) in (int, float) and type(new) in (int, float)
         if not (repr(was) == repr(new) or (are_numbers and was == new)):  # nan is not equal to itself
