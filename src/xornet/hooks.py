@@ -9,7 +9,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from xornet import resumption
-from xornet.batches import check_batch, check_same, only_batch, same_points
+from xornet.batches import check_batch, check_same, only_batch
 from xornet.engine import scores
 from xornet.engine.blocks import PRECISIONS, has_step_hooks, run_length, samples_every
 from xornet.engine.compile_choice import is_compiled
@@ -69,11 +69,7 @@ class RunHooks(TableModule):
             self.trainer.fit_loop.setup_data()  # asks the data module, or takes the DataLoader that `fit` was given
             if self.trainer.enable_validation:
                 self.trainer.fit_loop.epoch_loop.val_loop.setup_data()  # blocks end where it validates
-            x, y = only_batch(self.trainer.train_dataloader)
-            if not self.history.curve:
-                self.set_training_table(x, y)
-            elif not same_points((self.x, self.y), (x.to(self.x), y.to(self.y))):
-                raise ValueError("this Trainer has trained the module on another table; use a new Trainer")
+            self.take_table(*only_batch(self.trainer.train_dataloader))
             self.history.set_length(run_length(self.trainer))
         set_threads(len(self.ensemble))
 

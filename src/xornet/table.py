@@ -4,6 +4,7 @@ import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor
 
+from xornet.batches import same_points
 from xornet.data import point_names
 from xornet.engine import scores
 from xornet.engine.history import History
@@ -26,6 +27,13 @@ class TableModule(LightningModule):
             if not rounded.isfinite().all():
                 raise ValueError(f"a table must hold numbers that {rounded.dtype} has; use trainer.precision=64-true")
             self.register_buffer(name, rounded, persistent=False)
+
+    def take_table(self, x: Tensor, y: Tensor) -> None:
+        """Keep the table of a run; refuse another one than a run that goes on has, but not another order of it."""
+        if not self.history.curve:
+            self.set_training_table(x, y)
+        elif not same_points((self.x, self.y), (x.to(self.x), y.to(self.y))):
+            raise ValueError("this Trainer has trained the module on another table; use a new Trainer")
 
     def check_inputs(self, x: Tensor) -> None:
         """Refuse points x (P, I) that have not as many inputs as the networks."""
