@@ -49,7 +49,7 @@ class StopOnSignal(Callback):
         if self.received is not None and is_compiling(pl_module):
             self.leave(trainer, is_saved=False)
         if self.received is not None and isinstance(exception, Exception):
-            print(f"error: {exception}", file=sys.stderr)
+            print(f"error: {' '.join(str(exception).split())}", file=sys.stderr)
             raise SystemExit(128 + self.received) from exception
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -34,6 +34,11 @@ class RunSummary(RunCallback):
         """Nothing has been written."""
         self.blocks, self.has_begun = 0, False
 
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Forget the row of a run that an error has ended before it was written."""
+        super().setup(trainer, pl_module, stage)
+        self.row = None
+
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Write the summary so far: after a block, when the run's configuration is on disk."""
         assert isinstance(pl_module, XORModule)
