@@ -60,7 +60,7 @@ def test_examples_of_networks_that_start_from_the_same_seed_are_told_apart(tmp_p
     module.history.solved_epoch[:] = torch.arange(6)
     module.history.tolerance = 2.0
     assert [title.partition("\n")[0] for _, title in examples(module)] == [
-        *("fastest: network 0", "median: network 2", "slowest: network 5")
+        *("fastest: seed 0, network 0", "median: seed 0, network 2", "slowest: seed 1, network 5")
     ]
 
 

@@ -76,13 +76,14 @@ def examples(module: XORModule) -> Iterator[tuple[int, str]]:
     """Yield the fastest, the median and the slowest network, and an unsolved one of each place where such stand.
 
     Each has a title that names its seed: with `seed=<that> networks=1` it can be run again alone; where several start
-    from a seed, its number, from 0 on. Of the networks at one place (engine/plateaus.py) it is that with the median
+    from a seed, also its number, from 0 on. Of the networks at one place (engine/plateaus.py) it is that with the median
     loss; of many places the PLACES most frequent are shown.
     """
     when, ensemble, places = module.history.solved_epoch.cpu(), module.ensemble, places_of(module)
 
     def name(i: int) -> str:
-        return f"seed {ensemble.seed_of(i)}" if ensemble.initialisations == len(ensemble) else f"network {i}"
+        seed = f"seed {ensemble.seed_of(i)}"
+        return seed if ensemble.initialisations == len(ensemble) else f"{seed}, network {i}"
 
     _, losses, now = (tensor.cpu() for tensor in evaluate_networks(module))
     solved = [i for i in when.argsort().tolist() if now[i]]
