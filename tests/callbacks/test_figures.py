@@ -59,8 +59,10 @@ def test_examples_of_networks_that_start_from_the_same_seed_are_told_apart(tmp_p
     _, module = fit(tmp_path, 3, networks=6, initialisations=2)
     module.history.solved_epoch[:] = torch.arange(6)
     module.history.tolerance = 2.0
-    assert [title.partition("\n")[0] for _, title in examples(module)] == [
-        *("fastest: seed 0, network 0", "median: seed 0, network 2", "slowest: seed 1, network 5")
+    assert [title for _, title in examples(module)] == [
+        "fastest: seed 0\nnetwork 0, solved at epoch 0",
+        "median: seed 0\nnetwork 2, solved at epoch 2",
+        "slowest: seed 1\nnetwork 5, solved at epoch 5",
     ]
 
 

@@ -77,7 +77,7 @@ def test_every_seed_that_a_run_names_is_the_one_that_the_network_started_from(tm
         for weight in module.ensemble.weights:
             weight[..., 3] = 9  # alone at a place of its own
     titles = {i: title.splitlines()[0] for i, title in examples(module)}
-    assert titles[3] == "saturated: seed 8, network 3"
+    assert titles[3] == "saturated: seed 8"
 
 
 @pytest.mark.parametrize(("successes", "trials"), [(0, 10), (1, 3), (5, 10), (10, 10), (970, 1000), (1, 1_000_000)])

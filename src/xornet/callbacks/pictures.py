@@ -76,26 +76,26 @@ def examples(module: XORModule) -> Iterator[tuple[int, str]]:
     """Yield the fastest, the median and the slowest network, and an unsolved one of each place where such stand.
 
     Each has a title that names its seed: with `seed=<that> networks=1` it can be run again alone; where several start
-    from a seed, also its number, from 0 on. Of the networks at one place (engine/plateaus.py) it is that with the median
-    loss; of many places the PLACES most frequent are shown.
+    from a seed, also its number, from 0 on. Of the networks at one place (engine/plateaus.py) it is that with the
+    median loss; of many places the PLACES most frequent are shown.
     """
     when, ensemble, places = module.history.solved_epoch.cpu(), module.ensemble, places_of(module)
 
     def name(i: int) -> str:
-        seed = f"seed {ensemble.seed_of(i)}"
-        return seed if ensemble.initialisations == len(ensemble) else f"{seed}, network {i}"
+        number = "" if ensemble.initialisations == len(ensemble) else f"network {i}, "
+        return f"seed {ensemble.seed_of(i)}\n{number}"
 
     _, losses, now = (tensor.cpu() for tensor in evaluate_networks(module))
     solved = [i for i in when.argsort().tolist() if now[i]]
     ranks = {"fastest": 0, "median": (len(solved) - 1) // 2, "slowest": -1} if solved else {}
     for which, rank in ranks.items():
         i = solved[rank]
-        yield i, f"{which}: {name(i)}\nsolved at epoch {when[i]:,}"
+        yield i, f"{which}: {name(i)}solved at epoch {when[i]:,}"
     by_loss = losses.argsort().tolist()
     for place in list(plateaus.count(places))[:PLACES]:
         alike = [i for i in by_loss if places[i] == place]
         i = alike[(len(alike) - 1) // 2]
-        yield i, f"{plateaus.describe(place)}: {name(i)}\nunsolved, loss {losses[i]:.4f}"
+        yield i, f"{plateaus.describe(place)}: {name(i)}unsolved, loss {losses[i]:.4f}"
 
 
 def grid(module: XORModule, i: int) -> Array:
