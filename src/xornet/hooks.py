@@ -37,6 +37,7 @@ class RunHooks(TableModule):
     stage: str | None = None  # of the Trainer: fit, validate, test, predict; None outside
     runner: EpochRunner | None = None
     is_to_stop = False  # whether a stop was asked for before the batch of this epoch
+    earlier: "resumption.Steppers | None" = None  # of a Trainer that goes on
 
     def reset_history(self) -> None:
         """Forget an earlier run."""
@@ -63,8 +64,9 @@ class RunHooks(TableModule):
             check_module(self)
             if self.trainer.current_epoch == self.trainer.global_step == 0:
                 self.reset_history()
-            else:  # a Trainer that goes on
+            else:  # a Trainer that goes on, for which Lightning makes the optimizer anew
                 check_counts(self.history.epochs, self.trainer.current_epoch, self.trainer.global_step)
+                self.earlier = resumption.steppers(self)
             self.stopwatch.restart()
             self.trainer.fit_loop.setup_data()  # asks the data module, or takes the DataLoader that `fit` was given
             if self.trainer.enable_validation:
@@ -84,7 +86,9 @@ class RunHooks(TableModule):
     def on_train_start(self) -> None:
         """Make what computes the epochs, once the checkpoint is restored and every callback accepts the run."""
         begin_with_an_epoch(self.trainer)
-        self.is_to_stop = False
+        if self.earlier and not self.trainer.ckpt_path:
+            resumption.go_on(self, self.earlier)
+        self.earlier, self.is_to_stop = None, False
         is_endless = (self.trainer.max_epochs, self.trainer.max_steps) == (-1, -1)
         check_length(self.schedules(), None if is_endless else run_length(self.trainer))
         errors = self.errors()
@@ -95,7 +99,7 @@ class RunHooks(TableModule):
         gradient, is_watched = self.hparams["gradient"], has_step_hooks(self.trainer, self)
         compiles = is_compiled(self.hparams["compile"], gradient, len(self.ensemble), run_length(self.trainer))
         compiles &= not (is_watched or (self.scheduler and changes_momentum(self.scheduler)))
-        is_new = not (self.trainer.ckpt_path and self.trainer.current_epoch)
+        is_new = not optimizer.state
         with torch.inference_mode(gradient == "backprop"):
             args = (self.ensemble, self.x, self.y, optimizer, self.history, gradient, compiles, self.stopwatch, is_new)
             self.runner = EpochRunner(*args, samples_every(self.trainer))

@@ -3,6 +3,7 @@
 from typing import Any
 
 import torch
+from lightning.pytorch import Trainer
 from torch.optim import lr_scheduler
 
 from xornet import schema
@@ -14,6 +15,8 @@ from xornet.engine import rate_grid
 from xornet.engine.consistency import check_counts
 from xornet.engine.optimizers import describe, from_description
 from xornet.validation import plain
+
+Steppers = tuple[list[dict[str, Any]], list[dict[str, Any]]]
 
 
 def save(module: Any, checkpoint: dict[str, Any]) -> None:
@@ -38,6 +41,26 @@ def save(module: Any, checkpoint: dict[str, Any]) -> None:
     checkpoint["optimizer"] = describe(module.optimizer)
     if module.scheduler:
         checkpoint["scheduler"] = describe(module.scheduler)
+
+
+def steppers(module: Any) -> Steppers:
+    """What the optimizer and the scheduler of a module are made of, and their states."""
+    trainer, made = module.trainer, [describe(part) for part in (module.optimizer, module.scheduler) if part]
+    states = [part.state_dict() for part in (*trainer.optimizers, *schedulers(trainer))]
+    return made, states
+
+
+def go_on(module: Any, earlier: Steppers) -> None:
+    """Give the optimizer and the scheduler their earlier states, unless they have been chosen anew."""
+    made, states = earlier
+    if made == steppers(module)[0]:
+        for part, state in zip((*module.trainer.optimizers, *schedulers(module.trainer)), states, strict=True):
+            part.load_state_dict(state)
+
+
+def schedulers(trainer: Trainer) -> list[Any]:
+    """The schedulers of a Trainer."""
+    return [each.scheduler for each in trainer.lr_scheduler_configs]
 
 
 def load(module: Any, checkpoint: dict[str, Any]) -> None:

@@ -62,8 +62,9 @@ class ResumeStopped(Callback):
             is_same = self.saved.get(stopper.state_key) == settings(stopper)
             # Which the request to stop may have waited for.
             least = max(trainer.min_epochs or 0, trainer.min_steps or 0)
-            has_ended = stopper.stopped_epoch + 1 == self.epochs or 0 < stopper.stopped_epoch < self.epochs == least
-            trainer.should_stop |= is_same and has_ended
+            has_ended = stopper.stopped_epoch + 1 == self.epochs or stopper.stopped_epoch < self.epochs == least
+            # 0 also stands where it has not stopped the run.
+            trainer.should_stop |= is_same and has_ended and stopper.stopped_epoch > 0
         for timer in (callback for callback in callbacks_of(trainer) if isinstance(callback, Timer)):
             remaining = timer.time_remaining()
             trainer.should_stop |= self.epochs >= 0 and remaining is not None and remaining <= 0

@@ -8,15 +8,22 @@ from typing import Any
 
 from lightning.pytorch import Trainer
 
+COUNTERS = ("ready", "started", "processed", "completed")
+
 
 def begin_with_an_epoch(trainer: Trainer) -> None:
     """Have a run that is resumed between two epochs begin with an epoch.
 
-    With max_steps, Lightning takes it for an epoch whose only batch has run, and would count that again.
+    With max_steps, Lightning takes it for an epoch whose only batch has run, and would count that again. Of a run that
+    was stopped when an epoch had begun, but not its update, it has counted one epoch and one batch too many.
     """
     loop, progress = trainer.fit_loop.epoch_loop, trainer.fit_loop.epoch_progress.current
     if loop.restarted_on_last and progress.completed == progress.ready:
         loop.restarting = False
+    if trainer.current_epoch == trainer.global_step:
+        for tracker in (loop.batch_progress.total, progress, trainer.fit_loop.epoch_progress.total):
+            for counter in COUNTERS:
+                setattr(tracker, counter, trainer.global_step)
 
 
 def settle(loop: dict[str, Any], steps: int) -> None:
@@ -53,7 +60,7 @@ def count_epochs(trainer: Trainer, epochs: int) -> None:
     """
     loop = trainer.fit_loop
     for tracker in (loop.epoch_progress.total, loop.epoch_progress.current, loop.epoch_loop.batch_progress.total):
-        for counter in ("ready", "started", "processed", "completed"):
+        for counter in COUNTERS:
             setattr(tracker, counter, getattr(tracker, counter) + epochs - 1)
     steps = loop.epoch_loop.manual_optimization.optim_step_progress
     for counted in (steps.total, steps.current):
