@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from xornet.callbacks.figures import save
 from xornet.callbacks.pictures import boundary_pictures, curve_figures, unit_pictures
 from xornet.cli import configuration, errors
-from xornet.cli.hydra_run import is_job, output_dir, record, resolve_checkpoint
+from xornet.cli.hydra_run import ckpt_path, is_job, output_dir, record
 from xornet.cli.trainer import make_trainer
 from xornet.plots.render import drawn
 from xornet.runs.compare import load
@@ -32,7 +32,6 @@ def main(cfg: DictConfig) -> None:
     if is_job() and not any(folder.iterdir()):  # Hydra has just made it
         made.append(folder)
     configuration.check(cfg)
-    resolve_checkpoint(cfg)
     with locked(folder):
         evaluate(cfg, folder)
 
@@ -40,7 +39,7 @@ def main(cfg: DictConfig) -> None:
 def evaluate(cfg: DictConfig, folder: Path) -> None:
     """Evaluate a checkpoint into a directory."""
     check_holder(folder, "an evaluation")
-    module, epochs = load(cfg.ckpt_path)
+    module, epochs = load(ckpt_path(cfg))
     trainer = make_trainer(cfg.trainer, [])
     table = DataLoader(TensorDataset(module.x, module.y), batch_size=len(module.x))
     (found,) = trainer.test(module, table, verbose=False)

@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 from xornet import checkpoint
 from xornet.callbacks.interruption import StopOnSignal
 from xornet.callbacks.stopping import ResumeStopped
-from xornet.cli import errors
+from xornet.cli import errors, hydra_run
 from xornet.cli.run_directory import RunDirectory
 from xornet.cli.trainer import make_trainer
 from xornet.runs.metrics import objective, write_results
@@ -35,7 +35,7 @@ def train(cfg: DictConfig, directory: RunDirectory) -> float:
         directory: of the run, as a callback: it is written to only once the Trainer has accepted the run.
 
     """
-    ckpt_path = checkpoint.find(cfg.ckpt_path)
+    ckpt_path = checkpoint.find(hydra_run.ckpt_path(cfg))
     data = instantiate(cfg.data)
     module = instantiate(cfg.model, _convert_="all")
     configured = [instantiate(callback, _convert_="all") for callback in cfg.get("callbacks", {}).values() if callback]

@@ -102,6 +102,14 @@ class StopAt(Callback):
         trainer.should_stop = trainer.current_epoch + 1 == self.every_n_epochs
 
 
+@pytest.fixture
+def interrupts() -> Iterator[None]:
+    """SIGINT as Python has it, also where a shell has started the tests in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture(scope="session")
 def compiler() -> None:
     """Skip where torch.compile does not work: it needs a C++ compiler and Python's headers."""

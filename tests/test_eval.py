@@ -63,6 +63,11 @@ def test_a_relative_checkpoint_lies_where_the_command_is_given(
     resumed = command(*given, *WITH, f"trainer.max_epochs={longer}", f"hydra.run.dir={tmp_path}/longer")
     assert resumed.status == 0, resumed.err
     assert json.loads((tmp_path / "longer/metrics.json").read_text())["epochs"] == longer
+    sweep = ("-m", *given, *WITH, f"trainer.max_epochs={longer},{longer + 1}", f"hydra.sweep.dir={tmp_path}/sweep")
+    assert command(*sweep).status == 0
+    again = command(*sweep)
+    assert again.status == 0, again.err
+    assert again.err.count("skipped, finished before") == 2
 
 
 def test_a_missing_argument_is_named(command: Command) -> None:

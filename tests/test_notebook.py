@@ -5,7 +5,8 @@ import os
 import pickle
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections import OrderedDict
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -102,14 +103,6 @@ class Stopped(torch.optim.SGD):
             Stopped.is_pressed = True
             os.kill(os.getpid(), signal.SIGINT)
         return super().step(closure)
-
-
-@pytest.fixture
-def interrupts() -> Iterator[None]:
-    """SIGINT as Python has it, also where a shell has started the tests in the background."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.usefixtures("interrupts")
@@ -359,7 +352,7 @@ class Counts(Callback):
         self.names.append(trainer.current_epoch)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"seen": self.seen, "names": self.names}
+        return {"seen": self.seen, "names": self.names, "order": OrderedDict(a=1)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         vars(self).update(state_dict)
@@ -371,6 +364,7 @@ def test_what_a_callback_of_the_user_s_makes_of_its_state_is_its_own(tmp_path: P
     resumed = Counts()
     fit(tmp_path, 8, [resumed], tmp_path / "last.ckpt")
     assert (resumed.seen, resumed.names) == ({"epoch": 7}, [0, *range(8)])
+    assert type(vars(resumed)["order"]) is OrderedDict
 
 
 def test_a_callback_whose_number_has_become_a_tensor_is_resumed(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """What Lightning calls around the steps of XORModule: the table, what computes the epochs, checkpoints."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -16,7 +17,7 @@ from xornet.engine.compile_choice import is_compiled
 from xornet.engine.consistency import check_counts, check_end, check_kept
 from xornet.engine.history import Block, History
 from xornet.engine.optimizers import leave_inference_mode
-from xornet.engine.progress import begin_with_an_epoch, count_epochs
+from xornet.engine.progress import begin_with_an_epoch, count_epochs, end_with_an_update
 from xornet.engine.requirements import check_monitors, check_trainer
 from xornet.engine.runner import EpochRunner
 from xornet.engine.schedulers import changes_momentum, check_length
@@ -37,7 +38,8 @@ class RunHooks(TableModule):
     stage: str | None = None  # of the Trainer: fit, validate, test, predict; None outside
     runner: EpochRunner | None = None
     is_to_stop = False  # whether a stop was asked for before the batch of this epoch
-    earlier: "resumption.Steppers | None" = None  # of a Trainer that goes on
+    earlier: Sequence[dict[str, Any]] = ()  # states of the optimizer and the scheduler of a Trainer that goes on
+    made: Sequence[dict[str, Any]] = ()  # what these are made of
 
     def reset_history(self) -> None:
         """Forget an earlier run."""
@@ -64,9 +66,8 @@ class RunHooks(TableModule):
             check_module(self)
             if self.trainer.current_epoch == self.trainer.global_step == 0:
                 self.reset_history()
-            else:  # a Trainer that goes on, for which Lightning makes the optimizer anew
-                check_counts(self.history.epochs, self.trainer.current_epoch, self.trainer.global_step)
-                self.earlier = resumption.steppers(self)
+            else:  # a Trainer that goes on, or is given a checkpoint; Lightning makes optimizer and scheduler anew
+                self.earlier = resumption.states(self.trainer)
             self.stopwatch.restart()
             self.trainer.fit_loop.setup_data()  # asks the data module, or takes the DataLoader that `fit` was given
             if self.trainer.enable_validation:
@@ -86,9 +87,11 @@ class RunHooks(TableModule):
     def on_train_start(self) -> None:
         """Make what computes the epochs, once the checkpoint is restored and every callback accepts the run."""
         begin_with_an_epoch(self.trainer)
-        if self.earlier and not self.trainer.ckpt_path:
-            resumption.go_on(self, self.earlier)
-        self.earlier, self.is_to_stop = None, False
+        is_new = self.trainer.current_epoch == 0
+        if self.earlier:
+            check_counts(self.history.epochs, self.trainer.current_epoch, self.trainer.global_step)
+            is_new = not resumption.go_on(self, self.earlier)
+        self.made, self.earlier, self.is_to_stop = resumption.made_of(self), [], False
         is_endless = (self.trainer.max_epochs, self.trainer.max_steps) == (-1, -1)
         check_length(self.schedules(), None if is_endless else run_length(self.trainer))
         errors = self.errors()
@@ -99,13 +102,12 @@ class RunHooks(TableModule):
         gradient, is_watched = self.hparams["gradient"], has_step_hooks(self.trainer, self)
         compiles = is_compiled(self.hparams["compile"], gradient, len(self.ensemble), run_length(self.trainer))
         compiles &= not (is_watched or (self.scheduler and changes_momentum(self.scheduler)))
-        is_new = not optimizer.state
         with torch.inference_mode(gradient == "backprop"):
             args = (self.ensemble, self.x, self.y, optimizer, self.history, gradient, compiles, self.stopwatch, is_new)
             self.runner = EpochRunner(*args, samples_every(self.trainer))
         if is_watched:
             self.runner.backward = call_step_hooks(self.runner.backward, self.trainer, self, optimizer)
-        self.runner.interrupt.defer()
+        self.runner.interrupt.defer(is_over=lambda: self.trainer.interrupted)
 
     def on_train_epoch_start(self) -> None:
         """Have a request to stop wait for this epoch's batch: Lightning would end the epoch without, and count it."""
@@ -122,6 +124,7 @@ class RunHooks(TableModule):
 
     def on_train_end(self) -> None:
         """Record which networks solve the table after the last update; leave nothing that autograd cannot use."""
+        end_with_an_update(self.trainer)
         check_end(self.trainer)
         self.history.update_milestones(self.errors()[None], self.current_epoch)
         assert self.runner is not None
@@ -160,4 +163,5 @@ class RunHooks(TableModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Continue the run that a checkpoint holds, or show its networks; refuse what is damaged or differs."""
+        self.earlier = ()
         resumption.load(self, checkpoint)

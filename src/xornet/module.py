@@ -67,7 +67,7 @@ class XORModule(RunHooks):
         tolerance = validation.number("model.tolerance", tolerance, "use model.tolerance=0.5")
         hidden, init, networks, seed = validation.plain((hidden, init, networks, seed))
         self.ensemble = Ensemble(bits, hidden, activation, networks, seed, init, initialisations)
-        self.layer_names = layer_names(hidden)
+        self.layer_names, hidden = layer_names(hidden), list(hidden)  # as a checkpoint has it, of a range too
         self.has_own_optimizer = optimizer is not None
         self.optimizer = check_optimizer(optimizer or partial(torch.optim.SGD, lr=0.1))
         self.scheduler = check_scheduler(scheduler, self.optimizer) if scheduler else None

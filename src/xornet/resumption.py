@@ -1,5 +1,6 @@
 """What a checkpoint holds of a run, and how a module continues from it."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -15,8 +16,6 @@ from xornet.engine import rate_grid
 from xornet.engine.consistency import check_counts
 from xornet.engine.optimizers import describe, from_description
 from xornet.validation import plain
-
-Steppers = tuple[list[dict[str, Any]], list[dict[str, Any]]]
 
 
 def save(module: Any, checkpoint: dict[str, Any]) -> None:
@@ -43,24 +42,28 @@ def save(module: Any, checkpoint: dict[str, Any]) -> None:
         checkpoint["scheduler"] = describe(module.scheduler)
 
 
-def steppers(module: Any) -> Steppers:
-    """What the optimizer and the scheduler of a module are made of, and their states."""
-    trainer, made = module.trainer, [describe(part) for part in (module.optimizer, module.scheduler) if part]
-    states = [part.state_dict() for part in (*trainer.optimizers, *schedulers(trainer))]
-    return made, states
+def made_of(module: Any) -> list[dict[str, Any]]:
+    """What the optimizer and the scheduler of a module are made of."""
+    return [describe(part) for part in (module.optimizer, module.scheduler) if part]
 
 
-def go_on(module: Any, earlier: Steppers) -> None:
-    """Give the optimizer and the scheduler their earlier states, unless they have been chosen anew."""
-    made, states = earlier
-    if made == steppers(module)[0]:
-        for part, state in zip((*module.trainer.optimizers, *schedulers(module.trainer)), states, strict=True):
-            part.load_state_dict(state)
+def states(trainer: Trainer) -> list[dict[str, Any]]:
+    """The states of the optimizer and the scheduler of a Trainer."""
+    return [part.state_dict() for part in steppers(trainer)]
 
 
-def schedulers(trainer: Trainer) -> list[Any]:
-    """The schedulers of a Trainer."""
-    return [each.scheduler for each in trainer.lr_scheduler_configs]
+def go_on(module: Any, earlier: Sequence[dict[str, Any]]) -> bool:
+    """Give the optimizer and the scheduler their earlier states; return False where they have been chosen anew."""
+    if module.made != made_of(module):
+        return False
+    for part, state in zip(steppers(module.trainer), earlier, strict=True):
+        part.load_state_dict(state)
+    return True
+
+
+def steppers(trainer: Trainer) -> list[Any]:
+    """The optimizer and the scheduler of a Trainer."""
+    return [*trainer.optimizers, *(each.scheduler for each in trainer.lr_scheduler_configs)]
 
 
 def load(module: Any, checkpoint: dict[str, Any]) -> None:

@@ -38,10 +38,11 @@ def choice(key: str, value: object, allowed: Collection[str]) -> str:
 
 def plain(value: Any) -> Any:
     """The same of Python's own types, which every checkpoint can be read with: no NumPy numbers, no OmegaConf lists."""
-    if isinstance(value, Mapping):
+    is_config = type(value).__module__.startswith("omegaconf.")
+    if type(value) is dict or (is_config and isinstance(value, Mapping)):
         return {key: plain(one) for key, one in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
-        return type(value)(map(plain, value)) if type(value) is tuple else [plain(one) for one in value]
+    if type(value) in (list, tuple) or (is_config and isinstance(value, Sequence)):
+        return tuple(map(plain, value)) if type(value) is tuple else [plain(one) for one in value]
     return value.tolist() if isinstance(value, np.generic | np.ndarray) else value
 
 

@@ -1,8 +1,9 @@
 """Callbacks of ours in a notebook: with several Trainers, tests in between, stops, smoke tests, parts without them."""
 
+import copy
 import os
+import pickle
 import signal
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import events
 import pytest
 import torch
 from conftest import Command, fit
-from lightning.pytorch import Callback, Trainer
+from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from xornet.callbacks.animation import BoundaryAnimation
@@ -96,14 +97,6 @@ def test_a_trainer_that_goes_on_logs_no_frame_twice(tmp_path: Path) -> None:
     assert len(animation.frames) == len(frames) + 1
 
 
-@pytest.fixture
-def interrupts() -> Iterator[None]:
-    """SIGINT as Python has it, also where a shell has started the tests in the background."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 class Press(Callback):
     """The stop button, in a hook behind a block."""
 
@@ -172,3 +165,35 @@ def test_an_event_logger_takes_what_is_logged_behind_a_run(tmp_path: Path) -> No
     read = events.read(tmp_path)
     assert [event.step for event in read.Scalars("train/loss")] == list(range(40))
     assert [event.value for event in read.Scalars("test/loss")] == [pytest.approx(tested["test/loss"])]
+
+
+def test_what_a_callback_keeps_can_be_copied_and_written(tmp_path: Path) -> None:
+    used = Metrics()
+    fit(tmp_path, 10, [used])
+    assert pickle.loads(pickle.dumps(used)).logged == copy.deepcopy(used).logged == 9
+
+
+def test_a_checkpoint_without_frames_is_resumed_by_a_trainer_that_has_drawn_others(tmp_path: Path) -> None:
+    fit(tmp_path, 20)[0].save_checkpoint(tmp_path / "last.ckpt")
+    animation = BoundaryAnimation()
+    fitter, _ = fit(tmp_path, 40, [animation])
+    fitter.fit_loop.max_epochs = 60
+    fitter.fit(XORModule(), XORDataModule(), ckpt_path=tmp_path / "last.ckpt", weights_only=True)
+    assert len(animation.frames) == len(animation.snapshots) + 1
+
+
+@pytest.mark.usefixtures("interrupts")
+def test_a_stop_button_works_behind_an_error_within_an_error(tmp_path: Path) -> None:
+    class Fails(Callback):
+        every_n_epochs = 10
+
+        def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+            raise RuntimeError("first")
+
+        def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+            raise RuntimeError("second")
+
+    with pytest.raises(RuntimeError, match="second"):
+        fit(tmp_path, 20, [Fails()])
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)

@@ -156,3 +156,12 @@ def test_a_file_name_with_a_metric_makes_a_directory_as_in_a_stock_run(command: 
     assert run.status == 0
     (kept,) = (tmp_path / "best").rglob("*.ckpt")
     assert re.fullmatch(r"epoch=2-train/loss=0\.25\d\d\.ckpt", str(kept.relative_to(tmp_path / "best")))
+
+
+def test_a_run_of_one_epoch_with_early_stopping_is_not_taken_for_one_that_it_has_stopped(command: Command) -> None:
+    """As a signal while the first epoch is compiled leaves it."""
+    given = ["callbacks=early_stopping", *NO_FIGURES]
+    first = command(*given, "trainer.max_epochs=1")
+    longer = command(*given, "trainer.max_epochs=300", f"ckpt_path={first.folder}/checkpoints/last.ckpt")
+    assert longer.status == 0, longer.err
+    assert longer.metrics["epochs"] == 300

@@ -122,14 +122,27 @@ def test_a_signal_before_the_first_batch_of_a_job_ends_the_sweep(command: Comman
     assert (folder / "0_seed=1" / "networks.csv").read_bytes() == (alone.folder / "networks.csv").read_bytes()
 
 
+def fail_behind_the_signal() -> None:
+    """Have a run fail in the hook in which it has waited for a signal."""
+    waits: Any = LossTable.on_train_epoch_end
+
+    def fail(self: LossTable, trainer: Any, *given: Any) -> None:
+        waits(self, trainer, *given)
+        if trainer.current_epoch >= 99:
+            raise ValueError("a fault; use another callback")
+
+    setattr(LossTable, "on_train_epoch_end", fail)  # noqa: B010 - of the command's own process
+
+
 @pytest.mark.further
-def test_an_error_behind_a_signal_ends_the_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XORNET_ALLOW", "tracker")
-    given = ["-m", "seed=1,2", "trainer.max_epochs=300", "+callbacks.cut={_target_: tracker.Fault, epoch: 100}"]
-    run = Signalled(tmp_path / "sweep", *given, *NO_FIGURES, held_at=99, held_in="on_train_epoch_end")
+def test_an_error_behind_a_signal_is_the_job_s_and_ends_the_sweep(tmp_path: Path) -> None:
+    folder, given = tmp_path / "sweep", ["-m", "seed=1,2", "trainer.max_epochs=300", *NO_FIGURES]
+    held = {"held_in": "on_train_epoch_end", "before": fail_behind_the_signal}
+    run = Signalled(folder, *given, "callbacks.loss_table.every_n_epochs=50", held_at=99, **held)  # type: ignore[arg-type]
     assert run.status == 128 + signal.SIGTERM
-    assert "error: [Errno" in run.output or "error: no space left" in run.output
-    assert not (tmp_path / "sweep" / "1_seed=2").exists()
+    assert (folder / "0_seed=1" / "error.txt").read_text() == "a fault; use another callback\n"
+    assert "0_seed=1 failed: a fault; use another callback" in run.output
+    assert not (folder / "1_seed=2").exists()
 
 
 def ignore_interrupt() -> None:

@@ -1,5 +1,7 @@
 """Networks, their Trainer and their checkpoints count the same epochs, or nothing goes on and nothing is saved."""
 
+import os
+import signal
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -58,6 +60,7 @@ def test_no_epoch_is_trained_twice_behind_an_error(tmp_path: Path, hook: str) ->
     module, fitter, path = XORModule(FAST), trainer(tmp_path, 20, Raises(hook)), tmp_path / "last.ckpt"
     with pytest.raises(RuntimeError, match="once"):
         fitter.fit(module, data, data)
+    module.train()  # or Lightning warns of what it has left in evaluation
     for _ in range(2):
         with pytest.raises(ValueError, match=COUNTS.format(7, 8, 8)):
             fitter.fit(module, data, data)
@@ -179,6 +182,89 @@ def test_a_trainer_that_goes_on_keeps_the_order_of_its_table(tmp_path: Path) -> 
     assert torch.equal(module.x, X)
     _, straight = fit(tmp_path, 20)
     assert torch.equal(module.history.curve["errors"], straight.history.curve["errors"])
+
+
+class Asks(DataLoader[Any]):
+    trainer: Trainer
+    epoch = 14
+
+    def __iter__(self) -> Any:
+        if hasattr(self, "trainer") and self.trainer.current_epoch == self.epoch:
+            self.trainer.should_stop = True
+        return super().__iter__()
+
+
+def test_a_stop_while_the_batch_is_fetched_counts_no_epoch_without_it(tmp_path: Path) -> None:
+    loader, fitter, module = Asks(TensorDataset(X, Y), batch_size=4), trainer(tmp_path, 30), XORModule(FAST)
+    loader.trainer = fitter
+    fitter.callbacks.append(Early(-1))  # type: ignore[attr-defined]  # which ends blocks; Lightning documents it
+    fitter.fit(module, loader)
+    assert fitter.current_epoch == fitter.global_step
+    assert torch.equal(module(X), fit(tmp_path, fitter.global_step, optimizer=FAST)[1](X))
+
+
+@pytest.mark.usefixtures("interrupts")
+def test_any_number_of_stops_can_be_resumed_and_gone_on_from(tmp_path: Path) -> None:
+    path = tmp_path / "last.ckpt"
+    resumed, ckpt_path, epoch = XORModule(FAST), None, 0
+    together, one = trainer(tmp_path, 1000, Presses()), XORModule(FAST)
+    for part in range(3):
+        fitter, resumed = trainer(tmp_path, 1000, Presses()), XORModule(FAST)
+        for each, module, given in ((fitter, resumed, ckpt_path), (together, one, None)):
+            with pytest.raises(SystemExit):
+                each.fit(module, XORDataModule(), ckpt_path=given, weights_only=True)
+        fitter.save_checkpoint(path)
+        ckpt_path, epoch = path, fitter.current_epoch
+        assert epoch == together.current_epoch == 50 * (part + 1)
+    together.save_checkpoint(tmp_path / "together.ckpt")
+    _, straight = fit(tmp_path, 200, optimizer=FAST)
+    for last in (path, tmp_path / "together.ckpt"):
+        assert torch.equal(fit(tmp_path, 200, ckpt_path=last, optimizer=FAST)[1](X), straight(X))
+
+
+class Presses(Callback):
+    """The stop button, behind 50 epochs of a part."""
+
+    every_n_epochs = 50
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "scheduler"),
+    [
+        (partial(torch.optim.SGD, lr=0.5, momentum=0.9), None),
+        (partial(torch.optim.Adam, lr=0.01), None),
+        (FAST, partial(torch.optim.lr_scheduler.StepLR, step_size=30)),
+    ],
+)
+def test_a_trainer_that_goes_on_keeps_the_state_of_its_optimizer_and_scheduler(
+    tmp_path: Path, optimizer: Any, scheduler: Any
+) -> None:
+    """For which Lightning makes both anew."""
+    fitter, module = fit(tmp_path, 50, optimizer=optimizer, scheduler=scheduler)
+    go_on(fitter, module, 100)
+    _, straight = fit(tmp_path, 100, optimizer=optimizer, scheduler=scheduler)
+    assert torch.equal(module(X), straight(X))
+    fitter.save_checkpoint(tmp_path / "last.ckpt")
+    _, resumed = fit(tmp_path, 120, ckpt_path=tmp_path / "last.ckpt", optimizer=optimizer, scheduler=scheduler)
+    assert torch.equal(resumed(X), fit(tmp_path, 120, optimizer=optimizer, scheduler=scheduler)[1](X))
+
+
+def test_a_trainer_that_goes_on_takes_another_optimizer_that_it_is_given(tmp_path: Path) -> None:
+    fitter, module = fit(tmp_path, 50)
+    module.optimizer = FAST
+    go_on(fitter, module, 51)
+    assert fitter.optimizers[0].param_groups[0]["lr"] == 1.0
+
+
+def test_a_used_trainer_that_is_given_a_checkpoint_resumes_it(tmp_path: Path) -> None:
+    fitter, _ = fit(tmp_path, 20)
+    fitter.save_checkpoint(tmp_path / "last.ckpt")
+    fitter.fit_loop.max_epochs = 40
+    fitter.fit(other := XORModule(), XORDataModule(), ckpt_path=tmp_path / "last.ckpt", weights_only=True)
+    assert torch.equal(other(X), fit(tmp_path, 40)[1](X))
 
 
 def test_a_run_that_goes_on_to_fewer_epochs_keeps_its_curve_even(tmp_path: Path) -> None:

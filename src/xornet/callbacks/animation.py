@@ -54,7 +54,7 @@ class BoundaryAnimation(RunCallback):
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Take the snapshots of a checkpoint."""
-        self.snapshots = checkpoint.get("decision_boundary", [])
+        self.snapshots, self.frames = checkpoint.get("decision_boundary", []), []
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw the frames of a resumed run anew; only two inputs make a plane to draw on."""

@@ -12,7 +12,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from xornet.callbacks.checkpoint import LastCheckpoint
 from xornet.cli.overrides import override
-from xornet.cli.signals import SIGNALS, end_if_received, handle
+from xornet.cli.signals import SIGNALS, end_if_received, handle, taken_by_run
 from xornet.module import XORModule
 
 
@@ -45,12 +45,9 @@ class StopOnSignal(Callback):
         trainer.should_stop |= self.received is not None
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Keep the last completed block of a run that was stopped while it compiled; end its sweep behind an error."""
+        """Keep the last completed block of a run that was stopped while it compiled."""
         if self.received is not None and is_compiling(pl_module):
             self.leave(trainer, is_saved=False)
-        if self.received is not None and isinstance(exception, Exception):
-            print(f"error: {' '.join(str(exception).split())}", file=sys.stderr)
-            raise SystemExit(128 + self.received) from exception
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Exit, before pictures are drawn and metrics.json says that the run finished."""
@@ -71,6 +68,7 @@ class StopOnSignal(Callback):
             if self.received is not None:
                 os._exit(128 + signum)
             self.received = signum
+            taken_by_run.append(signum)
             trainer.fit_loop.min_epochs = trainer.fit_loop.epoch_loop.min_steps = None
             trainer.should_stop |= self.may_stop
             if is_compiling(module):

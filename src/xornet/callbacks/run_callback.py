@@ -2,6 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
+from typing import Any
 from weakref import ref
 
 from lightning.pytorch import Callback, LightningModule, Trainer
@@ -15,6 +16,10 @@ class RunCallback(Callback, ABC):
 
     every_n_epochs = math.inf  # needs no block to end: the blocks hold what it needs
     trainer: "ref[Trainer] | None" = None  # of the run
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy or a file of it holds: not its Trainer."""
+        return {**vars(self), "trainer": None}
 
     @abstractmethod
     def reset(self) -> None:

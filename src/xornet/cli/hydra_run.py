@@ -25,10 +25,10 @@ def is_job() -> bool:
     return bool(HydraConfig.get().mode == RunMode.MULTIRUN)
 
 
-def resolve_checkpoint(cfg: DictConfig) -> None:
-    """Have a relative `ckpt_path` lie where the command was given, wherever hydra.job.chdir has gone since."""
-    if isinstance(path := cfg.get("ckpt_path"), str) and HydraConfig.get().job.chdir:
-        cfg.ckpt_path = to_absolute_path(path)
+def ckpt_path(cfg: DictConfig) -> Any:
+    """The `ckpt_path`, which if relative lies where the command was given, wherever hydra.job.chdir has gone since."""
+    path = cfg.ckpt_path
+    return to_absolute_path(path) if isinstance(path, str) and HydraConfig.get().job.chdir else path
 
 
 def record(cfg: DictConfig, directory: Path, name: str) -> None:

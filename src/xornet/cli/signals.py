@@ -12,6 +12,7 @@ from types import FrameType
 from typing import Any
 
 received: list[int] = []  # by `exit_status`
+taken_by_run: list[int] = []  # by callbacks/interruption.py, which itself ends a run that no error ends
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
@@ -38,6 +39,7 @@ def handle(handler: Callable[[int, FrameType | None], Any]) -> None:
 def exit_status() -> Iterator[None]:
     """Have a signal raise SystemExit, so that no temporary file stays; and the second one end the process at once."""
     received.clear()
+    taken_by_run.clear()
 
     def stop(signum: int, frame: FrameType | None) -> None:
         exit_at_once()
@@ -56,7 +58,7 @@ def exit_status() -> Iterator[None]:
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
 
-def end_if_received() -> None:
+def end_if_received(numbers: list[int] = received) -> None:
     """Exit for a signal whose SystemExit went lost: OmegaConf, where it comes to a list, makes another error of it."""
-    if received:
-        sys.exit(128 + received[0])
+    if numbers:
+        sys.exit(128 + numbers[0])

@@ -22,16 +22,21 @@ class Interrupt:
         self.may_raise = may_raise
         self.is_pending = False
 
-    def defer(self) -> None:
-        """Defer it, until `end`; behind an error, Lightning puts back the handler that there was before training."""
-        is_python_s = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    def defer(self, is_over: Callable[[], bool]) -> None:
+        """Defer it, until `end`; behind an error, Lightning puts back the handler that there was before training.
+
+        Where another error keeps Lightning from that, `is_over` says that the run has ended, and nothing is deferred.
+        """
+        self.is_over = is_over
+        now = signal.getsignal(signal.SIGINT)
+        is_python_s = now is signal.default_int_handler or isinstance(getattr(now, "__self__", None), Interrupt)
         if is_python_s and threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGINT, self.handle)
 
     def handle(self, signum: int, frame: FrameType | None) -> None:
         """Note it."""
         is_second, self.is_pending = self.is_pending, True
-        if is_second or self.may_raise():
+        if is_second or self.may_raise() or self.is_over():
             raise KeyboardInterrupt
 
     def end(self) -> None:

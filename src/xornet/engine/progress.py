@@ -21,9 +21,21 @@ def begin_with_an_epoch(trainer: Trainer) -> None:
     if loop.restarted_on_last and progress.completed == progress.ready:
         loop.restarting = False
     if trainer.current_epoch == trainer.global_step:
-        for tracker in (loop.batch_progress.total, progress, trainer.fit_loop.epoch_progress.total):
-            for counter in COUNTERS:
-                setattr(tracker, counter, trainer.global_step)
+        count_updates(trainer)
+
+
+def end_with_an_update(trainer: Trainer) -> None:
+    """Have a run that was asked to stop just before an epoch's batch count no epoch without its update."""
+    if trainer.should_stop and trainer.current_epoch == trainer.global_step + 1:
+        count_updates(trainer)
+
+
+def count_updates(trainer: Trainer) -> None:
+    """Have a Trainer count as many epochs and batches as updates."""
+    epochs = trainer.fit_loop.epoch_progress
+    for tracker in (trainer.fit_loop.epoch_loop.batch_progress.total, epochs.current, epochs.total):
+        for counter in COUNTERS:
+            setattr(tracker, counter, trainer.global_step)
 
 
 def settle(loop: dict[str, Any], steps: int) -> None:

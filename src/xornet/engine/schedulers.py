@@ -62,7 +62,9 @@ def check_length(schedules: Iterable[tuple[LRScheduler, int]], epochs: int | Non
         if total is None:
             continue
         if epochs is None:
-            raise ValueError(f"scheduler.total_steps={total}, but the run has no end; use trainer.max_epochs")
+            raise ValueError(
+                f"scheduler.total_steps={total}, but trainer.max_epochs=-1; use trainer.max_epochs={total}"
+            )
         if total < (steps := epochs // frequency):
             said = f"scheduler.total_steps={total} is less than the {steps} steps of the run"
             raise ValueError(f"{said}; use scheduler.total_steps={steps}")

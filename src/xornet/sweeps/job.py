@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from xornet import files
 from xornet.cli import configuration, errors, signals
-from xornet.cli.hydra_run import is_job, output_dir, record, resolve_checkpoint
+from xornet.cli.hydra_run import is_job, output_dir, record
 from xornet.cli.paths import written_paths
 from xornet.cli.remedies import SWEEP_DISK
 from xornet.cli.run_directory import RunDirectory
@@ -37,7 +37,6 @@ def run(train: Train, cfg: DictConfig) -> float | None:
     try:
         with ExitStack() as locks:
             configuration.check(cfg)
-            resolve_checkpoint(cfg)
             if not (is_job() and (output_dir() / "metrics.json").exists()):  # which is only read: two may be alike
                 directory.lock(locks)
             directory.check()
@@ -55,6 +54,7 @@ def run(train: Train, cfg: DictConfig) -> float | None:
             write_error(output_dir(), directory, cause, is_in_use=isinstance(error, InUseError))
         except OSError:  # the directory is what failed: no sweep can find it there
             raise ValueError(f"{output_dir().name} failed: {cause}") from error
+        signals.end_if_received(signals.taken_by_run)  # behind which the error came
         return None
 
 
