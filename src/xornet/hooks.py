@@ -6,22 +6,20 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback
-from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from xornet import resumption
 from xornet.batches import check_batch, check_same, only_batch
 from xornet.engine import scores
-from xornet.engine.blocks import PRECISIONS, has_step_hooks, run_length, samples_every
-from xornet.engine.compile_choice import is_compiled
+from xornet.engine.assembly import make_runner
+from xornet.engine.blocks import PRECISIONS, run_length
 from xornet.engine.consistency import check_counts, check_end, check_kept
 from xornet.engine.history import Block, History
 from xornet.engine.optimizers import leave_inference_mode
 from xornet.engine.progress import begin_with_an_epoch, count_epochs, end_with_an_update
 from xornet.engine.requirements import check_monitors, check_trainer
 from xornet.engine.runner import EpochRunner
-from xornet.engine.schedulers import changes_momentum, check_length
-from xornet.engine.step_hooks import call_step_hooks
+from xornet.engine.schedulers import check_length
 from xornet.engine.stopwatch import Stopwatch
 from xornet.engine.subclasses import check_module, check_overrides
 from xornet.engine.threads import set_threads
@@ -97,16 +95,7 @@ class RunHooks(TableModule):
         errors = self.errors()
         validated = [f"val/{name}" for name in scores.summary(errors, self.history.tolerance)]
         check_monitors(self.trainer, [f"train/{name}" for name in self.monitored(errors)], validated)
-        optimizer = self.optimizers(use_pl_optimizer=False)
-        assert isinstance(optimizer, Optimizer)
-        gradient, is_watched = self.hparams["gradient"], has_step_hooks(self.trainer, self)
-        compiles = is_compiled(self.hparams["compile"], gradient, len(self.ensemble), run_length(self.trainer))
-        compiles &= not (is_watched or (self.scheduler and changes_momentum(self.scheduler)))
-        with torch.inference_mode(gradient == "backprop"):
-            args = (self.ensemble, self.x, self.y, optimizer, self.history, gradient, compiles, self.stopwatch, is_new)
-            self.runner = EpochRunner(*args, samples_every(self.trainer))
-        if is_watched:
-            self.runner.backward = call_step_hooks(self.runner.backward, self.trainer, self, optimizer)
+        self.runner = make_runner(self, is_new)
         self.runner.interrupt.defer(is_over=lambda: self.trainer.interrupted)
 
     def on_train_epoch_start(self) -> None:

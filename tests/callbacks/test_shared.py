@@ -129,6 +129,26 @@ def test_a_stop_button_behind_a_block_loses_nothing_that_callbacks_keep(tmp_path
     assert trajectory == whole
 
 
+@pytest.mark.usefixtures("interrupts")
+def test_a_stop_button_that_is_pressed_again_ends_the_run_at_once(tmp_path: Path) -> None:
+    class Twice(torch.optim.SGD):
+        steps = 0
+
+        def step(self, closure: Any = None) -> Any:
+            Twice.steps += 1
+            if Twice.steps in (20, 22):
+                signal.raise_signal(signal.SIGINT)
+            return super().step(closure)
+
+    fitter = Kept(tmp_path).trainer(300)
+    with pytest.raises(SystemExit):
+        fitter.fit(XORModule(partial(Twice, lr=1.0), compile=False), XORDataModule())
+    assert Twice.steps == 22
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    with pytest.raises(ValueError, match="a part of a block"):
+        fitter.save_checkpoint(tmp_path / "torn.ckpt")
+
+
 def test_a_smoke_test_leaves_what_a_run_has_kept(tmp_path: Path) -> None:
     callbacks = [LastCheckpoint(str(tmp_path)), LossCurve(), HiddenUnits(), BoundaryAnimation()]
     fit(tmp_path, 30, callbacks)

@@ -1,5 +1,6 @@
 """Networks, their Trainer and their checkpoints count the same epochs, or nothing goes on and nothing is saved."""
 
+import math
 import os
 import signal
 from functools import partial
@@ -127,6 +128,24 @@ def test_a_stop_at_the_start_of_an_epoch_waits_for_its_batch(tmp_path: Path, epo
     fitter, module = fit(tmp_path, 20, [Early(epoch)])
     assert fitter.current_epoch == fitter.global_step == epoch + 1
     assert torch.equal(module(X), fit(tmp_path, epoch + 1)[1](X))
+
+
+class Blocks(Callback):
+    """Counts blocks."""
+
+    every_n_epochs: Any = math.inf
+    count = 0
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        self.count += 1
+
+
+def test_a_stop_that_waits_for_the_least_number_of_epochs_leaves_blocks_long(tmp_path: Path) -> None:
+    blocks, early = Blocks(), Early(0)
+    early.every_n_epochs = 250
+    fitter, _ = fit(tmp_path, 900, [early, blocks], trainer={"min_epochs": 500})
+    assert fitter.current_epoch == fitter.global_step == 500
+    assert blocks.count < 10
 
 
 def test_a_checkpoint_that_counts_an_epoch_without_its_batch_resumes_with_that_batch(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 
 class RunCallback(Callback, ABC):
-    """A callback that keeps something of a run, from its start, and while its Trainer goes on with it.
+    """A callback that keeps something of a run, from its start, and while its Trainer continues it.
 
     Evaluating in between changes nothing. What it keeps is of one run at a time.
     """

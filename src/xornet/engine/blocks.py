@@ -102,4 +102,9 @@ def samples_every(trainer: Trainer) -> int:
 def stop_request(trainer: Trainer) -> Callable[[], bool]:
     """Return a function that says whether a block that starts now must end: on request, or after LONGEST_BLOCK."""
     deadline = time.monotonic() + LONGEST_BLOCK
-    return lambda: trainer.should_stop or time.monotonic() > deadline
+
+    def is_due() -> bool:  # before min_epochs, a request waits, and blocks need not be short
+        may_stop = trainer.should_stop and trainer.current_epoch >= max(trainer.min_epochs or 0, trainer.min_steps or 0)
+        return may_stop or time.monotonic() > deadline
+
+    return is_due

@@ -1,0 +1,32 @@
+"""The runner of a run, assembled from what its module was configured with and what the Trainer's callbacks ask for."""
+
+from typing import Any
+
+import torch
+
+from xornet.engine.blocks import has_step_hooks, run_length, samples_every
+from xornet.engine.compile_choice import is_compiled
+from xornet.engine.runner import EpochRunner
+from xornet.engine.schedulers import changes_momentum
+from xornet.engine.step_hooks import call_step_hooks
+
+
+def make_runner(module: Any, is_new: bool) -> EpochRunner:
+    """Make what computes the epochs of an XORModule's run: compiled, in place or by autograd, with the hooks of each.
+
+    Args:
+        module: it.
+        is_new: whether its optimizer has not made a step yet.
+
+    """
+    trainer, hparams = module.trainer, module.hparams
+    gradient, is_watched = hparams["gradient"], has_step_hooks(trainer, module)
+    compiles = is_compiled(hparams["compile"], gradient, len(module.ensemble), run_length(trainer))
+    compiles &= not (is_watched or (module.scheduler and changes_momentum(module.scheduler)))
+    optimizer = module.optimizers(use_pl_optimizer=False)
+    with torch.inference_mode(gradient == "backprop"):
+        args = (module.ensemble, module.x, module.y, optimizer, module.history, gradient, compiles, module.stopwatch)
+        runner = EpochRunner(*args, is_new, samples_every(trainer))
+    if is_watched:
+        runner.backward = call_step_hooks(runner.backward, trainer, module, optimizer)
+    return runner
