@@ -64,6 +64,7 @@ class RunHooks(TableModule):
             check_module(self)
             if self.trainer.current_epoch == self.trainer.global_step == 0:
                 self.reset_history()
+                self.earlier = ()
             else:  # a Trainer that goes on, or is given a checkpoint; Lightning makes optimizer and scheduler anew
                 self.earlier = resumption.states(self.trainer)
             self.stopwatch.restart()

@@ -278,6 +278,20 @@ def test_a_trainer_that_goes_on_takes_another_optimizer_that_it_is_given(tmp_pat
     assert fitter.optimizers[0].param_groups[0]["lr"] == 1.0
 
 
+def test_a_fit_that_had_nothing_to_train_leaves_nothing_to_the_next_run(tmp_path: Path) -> None:
+    adam = partial(torch.optim.Adam, lr=0.01)
+    fitter, module = fit(tmp_path, 30, optimizer=adam)
+    fitter.fit(module, XORDataModule())  # at its end already
+    before = [weight.detach().clone() for weight in module.ensemble.weights]
+    trainer(tmp_path, 10).fit(module, XORDataModule())
+    other = XORModule(adam)
+    with torch.no_grad():
+        for weight, value in zip(other.ensemble.weights, before, strict=True):
+            weight.copy_(value)
+    trainer(tmp_path, 10).fit(other, XORDataModule())
+    assert torch.equal(module(X), other(X))
+
+
 def test_a_used_trainer_that_is_given_a_checkpoint_resumes_it(tmp_path: Path) -> None:
     fitter, _ = fit(tmp_path, 20)
     fitter.save_checkpoint(tmp_path / "last.ckpt")
