@@ -41,14 +41,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)  # before pytest leaves out what -m does
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Of a test that runs a command for each of many cases, have `make test` run every fourth: Hydra takes long."""
+    """Of a test that runs a command for each of many cases, have `make test` run every sixth: Hydra takes long."""
     cases: defaultdict[str, list[pytest.Item]] = defaultdict(list)
     for item in items:
         if "command" in getattr(item, "fixturenames", ()):
             cases[item.nodeid.partition("[")[0]].append(item)
     for many in cases.values():
         for number, item in enumerate(many if len(many) >= MANY else []):
-            if number % 4:
+            if number % 6:
                 item.add_marker(pytest.mark.further)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import Command, fit
+from conftest import NO_FIGURES, Command, fit
 from lightning.pytorch import Callback, LightningModule, Trainer
 from oracle import X, Y, train_sheet
 
@@ -154,14 +154,14 @@ def test_a_population_stops_early_once_enough_of_it_has_solved(command: Command)
         f"{stop}mode=max",
         f"{stop}stopping_threshold=0.5",
     ]
-    run = command("networks=50", "optimizer.lr=2.0", *how)
+    run = command("networks=50", "optimizer.lr=2.0", *how, *NO_FIGURES)
     assert run.metrics["epochs"] < 2000
     assert run.metrics["epochs"] % 100 == 0
     assert 0.5 <= run.metrics["solved"] < 0.9
 
 
 def test_metrics_json_is_what_networks_csv_says(command: Command) -> None:
-    run = command("networks=60", "optimizer.lr=2.0", "trainer.max_epochs=500", "seed=7", "callbacks.animation=null")
+    run = command("networks=60", "optimizer.lr=2.0", "trainer.max_epochs=500", "seed=7", *NO_FIGURES)
     rows = networks(run.folder)
     losses = [float(row["loss"]) for row in rows]
     solved = [row["solved"] == "True" for row in rows]

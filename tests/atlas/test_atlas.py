@@ -200,6 +200,7 @@ def test_a_sweep_without_the_experiment_of_a_table_does_not_extend_it(command: C
     assert (tmp_path / "docs/atlas/grid_tanh.csv").read_bytes() == (DOCS / "atlas/grid_tanh.csv").read_bytes()
 
 
+@pytest.mark.further
 def test_a_setting_that_changes_nothing_is_no_column_of_a_table(command: Command, tmp_path: Path) -> None:
     here = ("networks=3", "trainer.max_epochs=4", f"hydra.sweep.dir={tmp_path}/logs/atlas/own", "~logger", "~callbacks")
     assert command("-m", "optimizer.lr=1,3", *here).status == 0

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import Command
+from conftest import NO_FIGURES, Command
 from hydra.errors import ConfigCompositionException
 
 from xornet import files
@@ -374,7 +374,7 @@ def test_outputs_go_to_the_projects_logs_from_any_directory(
     assert (PROJECT / "src" / "train.py").exists()
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    run = command("trainer.max_epochs=3")
+    run = command("trainer.max_epochs=3", *NO_FIGURES)
     assert run.folder.parent == tmp_path / "logs" / "train" / "runs"
     assert re.fullmatch(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d(_\d+)?", run.folder.name)
     assert (run.folder / "metrics.json").exists()

@@ -9,7 +9,7 @@ from typing import Any
 import lightning.pytorch
 import pytest
 import torch
-from conftest import Command
+from conftest import NO_FIGURES, Command
 from omegaconf import OmegaConf
 from torch.utils.data import TensorDataset
 
@@ -217,7 +217,8 @@ def test_a_package_that_the_environment_allows_is_used(
         "    return Hello()\n"
     )
     monkeypatch.setenv("XORNET_ALLOW", "other,mine")
-    run = command("+callbacks.x._target_=mine.Hello", "+callbacks.y._target_=mine.make", "trainer.max_epochs=3")
+    own = ("+callbacks.x._target_=mine.Hello", "+callbacks.y._target_=mine.make")
+    run = command(*own, "trainer.max_epochs=3", *NO_FIGURES)
     sys.modules.pop("mine", None)
     assert run.status == 0, run.err
     assert run.out.count("hello") == 2
@@ -250,6 +251,7 @@ def test_a_dataset_and_a_callback_of_ones_own_are_allowed(command: Command, monk
         "optimizer=adam",
         "optimizer.lr=0.1",
         "seed=4",
+        *NO_FIGURES,
     )
     assert run.status == 0, run.err
     assert [round(value) for value in run.metrics["predictions"]] == [1, 0, 0, 1]
