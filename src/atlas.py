@@ -1,6 +1,6 @@
 """The atlas: python src/atlas.py [table] [key=value ...] prints stored cells; alone, it makes them of the sweeps."""
 
-from xornet.cli import startup  # noqa: F401 isort: skip - first: signals and outputs work while the rest imports
+from xornet.cli import startup  # noqa: F401 isort: skip - first: it sets signal handlers before the slow imports
 
 import argparse
 import sys
@@ -26,7 +26,7 @@ STORED = Path(__file__).resolve().parents[1] / "docs" / "atlas"
 
 
 def main() -> None:
-    """Print the stored cells that the command line names; without a word, make tables and pictures anew."""
+    """Print the stored cells that the command line names; without arguments, make tables and pictures again."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("word", nargs="*", help="a table of docs/atlas (grid, if none is given), or key=value of one")
     given, unknown = parser.parse_known_args()
@@ -53,7 +53,7 @@ def show(given: list[str]) -> None:
 
 
 def make(sweeps: Path, docs: Path) -> None:
-    """Write a table for each sweep that has finished, what follows from them, and the pictures."""
+    """Write a table for each finished sweep, the tables computed from these, and the pictures."""
     folders = sorted(path for path in sweeps.glob("*") if (path / "sweep.csv").exists())
     if not folders:
         raise ValueError(f"{sweeps} holds no sweep; use make atlas")

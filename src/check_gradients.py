@@ -1,6 +1,6 @@
 """Work a run's first step by hand and check its gradient: python src/check_gradients.py [key=value ...]."""
 
-from xornet.cli import startup  # noqa: F401 isort: skip - first: signals and outputs work while the rest imports
+from xornet.cli import startup  # noqa: F401 isort: skip - first: it sets signal handlers before the slow imports
 
 import sys
 
@@ -17,7 +17,7 @@ from xornet.module import XORModule
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="check_gradients")
 def main(cfg: DictConfig) -> None:
-    """Print the step and the comparison of network 0, in float64; exit with 1 where the gradients disagree."""
+    """Print the first step of network 0 and its gradients in float64; exit with 1 if they disagree."""
     configuration.check(cfg)
     module: XORModule = instantiate(cfg.model, _convert_="all")
     assert module.optimizer is not None

@@ -1,6 +1,6 @@
 """Compare runs: python src/compare.py <run> <run> ..., the directories of runs or of jobs of a sweep."""
 
-from xornet.cli import startup  # noqa: F401 isort: skip - first: signals and outputs work while the rest imports
+from xornet.cli import startup  # noqa: F401 isort: skip - first: it sets signal handlers before the slow imports
 
 import argparse
 from pathlib import Path
@@ -16,7 +16,7 @@ from xornet.sweeps.table import OUTCOME, align, outcome
 
 
 def main() -> None:
-    """Print what differs between runs and what they reached; draw their loss curves and decision boundaries."""
+    """Print the differing settings and the results of runs; draw their loss curves and decision boundaries."""
     whole, modules = zip(*map(read_run, folders()), strict=True)
     runs = apart(whole)
     heading = ["run", *runs[0].overrides, "epochs", *OUTCOME]
@@ -35,7 +35,7 @@ def main() -> None:
 
 
 def folders() -> list[Path]:
-    """Return the directories of the command line, at least two, each once."""
+    """Return the directories on the command line: at least two, each once."""
     parser = argparse.ArgumentParser(description="Compare runs: their configurations, losses and decision boundaries.")
     parser.add_argument("run", nargs="*", type=Path, help="the directory of a run, or of one job of a sweep")
     given, unknown = parser.parse_known_args()

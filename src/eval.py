@@ -1,6 +1,6 @@
 """Evaluate a checkpoint: python src/eval.py ckpt_path=logs/train/runs/<run>/checkpoints/last.ckpt."""
 
-from xornet.cli import startup  # noqa: F401 isort: skip - first: signals and outputs work while the rest imports
+from xornet.cli import startup  # noqa: F401 isort: skip - first: it sets signal handlers before the slow imports
 
 import sys
 import time
@@ -29,7 +29,7 @@ from xornet.runs.verdict import describe
 def main(cfg: DictConfig) -> None:
     """Print the truth table with predictions, loss and accuracy; draw the pictures and write the results."""
     folder = output_dir()
-    if is_job() and not any(folder.iterdir()):  # Hydra has just made it
+    if is_job() and not any(folder.iterdir()):  # Hydra has just created it
         made.append(folder)
     configuration.check(cfg)
     with locked(folder):

@@ -1,6 +1,6 @@
 """Train XORNets: python src/train.py [key=value ...], configured by conf/train.yaml."""
 
-from xornet.cli import startup  # noqa: F401 isort: skip - first: signals and outputs work while the rest imports
+from xornet.cli import startup  # noqa: F401 isort: skip - first: it sets signal handlers before the slow imports
 
 import logging
 import sys
@@ -23,8 +23,8 @@ from xornet.sweeps import job
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="train")
 def main(cfg: DictConfig) -> float | None:
-    """Run `train`, on its own or as a job of a sweep; return what a sweep may minimise, None for a failed job."""
-    return job.run(train, cfg)  # which checks the configuration, and calls train with the directory of the run
+    """Run `train`, alone or as a job of a sweep; return what a sweep may minimise, None if the job failed."""
+    return job.run(train, cfg)  # checks cfg, claims the directory of the run, then calls train
 
 
 def train(cfg: DictConfig, directory: RunDirectory) -> float:
@@ -32,7 +32,7 @@ def train(cfg: DictConfig, directory: RunDirectory) -> float:
 
     Args:
         cfg: the composed configuration.
-        directory: of the run, as a callback: it is written to only once the Trainer has accepted the run.
+        directory: the run directory, as a callback that writes nothing before the Trainer has accepted the run.
 
     """
     ckpt_path = checkpoint.find(hydra_run.ckpt_path(cfg))
@@ -51,5 +51,5 @@ def train(cfg: DictConfig, directory: RunDirectory) -> float:
 
 
 if __name__ == "__main__":
-    with errors.one_line(sys.argv[1:]), sweep.summed_up():
+    with errors.one_line(sys.argv[1:]), sweep.summary_at_end():
         main()

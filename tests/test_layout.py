@@ -11,7 +11,7 @@ from conftest import SRC
 # Each may import those before it, and itself.
 ORDER = (
     *("xornet", "validation", "files", "data", "batches", "backprop", "network", "engine", "schema", "checkpoint"),
-    *("agreement", "resumption", "table", "hooks", "module", "plots", "runs", "cli", "callbacks", "gradcheck"),
+    *("compatibility", "resumption", "table", "hooks", "module", "plots", "runs", "cli", "callbacks", "gradcheck"),
     *("sweeps", "atlas"),
     "scripts",
 )

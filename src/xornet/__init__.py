@@ -18,16 +18,16 @@ PUBLIC = {
 }
 __all__ = ["Ensemble", "XORDataModule", "XORModule", "XORNet", "truth_table"]
 
-# Warnings that do not concern a run here, by their beginnings; the tests ignore the same ones.
+# Warnings that do not concern runs here, by how they begin; the tests ignore the same ones.
 IGNORED = (
-    # Lightning, about work that a table of four rows does not have
+    # Lightning, about data loading, which takes no time for four rows
     ".*does not have many workers",
-    "Total length of `list` across ranks is zero",  # XORDataModule has nothing to validate on while a run trains
+    "Total length of `list` across ranks is zero",  # XORDataModule has no validation data during `fit`
     "You defined a `validation_step` but have no `val_dataloader`",
-    "Checkpoint directory .* exists and is not empty",  # so it is where a run is resumed; train.py refuses another's
+    "Checkpoint directory .* exists and is not empty",  # the run is resumed
     # Lightning, about itself
     r".*isinstance\(treespec, LeafSpec\)` is deprecated",
-    # Lightning and PyTorch, about the machine: what it has besides, and with which driver; a run takes what it is given
+    # Lightning and PyTorch, about the machine and its drivers, which a run need not use
     "The `srun` command is available on your system but is not used",
     "[GT]PU available but not used",
     "MASTER_(ADDR|PORT) environment variable is not defined",

@@ -1,14 +1,15 @@
-"""The predictions of N stacked networks and their gradient by hand: backpropagation.
+"""The predictions of N stacked networks and the gradients of their losses by hand: backpropagation.
 
-With [a; 1] for an activation and its constant 1, and σ' written in terms of the activation itself:
+[a; 1] is an activation with a constant 1 appended, σ the activation function of the layer, and its slope σ' is
+written in terms of the activation:
 
     forward    a_0 = x,   z_l = W_lᵀ [a_{l-1}; 1],   a_l = σ(z_l),   ŷ = a_L
     loss       L = (1/P) Σ_points (ŷ - y)²                                (every network has its own)
     backward   δ_L = (2/P) (ŷ - y) ⊙ σ'(ŷ),   δ_l = (W_{l+1} δ_{l+1}) ⊙ σ'(a_l)   (bias row left out)
     gradient   ∂L/∂W_l = Σ_points [a_{l-1}; 1] δ_lᵀ
 
-A run whose epochs are compiled compiles `backpropagate` (engine/compiled.py); others compute the same in buffers that
-are kept (engine/inplace.py). Axes as in network.py; weights are (I + 1, H, N). Source: Rumelhart, Hinton and Williams,
+`torch.compile` compiles `backpropagate` (engine/compiled.py); uncompiled runs compute the same in reused buffers
+(engine/inplace.py). Axes as in network.py; weights are (I + 1, H, N). Source: Rumelhart, Hinton and Williams,
 Learning internal representations by error propagation, 1986.
 """
 
@@ -44,21 +45,21 @@ def append_ones(a: Tensor) -> Tensor:
     return torch.cat([a, a.new_ones(a.shape[0], 1, *a.shape[2:])], 1)
 
 
-def predict(weights: Sequence[Tensor], x: Tensor, activation: str, last: str = "sigmoid") -> Tensor:
-    """Predictions (P, O, N) of the stacked `weights` at x (P, I); `last` is the activation of their last layer.
+def predict(weights: Sequence[Tensor], x: Tensor, activation: str, output_activation: str = "sigmoid") -> Tensor:
+    """Return the predictions (P, O, N) of the stacked `weights` at x (P, I).
 
-    As in `backpropagate`, by matrix products where it can: at many points in a quarter of the time.
+    The forward pass of `backpropagate`, by matrix products where possible: four times as fast for many points.
     """
     first, *rest = weights
-    # The first layer's inputs are the same for all networks: one plain matrix product.
+    # The first layer's inputs are the same for all networks: one matrix product.
     z = (append_ones(x) @ first.flatten(1)).view(len(x), *first.shape[1:])
     for weight in rest:
         a = append_ones(ACTIVATIONS[activation].sigma(z))
-        if weight.shape[-1] == 1:  # one network: a plain matrix product
+        if weight.shape[-1] == 1:  # one network: a matrix product
             z = (a.squeeze(-1) @ weight.squeeze(-1)).unsqueeze(-1)
         else:
             z = (a[:, :, None] * weight).sum(1)
-    return ACTIVATIONS[last].sigma(z)
+    return ACTIVATIONS[output_activation].sigma(z)
 
 
 def backpropagate(

@@ -1,4 +1,4 @@
-"""The batch of a DataLoader, which must be the whole truth table."""
+"""Checks of the batch of a DataLoader, which must be the whole truth table."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,9 +9,9 @@ from torch.utils.data import DataLoader, RandomSampler
 
 
 def only_batch(loader: Any) -> tuple[Tensor, Tensor]:
-    """Return the table that a DataLoader serves as its one batch, x (P, I) and y (P, 1); refuse any other.
+    """Return the table that a DataLoader serves as its only batch, x (P, I) and y (P, 1); refuse anything else.
 
-    With shuffle=True it is in the order of the dataset, or every run would differ in rounding and in its columns.
+    With shuffle=True it is in the order of the dataset; else runs would differ in rounding and in their columns.
     """
     if not hasattr(loader, "__iter__"):
         raise ValueError(f"train_dataloader must return a DataLoader, got {loader}; use return DataLoader(...)")
@@ -24,7 +24,7 @@ def only_batch(loader: Any) -> tuple[Tensor, Tensor]:
 
 
 def is_shuffled(loader: Any) -> bool:
-    """Whether a stock DataLoader serves all of its dataset, in an order that it draws."""
+    """Whether a stock DataLoader serves its whole dataset in random order."""
     if type(loader) is not DataLoader or type(loader.sampler) is not RandomSampler:
         return False
     sampler: Any = loader.sampler
@@ -33,9 +33,9 @@ def is_shuffled(loader: Any) -> bool:
 
 
 def check_batch(batch: Any, batch_idx: int) -> tuple[Tensor, Tensor]:
-    """Return a batch as the whole table, x (P, I) and y (P, 1); refuse any other.
+    """Return a batch as the whole table, x (P, I) and y (P, 1); refuse anything else.
 
-    It must be the only one: the median over networks of the loss on a whole table does not follow from those on parts.
+    It must be the only one: the median loss over networks on a table does not follow from the medians on its parts.
     """
     remedy = "use DataLoader(TensorDataset(x, y), batch_size=len(x))"
     if batch_idx > 0:
@@ -54,12 +54,12 @@ def check_batch(batch: Any, batch_idx: int) -> tuple[Tensor, Tensor]:
 
 
 def same_table(ours: Sequence[Tensor], theirs: Sequence[Tensor]) -> bool:
-    """Whether two tables, x and y, hold the same numbers, in whichever precision and on whichever device."""
+    """Whether two tables, x and y, hold the same numbers, in any precision and on any device."""
     return all(torch.equal(a.cpu().double(), b.cpu().double()) for a, b in zip(ours, theirs, strict=True))
 
 
 def same_points(ours: Sequence[Tensor], theirs: Sequence[Tensor]) -> bool:
-    """Whether two tables, x and y, hold the same points, in whatever order: a DataLoader may shuffle them."""
+    """Whether two tables, x and y, hold the same points in any order: a DataLoader may shuffle them."""
     if same_table(ours, theirs):
         return True
     a, b = (torch.cat([part.cpu().double() for part in each], 1).tolist() for each in (ours, theirs))

@@ -1,4 +1,4 @@
-"""Checkpoints: written whole or not at all, read without running any code of theirs."""
+"""Checkpoint files: written atomically, read without running code that they may contain."""
 
 import io
 import pickle
@@ -18,7 +18,7 @@ REMEDY = "use the checkpoints/last.ckpt of a run, or delete this one to train fr
 
 
 def find(ckpt_path: str | None) -> str | None:
-    """Return `ckpt_path` if it is None or a file: what Lightning reads as `last`, `best` or `hpc` is no file here."""
+    """Return `ckpt_path` if it is None or a file; Lightning's words `last`, `best` and `hpc` are refused."""
     if ckpt_path is not None and not (isinstance(ckpt_path, str) and Path(ckpt_path).is_file()):
         cause = "is a directory" if Path(str(ckpt_path)).is_dir() else "does not exist"
         raise ValueError(f"ckpt_path={ckpt_path} {cause}; use the checkpoints/last.ckpt of a run")
@@ -27,7 +27,7 @@ def find(ckpt_path: str | None) -> str | None:
 
 def is_ours(path: Path) -> bool:
     """Whether a file is a checkpoint of this project."""
-    with suppress(Exception):  # whatever another file brings
+    with suppress(Exception):  # another file may raise anything
         return "xornet" in torch.load(path, weights_only=True, map_location="meta")
     return False
 
@@ -35,7 +35,7 @@ def is_ours(path: Path) -> bool:
 def save(state: dict[str, Any], path: str | Path) -> None:
     """Write tensors and plain values as a file that `torch.load` reads.
 
-    Made in memory: of a full disk, PyTorch's own writer knows no more than `unexpected pos`.
+    The file is made in memory first, because on a full disk PyTorch's own writer reports only `unexpected pos`.
     """
     file = io.BytesIO()
     torch.save(state, file)
@@ -45,17 +45,17 @@ def save(state: dict[str, Any], path: str | Path) -> None:
 class CheckpointFile(TorchCheckpointIO):
     """Lightning's reader and writer of checkpoint files.
 
-    Lightning's own writes a temporary file on what may be another file system, and ignores a PermissionError.
+    Lightning's own writes a temporary file, perhaps on another file system, and ignores a PermissionError.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.known: set[Path] = set()  # the directories into which something was saved
+        self.known: set[Path] = set()  # directories into which something was saved
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
-        """Write `checkpoint`; a file under the name `path` is always whole."""
+        """Write `checkpoint` atomically."""
         folder = Path(path).parent
-        if folder not in self.known:  # else the run was moved away, and a new directory would hold half of it
+        if folder not in self.known:  # if a known one is missing, the run was moved, and must not be split
             folder.mkdir(parents=True, exist_ok=True)
         save(checkpoint, path)
         self.known.add(folder)
@@ -66,18 +66,18 @@ class CheckpointFile(TorchCheckpointIO):
         """Read a checkpoint of this project, tensors and plain values only.
 
         Raises:
-            ValueError: there is none, or it is damaged, holds code, or is another project's.
+            ValueError: there is none, or it is damaged, contains code, or is of another project.
 
         """
         path = str(find(str(path)))
         try:
             files.check_archive(path)
-            with warnings.catch_warnings(action="ignore"):  # about files that are refused below
+            with warnings.catch_warnings(action="ignore"):  # about files that are refused anyway
                 checkpoint = torch.load(path, map_location=map_location, weights_only=True)
         except pickle.UnpicklingError as error:
             cause = "damaged, or holds more than tensors and plain values (nothing in it was run)"
             raise ValueError(f"ckpt_path={path} is {cause}; {REMEDY}") from error
-        except Exception as error:  # there is no end to the ways in which a file can be damaged
+        except Exception as error:  # a damaged file can raise anything
             raise ValueError(f"ckpt_path={path} cannot be read as a checkpoint; {REMEDY}") from error
         schema.check(checkpoint, path)
         return checkpoint

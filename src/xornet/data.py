@@ -30,7 +30,7 @@ def truth_table(bits: int = 2) -> tuple[Tensor, Tensor]:
 
 
 def point_names(x: Tensor) -> list[str]:
-    """A name for each point of x (P, I): `01` where the points are different bits, else the number of its row."""
+    """A name for each point of x (P, I): its bits, `01`, if all points are binary and distinct, else its row number."""
     names = ["".join(f"{number:g}" for number in point) for point in x.tolist()]
     is_binary = bool(((x == 0) | (x == 1)).all()) and len(set(names)) == len(names)
     return names if is_binary else [str(row) for row in range(len(names))]
@@ -39,8 +39,8 @@ def point_names(x: Tensor) -> list[str]:
 class XORDataModule(LightningDataModule):
     """Serves the whole truth table as one batch, so that an epoch is one step of gradient descent.
 
-    `Trainer.validate`, `test` and `predict` get the same table. `Trainer.fit` gets none to validate on, because that
-    would only repeat what it logs of training.
+    `Trainer.validate`, `test` and `predict` get the same table. `Trainer.fit` gets no validation data, because training
+    logs the same numbers already.
 
     Args:
         bits: number of inputs; the table has 2**bits points.
@@ -56,12 +56,12 @@ class XORDataModule(LightningDataModule):
         return DataLoader(self.table, batch_size=len(self.table))
 
     def val_dataloader(self) -> TableLoader | list[TableLoader]:
-        """The same table, or nothing while a run trains."""
+        """The same table; nothing during `Trainer.fit`."""
         is_fitting = self.trainer is not None and self.trainer.state.fn == TrainerFn.FITTING
         return [] if is_fitting else self.train_dataloader()
 
     def test_dataloader(self) -> TableLoader:
-        """What `train_dataloader` serves, that of a subclass too."""
+        """The same as `train_dataloader`, also if a subclass overrides that."""
         return self.train_dataloader()
 
     predict_dataloader = test_dataloader

@@ -1,4 +1,4 @@
-"""Files written whole or not at all, and whether an archive still is."""
+"""Files: written atomically, checked to be writable, checked for damage."""
 
 import glob
 import os
@@ -10,11 +10,11 @@ from pathlib import Path
 
 
 def write(path: str | Path, save: Callable[[Path], object]) -> None:
-    """Let `save` write a neighbour of `path`, then rename it to `path`: readers see the old file or the new one, whole.
+    """Write a file atomically: `save` writes a temporary file next to `path`, which is then renamed to `path`.
 
-    Neighbours that killed processes have left go, so of two processes that write one file at once the first fails. The
-    directory must exist: where somebody has removed a run's, a new one would hold a part of it. An OSError names
-    `path`, and nothing of the attempt is left.
+    Temporary files of killed processes are removed, so if two processes write the same file at once, the first fails.
+    The directory must exist: if a user has removed a run directory, a new one would hold only a part of the run. An
+    OSError names `path`, and no temporary file is left.
     """
     path = Path(path)
     neighbour = path.with_name(f".{os.getpid()}.{path.name}")
@@ -28,12 +28,12 @@ def write(path: str | Path, save: Callable[[Path], object]) -> None:
     except OSError as error:
         raise OSError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
-        with suppress(OSError):  # of a directory that is gone, or turned into a file
+        with suppress(OSError):  # the directory may be gone, or be a file now
             neighbour.unlink()
 
 
 def check_writable(folder: Path) -> None:
-    """Raise OSError if a directory that exists takes no new file."""
+    """Raise OSError if no file can be created in an existing directory."""
     if folder.is_dir():
         try:
             tempfile.TemporaryFile(dir=folder).close()
@@ -42,11 +42,11 @@ def check_writable(folder: Path) -> None:
 
 
 def check_archive(path: str) -> None:
-    """Refuse a file in which a bit has changed: `torch.load` ignores the check sums that `torch.save` writes.
+    """Refuse a damaged file: `torch.load` ignores the checksums that `torch.save` writes.
 
-    `torch.save` compresses nothing, so a compressed archive is not one of its own.
+    `torch.save` compresses nothing, so a compressed archive is refused too.
     """
-    # Opened here: a signal that comes while zipfile opens a file would have it print a traceback of its own.
+    # Opened here: if a signal came while zipfile opened it, zipfile would print a traceback.
     with Path(path).open("rb") as file, zipfile.ZipFile(file) as archive:
         if any(file.compress_type != zipfile.ZIP_STORED for file in archive.infolist()) or archive.testzip():
             raise ValueError(f"{path} is damaged")

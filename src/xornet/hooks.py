@@ -1,4 +1,4 @@
-"""What Lightning calls around the steps of XORModule: the table, what computes the epochs, checkpoints."""
+"""Lightning's hooks of XORModule: they prepare the table and the epoch runner, and save and load checkpoints."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -16,7 +16,7 @@ from xornet.engine.blocks import PRECISIONS, run_length
 from xornet.engine.consistency import check_counts, check_end, check_kept
 from xornet.engine.history import Block, History
 from xornet.engine.optimizers import leave_inference_mode
-from xornet.engine.progress import begin_with_an_epoch, count_epochs, end_with_an_update
+from xornet.engine.progress import correct_counters, count_epochs, drop_unfinished_epoch
 from xornet.engine.requirements import check_monitors, check_trainer
 from xornet.engine.runner import EpochRunner
 from xornet.engine.schedulers import check_length
@@ -27,50 +27,50 @@ from xornet.table import TableModule
 
 
 class RunHooks(TableModule):
-    """The part of XORModule that the sheet does not have."""
+    """Lightning's hooks of XORModule."""
 
-    optimizer: "partial[Any] | None"  # None: loaded from a checkpoint of a class of your own
+    optimizer: "partial[Any] | None"  # None: in a checkpoint, not of torch.optim
     scheduler: "partial[Any] | None"
-    has_own_optimizer: bool  # whether the optimizer was given, else a checkpoint may say which
-    lacks: tuple[str, ...] = ()  # which of the two a loaded checkpoint has of a class of your own
+    has_own_optimizer: bool  # whether the optimizer was an argument; else load_from_checkpoint sets it
+    unknown_parts: tuple[str, ...] = ()  # which of the two the loaded checkpoint has, but not of torch.optim
     stage: str | None = None  # of the Trainer: fit, validate, test, predict; None outside
     runner: EpochRunner | None = None
-    is_to_stop = False  # whether a stop was asked for before the batch of this epoch
-    earlier: Sequence[dict[str, Any]] = ()  # states of the optimizer and the scheduler of a Trainer that goes on
-    made: Sequence[dict[str, Any]] = ()  # what these are made of
+    is_to_stop = False  # whether a stop was requested before this epoch's batch
+    saved_states: Sequence[dict[str, Any]] = ()  # of the optimizer and the scheduler, when a Trainer continues
+    descriptions: Sequence[dict[str, Any]] = ()  # classes and arguments of the two
 
     def reset_history(self) -> None:
-        """Forget an earlier run."""
+        """Discard the record of an earlier run."""
         check_overrides(self)
-        self.carried = dict[str, Any]()  # of an earlier part of the run, for a later one that has those callbacks again
+        self.carried = dict[str, Any]()  # data of callbacks in the loaded checkpoint, for the next checkpoint
         self.history = History(len(self.ensemble), self.hparams["tolerance"])
         self.stopwatch = Stopwatch()
 
     def configure_callbacks(self) -> list[Callback]:
-        """Refuse a Trainer that cannot work, in the first hook that Lightning calls: before its own messages."""
+        """Refuse a Trainer that cannot work; here, because Lightning calls this hook first, before its own messages."""
         check_trainer(self.trainer)
         return []
 
     def setup(self, stage: str) -> None:
-        """Take the precision of the Trainer and, to train, the table, which is the one batch of the training data."""
+        """Take the precision of the Trainer and, for `fit`, the table, which is the only batch of the training data."""
         self.stage = stage
         dtype, now = PRECISIONS[self.trainer.precision], self.ensemble.weights[0].dtype
         if stage == "fit" and now not in (torch.float32, dtype):
             said = f"the networks are {now}, but trainer.precision={self.trainer.precision} trains {dtype}"
             raise ValueError(f"{said}; use Trainer(precision='64-true'), or module.float()")
-        if stage == "fit" or dtype == torch.float64:  # before a checkpoint is loaded, which it would round
+        if stage == "fit" or dtype == torch.float64:  # now, since float32 would round a checkpoint that is loaded later
             self.to(dtype)
         if stage == "fit":
             check_module(self)
             if self.trainer.current_epoch == self.trainer.global_step == 0:
                 self.reset_history()
-                self.earlier = ()
-            else:  # a Trainer that goes on, or is given a checkpoint; Lightning makes optimizer and scheduler anew
-                self.earlier = resumption.states(self.trainer)
+                self.saved_states = ()
+            else:  # the Trainer continues, or loads a checkpoint; Lightning makes a new optimizer and scheduler
+                self.saved_states = resumption.states(self.trainer)
             self.stopwatch.restart()
-            self.trainer.fit_loop.setup_data()  # asks the data module, or takes the DataLoader that `fit` was given
+            self.trainer.fit_loop.setup_data()  # from the data module, or from the DataLoader given to `fit`
             if self.trainer.enable_validation:
-                self.trainer.fit_loop.epoch_loop.val_loop.setup_data()  # blocks end where it validates
+                self.trainer.fit_loop.epoch_loop.val_loop.setup_data()  # blocks end where validation is due
             self.take_table(*only_batch(self.trainer.train_dataloader))
             self.history.set_length(run_length(self.trainer))
         set_threads(len(self.ensemble))
@@ -80,17 +80,17 @@ class RunHooks(TableModule):
         self.stage = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """What a copy or a file of the module holds: not what computes the epochs of a run."""
+        """The state for copying and pickling, without the epoch runner."""
         return super().__getstate__() | {"runner": None}
 
     def on_train_start(self) -> None:
-        """Make what computes the epochs, once the checkpoint is restored and every callback accepts the run."""
-        begin_with_an_epoch(self.trainer)
+        """Make the epoch runner; the checkpoint is restored now, and every callback has accepted the run."""
+        correct_counters(self.trainer)
         is_new = self.trainer.current_epoch == 0
-        if self.earlier:
+        if self.saved_states:
             check_counts(self.history.epochs, self.trainer.current_epoch, self.trainer.global_step)
-            is_new = not resumption.go_on(self, self.earlier)
-        self.made, self.earlier, self.is_to_stop = resumption.made_of(self), [], False
+            is_new = not resumption.restore_states(self, self.saved_states)
+        self.descriptions, self.saved_states, self.is_to_stop = resumption.descriptions(self), [], False
         is_endless = (self.trainer.max_epochs, self.trainer.max_steps) == (-1, -1)
         check_length(self.schedules(), None if is_endless else run_length(self.trainer))
         errors = self.errors()
@@ -100,11 +100,11 @@ class RunHooks(TableModule):
         self.runner.interrupt.defer(is_over=lambda: self.trainer.interrupted)
 
     def on_train_epoch_start(self) -> None:
-        """Have a request to stop wait for this epoch's batch: Lightning would end the epoch without, and count it."""
+        """Delay a stop request until this epoch's batch: Lightning would skip the batch, but count the epoch."""
         self.is_to_stop, self.trainer.should_stop = self.trainer.should_stop, False
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        """Refuse a batch that is not the table which the run was begun with, and what `check_kept` refuses."""
+        """Refuse a batch other than the table of the run, and optimizers, networks or weights that were replaced."""
         assert self.runner is not None
         self.runner.interrupt.raise_pending()
         self.trainer.should_stop |= self.is_to_stop
@@ -113,8 +113,8 @@ class RunHooks(TableModule):
         check_same([part.to(self.x) for part in check_batch(batch, 0)], (self.x, self.y))
 
     def on_train_end(self) -> None:
-        """Record which networks solve the table after the last update; leave nothing that autograd cannot use."""
-        end_with_an_update(self.trainer)
+        """Record which networks solve the table after the last update; convert what autograd could not use."""
+        drop_unfinished_epoch(self.trainer)
         check_end(self.trainer)
         self.history.update_milestones(self.errors()[None], self.current_epoch)
         assert self.runner is not None
@@ -124,17 +124,17 @@ class RunHooks(TableModule):
         interrupt.raise_pending()
 
     def on_validation_model_zero_grad(self) -> None:
-        """Keep the gradients, which are buffers that every epoch overwrites."""
+        """Do nothing: Lightning would delete the gradients, which are reused buffers."""
 
     def schedules(self) -> list[tuple[LRScheduler, int]]:
-        """The schedulers of the learning rate, and how many epochs a step of each is."""
+        """The learning rate schedulers, each with the number of epochs between its steps."""
         return [(each.scheduler, each.frequency) for each in self.trainer.lr_scheduler_configs]
 
     def record(self, block: Block) -> None:
-        """Record a block that has been run, for the history, for Lightning, and for callbacks that monitor metrics.
+        """Record a block that has run: in the history, in Lightning's counters, and for callbacks that monitor metrics.
 
         Raises:
-            ValueError: no network is left, after the last block by its predictions then too.
+            ValueError: all networks have diverged; after the last block the final predictions count too.
 
         """
         assert self.runner is not None
@@ -143,15 +143,15 @@ class RunHooks(TableModule):
         scores.check_finite(errors, self.runner.weights, self.history.diverged_epoch, end)
         self.history.record(block)
         count_epochs(self.trainer, block.length)
-        # `self.log` takes 0.1 ms for each, longer than several epochs. Loggers get all from callbacks/metrics.py.
+        # `self.log` takes 0.1 ms per metric, as long as several epochs. callbacks/metrics.py writes to the loggers.
         metrics = {f"train/{name}": torch.tensor(value) for name, value in self.monitored(block.last_errors).items()}
         self.trainer.callback_metrics.update(metrics)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add the run so far."""
+        """Add the history of the run and what it was configured with."""
         resumption.save(self, checkpoint)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Continue the run that a checkpoint holds, or show its networks; refuse what is damaged or differs."""
-        self.earlier = ()
+        """Load a checkpoint, to continue its run or to evaluate its networks; refuse what is damaged or differs."""
+        self.saved_states = ()
         resumption.load(self, checkpoint)

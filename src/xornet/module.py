@@ -27,8 +27,8 @@ class XORModule(RunHooks):
     """N XORNets trained side by side by gradient descent on one truth table.
 
     The loss of network n is its mean squared error, L_n = (1/P) Σ_points (ŷ_n - y)², and a stock `torch.optim`
-    optimizer steps every network along the gradient of its own loss. Optimisation is manual, in Lightning's sense: one
-    `training_step` is a block of epochs (engine/blocks.py). `XORModule()` is the sheet's network and optimizer.
+    optimizer steps every network down the gradient of its own loss. It uses Lightning's manual optimisation: one
+    `training_step` runs a block of epochs (engine/blocks.py). `XORModule()` is the sheet's network and optimizer.
 
     Args:
         optimizer: makes the optimizer from the parameters, e.g. `partial(torch.optim.Adam, lr=0.01)`; None for the
@@ -42,7 +42,7 @@ class XORModule(RunHooks):
         gradient: `backprop` (by hand) or `autograd` (`loss.backward()`).
         compile: whether `torch.compile` makes one function of an epoch: true, false, or auto (when it is worth it).
         networks: N.
-        seed, initialisations: as of Ensemble.
+        seed, initialisations: as in Ensemble.
 
     """
 
@@ -67,7 +67,7 @@ class XORModule(RunHooks):
         tolerance = validation.number("model.tolerance", tolerance, "use model.tolerance=0.5")
         hidden, init, networks, seed = validation.plain((hidden, init, networks, seed))
         self.ensemble = Ensemble(bits, hidden, activation, networks, seed, init, initialisations)
-        self.layer_names, hidden = layer_names(hidden), list(hidden)  # as a checkpoint has it, of a range too
+        self.layer_names, hidden = layer_names(hidden), list(hidden)  # a list, as in checkpoints
         self.has_own_optimizer = optimizer is not None
         self.optimizer = check_optimizer(optimizer or partial(torch.optim.SGD, lr=0.1))
         self.scheduler = check_scheduler(scheduler, self.optimizer) if scheduler else None
@@ -86,10 +86,10 @@ class XORModule(RunHooks):
         An optimizer that updates each weight from that weight's own gradient steps N networks as it would step one.
 
         Raises:
-            ValueError: the module was loaded from a checkpoint of a run with one of them outside `torch.optim`.
+            ValueError: the module was loaded from a checkpoint whose optimizer or scheduler is not in `torch.optim`.
 
         """
-        if missing := [part for part in self.lacks if vars(self)[part] is None]:
+        if missing := [part for part in self.unknown_parts if vars(self)[part] is None]:
             raise ValueError(
                 f"the {missing[0]} is not of torch.optim; use load_from_checkpoint(path, {missing[0]}=...)"
             )
@@ -100,7 +100,8 @@ class XORModule(RunHooks):
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> dict[str, Any]:
         """Run a block of epochs, each one as on the sheet: forward pass, loss, backpropagation, update.
 
-        Compiled epochs do not enter this loop: the runner calls one function, made of the same three steps, for each.
+        If the epochs are compiled, the body of this loop never runs: `runner.epochs` calls one compiled function of the
+        same three steps for each epoch.
 
         Returns:
             `block`, for callbacks (engine/history.py), and the last `loss` as Lightning wants it.
@@ -109,21 +110,21 @@ class XORModule(RunHooks):
         runner = self.runner
         assert runner is not None  # on_train_start has made it
         runner.schedules = self.schedules()
-        # Inference mode spares each operation PyTorch's bookkeeping for a backward pass that never comes.
+        # Inference mode switches off PyTorch's bookkeeping for autograd, which is not used here.
         with torch.inference_mode(self.hparams["gradient"] == "backprop"):
             for errors in runner.epochs(self.current_epoch, block_length(self.trainer), stop_request(self.trainer)):
-                runner.forward(errors)  # writes ŷ - y, whose mean square is the loss, into these numbers (P, O, N)
+                runner.forward(errors)  # writes ŷ - y into this buffer (P, O, N); the loss is its mean square
                 runner.backward(errors)  # writes ∂L/∂W into the weights' .grad
-                runner.update()  # W ← W - η ∂L/∂W, or what the optimizer makes of it
+                runner.update()  # the optimizer's step, with SGD W ← W - η ∂L/∂W
         self.record(runner.block)
         return {"block": runner.block, "loss": torch.tensor(runner.block.loss)}
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        """Log how good the networks are on a table: `val/loss`, `val/accuracy`, `val/solved` (engine/scores.py)."""
+        """Log the scores of the networks on a table: `val/loss`, `val/accuracy`, `val/solved` (engine/scores.py)."""
         self.evaluate("val", batch, batch_idx)
 
     def test_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        """Log the same as `test/`."""
+        """Log the same scores as `test/loss`, `test/accuracy`, `test/solved`."""
         self.evaluate("test", batch, batch_idx)
 
     def predict_step(self, batch: Any, batch_idx: int) -> Tensor:
@@ -133,7 +134,7 @@ class XORModule(RunHooks):
         return self(x.to(self.ensemble.weights[0].dtype))
 
     def evaluate(self, stage: str, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
-        """Log how good the networks are on a table, x (P, I) and y (P, O), under the name of the stage."""
+        """Log the scores of the networks on a table, x (P, I) and y (P, O), under the name of the stage."""
         x, y = check_batch(batch, batch_idx)
         errors = self.predict_step(x, 0) - y.to(self.x)[:, :, None]
         metrics = scores.summary(errors, self.history.tolerance)

@@ -51,11 +51,11 @@ class Ensemble(nn.Module):
     """N XORNets stacked into one tensor per layer; network i starts as `torch.manual_seed(seed_of(i)); XORNet()` would.
 
     Args:
-        inputs, hidden, activation: as of XORNet.
+        inputs, hidden, activation: as in XORNet.
         networks: N.
         seed: seed of network 0.
-        init: None draws as nn.Linear does; a number r draws every weight and bias uniformly from ±r.
-        initialisations: M, how many differ: network i starts from seed + i % M; None for N of them.
+        init: None to draw as nn.Linear does; a number r to draw every weight and bias uniformly from ±r.
+        initialisations: M, the number of different initialisations: network i starts from seed + i % M; None for N.
 
     """
 
@@ -90,15 +90,15 @@ class Ensemble(nn.Module):
         return predict(list(self.weights), x, self.activation)
 
     def seed_of(self, i: int) -> int:
-        """The seed that network i started from; -1 is the last network."""
+        """The seed of network i; -1 is the last network."""
         return self.seed + range(len(self))[i] % self.initialisations
 
-    def first_weights(self, networks: int) -> list[Tensor]:
-        """The present weights of the first few networks, one (I + 1, H, `networks`) tensor a layer."""
+    def weights_of_first(self, networks: int) -> list[Tensor]:
+        """The current weights of the first few networks, one (I + 1, H, `networks`) tensor per layer."""
         return [weight.detach()[..., :networks] for weight in self.weights]
 
     def network(self, i: int) -> XORNet:
-        """Return network i as a plain XORNet with weights of its own."""
+        """Return network i as an XORNet with a copy of its weights."""
         with torch.device("meta"):  # draws nothing from the global generator
             net = XORNet(self.inputs, self.hidden, self.activation)
         stacked = [weight.detach()[..., i].clone() for weight in self.weights]
@@ -120,10 +120,11 @@ def layer_shapes(inputs: int, hidden: Sequence[int]) -> Iterator[tuple[int, int]
 def draw_weights(
     shapes: Iterable[tuple[int, int]], initialisations: int, seed: int, init: float | None
 ) -> Iterator[Tensor]:
-    """Yield one (I + 1, H, M) tensor a layer; initialisation i has a generator of its own, seeded with seed + i.
+    """Yield one (I + 1, H, M) tensor per layer; initialisation i is drawn by a generator seeded with seed + i.
 
-    The order and the bounds are nn.Linear's: weight, then bias, layer by layer; uniform in ±√3 gain/√I (Kaiming with
-    a = √5) and in ±1/√I, or all in ±init.
+    Order and bounds are those of nn.Linear: weight, then bias, layer by layer; uniform in ±√3 gain/√I (Kaiming with
+    a = √5) and in ±1/√I. Both are the same number, computed as PyTorch does, to the same bits. With `init`, all in
+    ±init.
     """
     gain = nn.init.calculate_gain("leaky_relu", math.sqrt(5))
     parts: list[tuple[Tensor, float]] = []  # (M, H, I) or (M, H), and its bound

@@ -1,4 +1,4 @@
-"""What a checkpoint holds of a run, and how a module continues from it."""
+"""What a checkpoint holds of a run, and how a module is restored from it."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,9 +8,9 @@ from lightning.pytorch import Trainer
 from torch.optim import lr_scheduler
 
 from xornet import schema
-from xornet.agreement import check_networks, check_resumable, check_same_model
 from xornet.batches import same_table
 from xornet.checkpoint import table_of
+from xornet.compatibility import check_networks, check_resumable, check_same_model
 from xornet.data import truth_table
 from xornet.engine import rate_grid
 from xornet.engine.consistency import check_counts
@@ -28,53 +28,53 @@ def save(module: Any, checkpoint: dict[str, Any]) -> None:
     check_counts(module.history.epochs, checkpoint["global_step"])
     for part, kept in module.carried.items():
         checkpoint.setdefault(part, kept)
-    for part in ("optimizer_states", "lr_schedulers", "callbacks"):  # into which callbacks may put NumPy's numbers
+    for part in ("optimizer_states", "lr_schedulers", "callbacks"):  # callbacks may put NumPy's numbers there
         if part in checkpoint:
             checkpoint[part] = plain(checkpoint[part])
     checkpoint["xornet"] = schema.FORMAT
     checkpoint["history"] = module.history.state_dict()
     checkpoint["times"] = module.stopwatch.times()
     if not same_table((module.x, module.y), truth_table(module.hparams["bits"])):
-        checkpoint["table"] = [module.x.cpu(), module.y.cpu()]  # of data of your own
+        checkpoint["table"] = [module.x.cpu(), module.y.cpu()]  # of another dataset
     checkpoint["model"] = dict(module.hparams)  # load_from_checkpoint changes `hyper_parameters`
     checkpoint["optimizer"] = describe(module.optimizer)
     if module.scheduler:
         checkpoint["scheduler"] = describe(module.scheduler)
 
 
-def made_of(module: Any) -> list[dict[str, Any]]:
-    """What the optimizer and the scheduler of a module are made of."""
+def descriptions(module: Any) -> list[dict[str, Any]]:
+    """Classes and arguments of the optimizer and the scheduler of a module."""
     return [describe(part) for part in (module.optimizer, module.scheduler) if part]
 
 
 def states(trainer: Trainer) -> list[dict[str, Any]]:
     """The states of the optimizer and the scheduler of a Trainer."""
-    return [part.state_dict() for part in steppers(trainer)]
+    return [part.state_dict() for part in optimizer_and_scheduler(trainer)]
 
 
-def go_on(module: Any, earlier: Sequence[dict[str, Any]]) -> bool:
-    """Give the optimizer and the scheduler their earlier states; return False where they have been chosen anew."""
-    if module.made != made_of(module):
+def restore_states(module: Any, earlier: Sequence[dict[str, Any]]) -> bool:
+    """Restore the earlier states of optimizer and scheduler; return False if other ones have been chosen since."""
+    if module.descriptions != descriptions(module):
         return False
-    for part, state in zip(steppers(module.trainer), earlier, strict=True):
+    for part, state in zip(optimizer_and_scheduler(module.trainer), earlier, strict=True):
         part.load_state_dict(state)
     return True
 
 
-def steppers(trainer: Trainer) -> list[Any]:
+def optimizer_and_scheduler(trainer: Trainer) -> list[Any]:
     """The optimizer and the scheduler of a Trainer."""
     return [*trainer.optimizers, *(each.scheduler for each in trainer.lr_scheduler_configs)]
 
 
 def load(module: Any, checkpoint: dict[str, Any]) -> None:
-    """Have an XORModule continue what a run has recorded, or show its networks.
+    """Restore an XORModule from a checkpoint, to continue its run or to evaluate its networks.
 
     Raises:
         ValueError: the checkpoint is damaged, or does not agree with the module; naming what differs.
 
     """
-    known = plain(checkpoint["hyper_parameters"])  # with hparams_file=, load_from_checkpoint makes it OmegaConf's
-    # It adds the optimizer and the scheduler that it is given, too.
+    # load_from_checkpoint makes them OmegaConf (with hparams_file=) and adds a given optimizer and scheduler
+    known = plain(checkpoint["hyper_parameters"])
     checkpoint["hyper_parameters"] = {key: known[key] for key in known if key not in ("optimizer", "scheduler")}
     if not module.stage and isinstance(checkpoint.get("model"), dict):  # load_from_checkpoint
         check_same_model(checkpoint["model"], dict(module.hparams))
@@ -93,7 +93,7 @@ def load(module: Any, checkpoint: dict[str, Any]) -> None:
             if "scheduler" in checkpoint and not module.scheduler:
                 module.scheduler = from_description(checkpoint["scheduler"], lr_scheduler)
             parts = ("optimizer", "scheduler")
-            module.lacks = tuple(part for part in parts if part in checkpoint and not vars(module)[part])
+            module.unknown_parts = tuple(part for part in parts if part in checkpoint and not vars(module)[part])
     module.history.load_state_dict(checkpoint["history"])
     module.history.epochs = checkpoint["global_step"]
     module.stopwatch.earlier = checkpoint["times"]

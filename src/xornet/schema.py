@@ -1,7 +1,7 @@
-"""What a checkpoint holds, compared with what a run of its hyperparameters would write.
+"""Checks of the content of a checkpoint against what a run with its hyperparameters would write.
 
-`torch.load` makes no types but safe ones, and checks nothing else: a list may stand where a number should, a tensor may
-have the size of another network.
+`torch.load` loads only safe types, but checks nothing else: there may be a list instead of a number, or a tensor of the
+size of another network.
 """
 
 import json
@@ -20,16 +20,16 @@ from xornet.engine.curve import curve_rows
 from xornet.engine.stopwatch import Stopwatch
 from xornet.network import layer_shapes
 
-FORMAT = 1  # one more whenever what a checkpoint holds changes
-LARGEST = 2**31  # of a count of epochs
-OF_CALLBACKS = ("tensorboard", "decision_boundary", "loss_surface")  # which a part of a run may not have
-OPTIONAL = ("table", *OF_CALLBACKS)  # the former of other data
+FORMAT = 1  # increased whenever the content of checkpoints changes
+LARGEST = 2**31  # limit of counts of epochs
+OF_CALLBACKS = ("tensorboard", "decision_boundary", "loss_surface")  # missing without their callbacks
+OPTIONAL = ("table", *OF_CALLBACKS)  # the table is saved for other datasets only
 CONFIGURED = ("model", "optimizer", "scheduler", "early_stopping")
 
 
 @contextmanager
 def refusing(path: str | Path | None, use: str) -> Iterator[None]:
-    """Turn every error into one line that names the file: there is no end to the ways in which one can be wrong."""
+    """Turn every error into one line that names the file; a wrong checkpoint can raise anything."""
     try:
         yield
     except Exception as error:
@@ -44,7 +44,7 @@ def need(is_right: bool, part: str) -> None:
 
 
 def check(checkpoint: Any, path: str | Path | None) -> None:
-    """Refuse a checkpoint that cannot be evaluated, with its path and what is wrong."""
+    """Refuse a checkpoint that cannot be evaluated; the error names its path and the part that is wrong."""
     version = checkpoint.get("xornet") if isinstance(checkpoint, dict) else None
     if type(version) is not int or version != FORMAT:
         cause = "was written by another version of this project, or by another program"
@@ -57,7 +57,7 @@ def check(checkpoint: Any, path: str | Path | None) -> None:
 
 
 def check_configuration(checkpoint: dict[str, Any]) -> None:
-    """Check that what a run was configured with is plain and short, and that its weights are of the sizes it says."""
+    """Check that the configuration has plain values and is short, and that the weights have its sizes."""
     known, version = checkpoint["hyper_parameters"], checkpoint["pytorch-lightning_version"]
     need(re.fullmatch(r"2\.\d{1,4}\.\d{1,4}\w*", version) is not None, "pytorch-lightning_version")
     for part in CONFIGURED:
@@ -74,7 +74,7 @@ def check_configuration(checkpoint: dict[str, Any]) -> None:
 
 
 def expected(checkpoint: dict[str, Any]) -> dict[str, Any]:
-    """What a run with the weights of `checkpoint` writes, its tensors without values."""
+    """The content that a run with these weights would write, with tensors on the meta device."""
     weights = list(checkpoint["state_dict"].values())
     blank = partial(torch.empty, dtype=weights[0].dtype, device="meta")
     bits, networks = weights[0].shape[0] - 1, weights[0].shape[-1]
@@ -104,9 +104,9 @@ def expected(checkpoint: dict[str, Any]) -> dict[str, Any]:
 
 
 def check_like(value: Any, template: Any, part: str, loose: bool = False) -> None:
-    """Check that `value` is built as `template`: the same types, keys, lengths and shapes; numbers finite and >= 0.
+    """Check that `value` has the structure of `template`: types, keys, lengths, shapes; numbers finite and >= 0.
 
-    Where it is `loose`, numbers may be any, and what is empty or None in the template may be anything.
+    If `loose`, numbers may be any, and where the template is empty or None, the value may be anything.
     """
     if loose and template in (None, {}, []):
         return
@@ -126,7 +126,7 @@ def check_like(value: Any, template: Any, part: str, loose: bool = False) -> Non
             need(value.dtype == template.dtype if template.dim() else 0 <= float(value) < math.inf, part)
     elif type(template) in (int, float):
         if loose and isinstance(value, Tensor) and value.numel() == 1:
-            value = value.item()  # a callback may have made a tensor of its number
+            value = value.item()  # a callback may have turned its number into a tensor
         need(type(value) is int or (type(value) is float and (loose or type(template) is float)), part)
         need(loose or 0 <= value < (LARGEST if type(value) is int else math.inf), part)
     else:

@@ -1,4 +1,4 @@
-"""The truth table that a module is trained on, and how far its networks are from it."""
+"""The truth table that a module is trained on, and the errors of its networks on it."""
 
 import torch
 from lightning.pytorch import LightningModule
@@ -20,7 +20,7 @@ class TableModule(LightningModule):
     history: History
 
     def set_training_table(self, x: Tensor, y: Tensor) -> None:
-        """Keep the truth table, x (P, I) and y (P, O), where the networks are."""
+        """Store the truth table, x (P, I) and y (P, O), on the device and in the precision of the networks."""
         self.check_inputs(x)
         for name, part in (("x", x), ("y", y)):
             rounded = part.to(self.ensemble.weights[0]).contiguous()
@@ -29,14 +29,14 @@ class TableModule(LightningModule):
             self.register_buffer(name, rounded, persistent=False)
 
     def take_table(self, x: Tensor, y: Tensor) -> None:
-        """Keep the table of a run; refuse another one than a run that goes on has, but not another order of it."""
+        """Store the table of a new run; if the run continues, refuse a table with other points."""
         if not self.history.curve:
             self.set_training_table(x, y)
         elif not same_points((self.x, self.y), (x.to(self.x), y.to(self.y))):
             raise ValueError("this Trainer has trained the module on another table; use a new Trainer")
 
     def check_inputs(self, x: Tensor) -> None:
-        """Refuse points x (P, I) that have not as many inputs as the networks."""
+        """Refuse points x (P, I) whose number of inputs is not that of the networks."""
         if x.dim() != 2:
             raise ValueError(f"a batch must be x (P, I), got {tuple(x.shape)}; use DataLoader(x, batch_size=len(x))")
         if (bits := x.shape[1]) != self.hparams["bits"]:
@@ -45,16 +45,16 @@ class TableModule(LightningModule):
 
     @torch.no_grad()
     def predictions(self) -> Tensor:
-        """The networks' present predictions on the truth table, (P, O, N)."""
+        """The current predictions on the truth table, (P, O, N)."""
         predictions: Tensor = self(self.x)
         return predictions
 
     def errors(self) -> Tensor:
-        """How far the predictions are from their targets now, ŷ - y, (P, O, N)."""
+        """The current errors on the truth table, ŷ - y, (P, O, N)."""
         return self.predictions() - self.y[:, :, None]
 
     def monitored(self, errors: Tensor) -> dict[str, float]:
-        """What callbacks can monitor of ŷ - y (P, O, N): scores, and the prediction of each point of one network."""
+        """The metrics that callbacks can monitor, from ŷ - y (P, O, N): scores; of one network also predictions."""
         metrics = scores.summary(errors, self.history.tolerance)
         if len(self.ensemble) == 1:
             predictions = (errors[..., 0] + self.y).flatten().tolist()

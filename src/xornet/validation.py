@@ -1,4 +1,4 @@
-"""What a configured value must be; each error names the key, the value and the remedy."""
+"""Checks of configured values; each error names the key, the value and the remedy."""
 
 from collections.abc import Collection, Mapping, Sequence
 from itertools import pairwise
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-LARGEST_PRODUCT = 2**31  # numbers in one tensor: points x weights of a layer x networks
+LARGEST_PRODUCT = 2**31  # limit of the numbers in one tensor: points x weights of a layer x networks
 
 
 def integer(key: str, value: object, low: int, high: int, remedy: str) -> int:
@@ -17,7 +17,7 @@ def integer(key: str, value: object, low: int, high: int, remedy: str) -> int:
 
 
 def interval(key: str, value: object, example: int) -> int:
-    """Return the number of epochs that `callbacks.<key>` is, else raise ValueError with `example` as the remedy."""
+    """Return `callbacks.<key>` if it is a number of epochs, else raise ValueError with `example` as the remedy."""
     return integer(f"callbacks.{key}", value, 1, 10**9, f"use e.g. callbacks.{key}={example}")
 
 
@@ -37,7 +37,7 @@ def choice(key: str, value: object, allowed: Collection[str]) -> str:
 
 
 def plain(value: Any) -> Any:
-    """The same of Python's own types, which every checkpoint can be read with: no NumPy numbers, no OmegaConf lists."""
+    """The value in Python's own types, without those of NumPy and OmegaConf: checkpoints can be read with no others."""
     is_config = type(value).__module__.startswith("omegaconf.")
     if type(value) is dict or (is_config and isinstance(value, Mapping)):
         return {key: plain(one) for key, one in value.items()}
@@ -47,7 +47,7 @@ def plain(value: Any) -> Any:
 
 
 def size(inputs: int, hidden: Sequence[int], networks: int) -> None:
-    """Raise ValueError unless so many networks of these layers can be made, and held in memory."""
+    """Raise ValueError unless these networks can be made and fit into memory."""
     if isinstance(hidden, str) or not isinstance(hidden, Sequence):
         raise ValueError(f"model.hidden must be a list of layer sizes, got {hidden!r}; use e.g. model.hidden=[4]")
     for units in hidden:

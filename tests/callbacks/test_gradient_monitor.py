@@ -71,7 +71,7 @@ def test_histograms_are_of_the_weights_and_of_their_gradients(tmp_path: Path) ->
     for layer, name in enumerate(module.layer_names):
         for group, values in (
             ("weights", module.ensemble.weights[layer]),
-            ("weights_gradients", module.gradients(module.ensemble.first_weights(3))[layer]),
+            ("weights_gradients", module.gradients(module.ensemble.weights_of_first(3))[layer]),
         ):
             start, end = log.Histograms(f"{group}/{name}")
             assert (start.step, end.step) == (0, 30)
@@ -89,7 +89,7 @@ def test_a_histogram_leaves_out_what_is_not_finite_and_nothing_else(tmp_path: Pa
     monitor.setup(trainer, module, "fit")
     with torch.no_grad():
         module.ensemble.weights[0][:2, 0, 0] = torch.tensor([torch.nan, 1e30])
-    monitor.log_state(trainer, module, 10, module.ensemble.first_weights(1))
+    monitor.log_state(trainer, module, 10, module.ensemble.weights_of_first(1))
     logger.experiment.close()
     (hidden,) = events.read(tmp_path).Histograms("weights/hidden")
     assert hidden.histogram_value.num == module.ensemble.weights[0].numel() - 1
@@ -100,6 +100,6 @@ def test_a_gradient_is_that_of_the_first_networks_alone() -> None:
     module = XORModule(networks=4, seed=2)
     module.set_training_table(torch.tensor([[0.0, 0], [0, 1], [1, 0], [1, 1]]), torch.tensor([[0.0], [1], [1], [0]]))
     for some, every in zip(
-        *(module.gradients(module.ensemble.first_weights(networks)) for networks in (2, 4)), strict=True
+        *(module.gradients(module.ensemble.weights_of_first(networks)) for networks in (2, 4)), strict=True
     ):
         assert torch.allclose(some, every[..., :2], rtol=0, atol=1e-8)

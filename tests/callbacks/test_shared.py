@@ -80,7 +80,7 @@ def test_a_callback_that_another_trainer_has_used_since_is_refused(tmp_path: Pat
     fitter.fit(first, XORDataModule())
     kept.trainer(50, logger=False).fit(module(), XORDataModule())
     fitter.fit_loop.max_epochs = 300
-    line = r"Metrics has been used by another Trainer since; use a Metrics\(\) of its own for each"
+    line = r"Metrics has been used by another Trainer since; use a new Metrics\(\) for each Trainer"
     with pytest.raises(ValueError, match=line):
         fitter.fit(first, XORDataModule())
 

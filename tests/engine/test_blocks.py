@@ -10,7 +10,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import EarlyStopping, LambdaCallback, ModelCheckpoint, ModelSummary, Timer
 
 from xornet.callbacks.stopping import EarlyStopping as SparseEarlyStopping
-from xornet.engine.blocks import next_logging_step
+from xornet.engine.blocks import next_due_epoch
 from xornet.engine.requirements import check_trainer
 
 
@@ -64,7 +64,7 @@ def test_min_epochs_is_met_exactly(tmp_path: Path) -> None:
 
 
 def test_a_block_ends_when_its_time_is_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("xornet.engine.blocks.LONGEST_BLOCK", 0)
+    monkeypatch.setattr("xornet.engine.blocks.MAX_BLOCK_SECONDS", 0)
     watch = SparseWatch(1000)
     _, hurried = fit(tmp_path, 30, [watch])
     assert [epoch for epoch, _, _ in watch.seen] == list(range(30))
@@ -85,12 +85,12 @@ def test_a_callback_is_shown_the_epochs_that_it_asks_for_and_the_counters_are_ri
 
 def test_the_next_logging_step_is_the_first_multiple_after_an_epoch() -> None:
     every_300 = SparseWatch(300)
-    assert [next_logging_step(every_300, epoch) for epoch in (0, 1, 299, 300, 599)] == [300, 300, 300, 600, 600]
-    assert next_logging_step(ModelCheckpoint(every_n_epochs=50), 120) == 150
-    assert next_logging_step(ModelCheckpoint(every_n_train_steps=50), 120) == 121
-    assert next_logging_step(EarlyStopping("train/loss"), 120) == 121
+    assert [next_due_epoch(every_300, epoch) for epoch in (0, 1, 299, 300, 599)] == [300, 300, 300, 600, 600]
+    assert next_due_epoch(ModelCheckpoint(every_n_epochs=50), 120) == 150
+    assert next_due_epoch(ModelCheckpoint(every_n_train_steps=50), 120) == 121
+    assert next_due_epoch(EarlyStopping("train/loss"), 120) == 121
     for silent in (Timer("00:00:01:00"), ModelSummary(), Callback()):
-        assert next_logging_step(silent, 120) == math.inf
+        assert next_due_epoch(silent, 120) == math.inf
 
 
 def test_lightnings_early_stopping_stops_at_the_exact_epoch(tmp_path: Path) -> None:

@@ -134,7 +134,7 @@ def test_the_gradient_norm_of_an_ensemble_is_the_mean_over_its_networks(tmp_path
         gradients = [parameter.grad.flatten() for parameter in network.parameters() if parameter.grad is not None]
         norms.append([torch.cat(gradients[:2]).norm().item(), torch.cat(gradients[2:]).norm().item()])
     assert module.layer_names == ["hidden", "output"]
-    weights = module.ensemble.first_weights(4)
+    weights = module.ensemble.weights_of_first(4)
     assert [mean(norm(layer)) for layer in module.gradients(weights)] == pytest.approx(np.mean(norms, 0), rel=1e-4)
     module.ensemble.weights[0].data[..., 1] = torch.nan  # diverged: the mean of the others
     others = np.mean([norms[i] for i in (0, 2, 3)], 0)

@@ -21,7 +21,7 @@ from signalled import Signalled, printed
 
 from xornet.runs.record import Run
 from xornet.sweeps import summary
-from xornet.sweeps.naming import LONGEST_NAME, identity, named
+from xornet.sweeps.naming import LONGEST_NAME, directory_name, identity
 from xornet.sweeps.summary import best
 
 SLOW = pytest.mark.slow
@@ -144,7 +144,7 @@ def test_a_sweep_directory_for_each_job_is_refused(command: Command, tmp_path: P
     key = swept[0].partition("=")[0]
     run = command("-m", *swept, *SHORT, f"hydra.sweep.dir={tmp_path}/of-${{{key}}}")
     assert run.status == 1
-    assert "refers to what a job may have otherwise; use one directory for all jobs" in run.last_line
+    assert "refers to a key that may differ between jobs; use one directory for all jobs" in run.last_line
     assert not list(tmp_path.glob("of-*"))
 
 
@@ -292,11 +292,11 @@ def test_order_and_neighbours_do_not_change_a_job(command: Command) -> None:
 
 @pytest.mark.further
 def test_names_of_jobs_serve_as_directories_and_in_further_overrides(command: Command, tmp_path: Path) -> None:
-    assert named(0, "optimizer.lr=0.01") == "0_optimizer.lr=0.01"
-    assert named(1, "model.hidden=[4,4]_seed=-1") == "1_model.hidden=4-4_seed=-1"
-    assert named(2, "a=/b/c d_e='x;y'") == "2_a=-b-c-d_e=x-y"
-    assert named(3, "name=größe") == "3_name=größe"
-    assert len(named(4, "name=" + "ü" * 500).encode()) <= LONGEST_NAME
+    assert directory_name(0, "optimizer.lr=0.01") == "0_optimizer.lr=0.01"
+    assert directory_name(1, "model.hidden=[4,4]_seed=-1") == "1_model.hidden=4-4_seed=-1"
+    assert directory_name(2, "a=/b/c d_e='x;y'") == "2_a=-b-c-d_e=x-y"
+    assert directory_name(3, "name=größe") == "3_name=größe"
+    assert len(directory_name(4, "name=" + "ü" * 500).encode()) <= LONGEST_NAME
     run = command("-m", "model.hidden=[2,2],[3]", "optimizer.lr=0.5", *SHORT)  # what is not swept is no name
     assert [path.name for path in sorted(run.folder.glob("*_*"))] == ["0_model.hidden=2-2", "1_model.hidden=3"]
     checkpoint = run.folder / "1_model.hidden=3" / "checkpoints" / "last.ckpt"

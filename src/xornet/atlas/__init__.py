@@ -1,1 +1,1 @@
-"""The atlas: tables of what whole sweeps reached, their fits, and what is drawn of them."""
+"""The atlas: tables of the results of whole sweeps, laws fitted to them, and pictures."""

@@ -1,4 +1,4 @@
-"""The table of a sweep, collected from the directories of its jobs; it may extend a stored one."""
+"""The table of a sweep, collected from the directories of its jobs; it may extend a stored table."""
 
 from pathlib import Path
 
@@ -9,17 +9,17 @@ from xornet.runs.settings import key_of
 
 
 def from_sweep(folder: Path, stored: Table | None = None) -> tuple[Table, list[Run], bool]:
-    """Return the table of a sweep's directory, in the order of its values, and its jobs that have not finished.
+    """Return the table of a sweep, sorted by its values, and the jobs that have not finished.
 
-    The last value says whether the sweep has finished, and has all of the cells: none is in the stored table alone.
+    The third result says whether all jobs have finished, and no cell comes from the stored table alone.
 
     Args:
-        folder: the sweep's.
-        stored: the table that it is to extend, which keeps the cells that the sweep does not have.
+        folder: the directory of the sweep.
+        stored: a table to extend; its cells that the sweep does not have are kept.
 
     Raises:
-        ValueError: the sweep is of single networks, or has other keys than the stored table, other numbers of networks
-            or epochs, or other settings.
+        ValueError: the sweep is of single networks; or its keys, its numbers of networks or epochs, or other settings
+            differ from the stored table.
 
     """
     jobs = read_jobs(folder)
@@ -30,11 +30,11 @@ def from_sweep(folder: Path, stored: Table | None = None) -> tuple[Table, list[R
         raise ValueError(f"{folder} is a sweep over networks, whose results have different errors; move it away")
     by_all = {key for key in jobs[0].overrides if all(key in job.overrides for job in jobs)} if jobs else set()
     constant = {f"{key}={jobs[0].overrides[key]}" for key in by_all - {*swept, *SIZES}}
-    constant -= {f"experiment={folder.name}", "callbacks=null", "logger=null"}  # of ~callbacks, ~logger
+    constant -= {f"experiment={folder.name}", "callbacks=null", "logger=null"}  # these come from ~callbacks, ~logger
     is_experiment = (CONF / "experiment" / f"{folder.name}.yaml").exists()
     if is_experiment and any(job.overrides.get("experiment") != folder.name for job in jobs):
         raise ValueError(f"{folder} is no sweep of experiment={folder.name}; use that, or another hydra.sweep.dir")
-    known = swept + sorted(key_of(one) for one in constant)  # in a table of its own, each is a column
+    known = swept + sorted(key_of(one) for one in constant)  # in a new table, each is a column
     keys = stored.keys if stored else known
     for job in (job for job in jobs if job.metrics and job.result("solved_interval") is None):
         raise ValueError(f"{job.folder} trained one network, which has no share of solved ones; move {folder} away")

@@ -1,4 +1,4 @@
-"""The tables that follow from single networks of sweeps: escapes, places, exponents."""
+"""Tables that are computed from the single networks of sweeps: escapes, places, exponents."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -8,26 +8,27 @@ import numpy as np
 from xornet.atlas.networks import Followed, follow, shares, unsolved
 from xornet.atlas.table import Table
 from xornet.runs.record import Run, read_jobs
-from xornet.sweeps.naming import plain
+from xornet.sweeps.naming import normalized
 
-PLATEAUS = ("1/8", "1/6")  # where networks stay
+PLATEAUS = ("1/8", "1/6")  # on which networks stay
 
 
 def escapes(sweep: Path) -> Table:
-    """Count how many of the networks that never solve the table at the smallest learning rate a larger one frees.
+    """Count the networks that never solve the table at the smallest learning rate, but do at a larger one.
 
     Args:
         sweep: the directory of a sweep over `optimizer.lr`, all of whose jobs start from the same networks.
 
     Returns:
-        a row a job: `stuck`, how many never solve the table at the smallest rate, and `freed`, how many of these here.
+        one row per job: `stuck`, the networks that never solve the table at the smallest rate, and `freed`, how many of
+        these do here.
 
     """
     jobs = [job for job in read_jobs(sweep) if job.metrics]
     groups: dict[tuple[str, ...], list[Run]] = {}
     keys = ["optimizer.momentum", "model.init"]
     for job in jobs:
-        groups.setdefault(tuple(plain(job.overrides[key]) for key in keys), []).append(job)
+        groups.setdefault(tuple(normalized(job.overrides[key]) for key in keys), []).append(job)
     rows = []
     for group, members in groups.items():
         by_rate = sorted(members, key=lambda job: float(job.overrides["optimizer.lr"]))
@@ -39,7 +40,7 @@ def escapes(sweep: Path) -> Table:
 
 
 def place_table(sweep: Path) -> Table:
-    """A row for each initial range and place: the share of the networks that never solve the table and stand there."""
+    """A row for each initial range and plateau: the share of networks that never solve the table and stand there."""
     ranges, found = shares(sweep, "model.init")
     rows = [
         {"model.init": value, "place": place, "share": f"{found[place][k]:.4f}"}
@@ -50,7 +51,7 @@ def place_table(sweep: Path) -> Table:
 
 
 def exponent_table(followed: Followed) -> Table:
-    """A row for each plateau and time: the α of the loss above it until the next, over the networks that stay."""
+    """A row for each plateau and time interval: the α of the loss above it, over the networks that stay."""
     rows = []
     for place in PLATEAUS:
         alphas = followed.exponents(place)
@@ -63,7 +64,7 @@ def exponent_table(followed: Followed) -> Table:
 
 
 def derived(tables: Mapping[str, Table], sweeps: Path) -> Iterator[Table]:
-    """Yield what follows from single networks of the sweeps that have tables."""
+    """Yield the tables for those sweeps that are there."""
     if "local_minima" in tables:
         yield escapes(sweeps / "local_minima")
     if "plateaus_by_init" in tables:

@@ -1,4 +1,4 @@
-"""Laws with two parameters, fitted by least squares of their relative errors."""
+"""Laws with two parameters, fitted by least squares of the relative errors."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ FORMS: dict[str, Callable[[Array, float, float], Array]] = {
 
 @dataclass
 class Fit:
-    """A law with two parameters, and how far it is from the data.
+    """A fitted law with two parameters, and its residual.
 
     Args:
         form: a key of FORMS.
@@ -37,7 +37,7 @@ class Fit:
 
 
 def fit_logarithm(x: Array, y: Array) -> Fit:
-    """Fit y = a + b log2 x, by least squares of law / y - 1, which is ln(law / y) to first order.
+    """Fit y = a + b log2 x by least squares of law / y - 1, which is ln(law / y) to first order.
 
     Args:
         x: (n,), positive, at least two different.
@@ -49,13 +49,13 @@ def fit_logarithm(x: Array, y: Array) -> Fit:
 
 
 def fit_power(x: Array, y: Array) -> Fit:
-    """Fit y = c x^d, by least squares of ln(law / y), in which it is a line; x and y as above."""
+    """Fit y = c x^d by least squares of ln(law / y), which is linear; x and y as above."""
     slope, intercept = np.polyfit(np.log(x), np.log(y), 1)
     return fitted("c x^d", np.exp(intercept), slope, x, y)
 
 
 def fit_exponential(x: Array, y: Array) -> Fit:
-    """Fit y = c d^x, by least squares of ln(law / y), in which it is a line; x and y as above."""
+    """Fit y = c d^x by least squares of ln(law / y), which is linear; x and y as above."""
     slope, intercept = np.polyfit(x, np.log(y), 1)
     return fitted("c d^x", np.exp(intercept), np.exp(slope), x, y)
 

@@ -1,4 +1,4 @@
-"""The laws that are fitted to tables of the atlas."""
+"""Laws fitted to tables of the atlas."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,26 +12,26 @@ from xornet.plots.render import Array
 
 @dataclass
 class Law:
-    """What the solving epochs of a table are fitted against."""
+    """What the solving epochs of a table are a function of, and the forms that are fitted."""
 
     key: str  # the column
-    name: str  # what it is called, or its reciprocal
+    name: str  # of x in pictures
     forms: tuple[Callable[[Array, Array], Fit], ...] = (fit_logarithm, fit_power)
     is_reciprocal: bool = False
-    largest: float = np.inf  # the last x that is fitted; later ones show how the law continues
+    largest: float = np.inf  # the largest x in the fit; beyond it, the picture shows the law extrapolated
 
 
 LAWS = {
-    "width_law": Law("model.hidden", "hidden units", largest=32),  # the range of the source
+    "width_law": Law("model.hidden", "hidden units", largest=32),  # the range in the source
     "saddle_escape": Law("model.init", "1/r", is_reciprocal=True),
     "parity_bits": Law("data.bits", "bits", forms=(fit_power, fit_exponential)),
 }
 
 
 def points(table: Table) -> Iterator[tuple[str, Array, Array]]:
-    """Yield what distinguishes a curve, its x and its median solving epochs, where at least half of it is solved.
+    """Yield the name of each curve, its x and its median solving epochs, for cells of which at least half is solved.
 
-    Of several learning rates the best counts: the one with the largest share solved, then the fewest epochs.
+    Of several learning rates the best is taken: with the largest share solved, then with the fewest epochs.
     """
     law = LAWS[table.name]
     others = [key for key in table.keys if key not in (law.key, "optimizer.lr")]
@@ -50,12 +50,12 @@ def points(table: Table) -> Iterator[tuple[str, Array, Array]]:
 
 
 def rank(row: Mapping[str, str]) -> tuple[float, float]:
-    """The smaller, the better."""
+    """A sort key: the best row has the smallest."""
     return -number(row["solved"]), number(row["solved_epoch"])
 
 
 def laws(tables: Mapping[str, Table], stored: Table | None = None) -> Table:
-    """The table of the forms, fitted to every curve with at least three points; as stored, where there is no table."""
+    """The table of the fits to every curve with at least three points; stored fits where a table is missing."""
     rows = []
     for name in sorted(LAWS):
         rows += [row for row in stored.rows if row["table"] == name and name not in tables] if stored else []
@@ -68,7 +68,7 @@ def laws(tables: Mapping[str, Table], stored: Table | None = None) -> Table:
 
 
 def fits(law: Law, x: Array, y: Array) -> tuple[Fit, ...]:
-    """The forms, fitted to y (n,) at x (n,); none to fewer than three points."""
+    """The forms fitted to y (n,) at x (n,); none for fewer than three points."""
     is_fitted = x <= law.largest
     x, y = x[is_fitted], y[is_fitted]
     return tuple(fit(x, y) for fit in law.forms) if len(x) > 2 else ()

@@ -1,4 +1,4 @@
-"""Unsolved networks of sweeps: read from the directories of jobs, followed from job to job."""
+"""The unsolved networks of sweeps, read from the directories of jobs and followed from job to job."""
 
 import csv
 from collections.abc import Sequence
@@ -14,11 +14,11 @@ from xornet.runs.record import Run, read_jobs
 
 @dataclass
 class Followed:
-    """The same N networks after E numbers of epochs, as the jobs of a sweep over `trainer.max_epochs` leave them.
+    """The same N networks at E epochs, from the E jobs of a sweep over `trainer.max_epochs`.
 
     Args:
         epochs: (E,), ascending.
-        places: (E, N), where each network stands (engine/plateaus.py), empty where it is solved.
+        places: (E, N), the plateau of each network (engine/plateaus.py), empty if it is solved.
         losses: (E, N)
 
     """
@@ -28,12 +28,12 @@ class Followed:
     losses: Array
 
     def excess(self, place: str) -> Array:
-        """Loss above the plateau, (E, M), of the M networks that stand near `place` (`1/8`) at all of the epochs."""
+        """The loss above the plateau, (E, M), of the M networks that stand near `place` (`1/8`) at all E epochs."""
         stay = (self.places == place).all(0)
         return self.losses[:, stay] - float(Fraction(place))
 
     def exponents(self, place: str) -> Array:
-        """The α of loss - limit ~ epochs^-α between neighbouring epochs, (E - 1, M); nan where the loss is below.
+        """The α of loss - limit ~ epochs^-α between neighbouring epochs, (E - 1, M); nan if loss < limit.
 
         α = -log((L_2 - L) / (L_1 - L)) / log(t_2 / t_1)
         """
@@ -56,10 +56,10 @@ def follow(sweep: Path) -> Followed:
 
 
 def shares(sweep: Path, key: str) -> tuple[list[str], dict[str, Array]]:
-    """Read where the networks of each job of a sweep over `key` stand.
+    """Read on which plateaus the networks of a sweep over `key` stand.
 
     Returns:
-        the value of the key in each of J jobs, and for each place the share of their networks, (J,): `solved` first.
+        the value of the key in each of J jobs; and for each place the share of networks, (J,), `solved` first.
 
     """
     jobs = finished(sweep)
@@ -72,7 +72,7 @@ def shares(sweep: Path, key: str) -> tuple[list[str], dict[str, Array]]:
 
 
 def finished(sweep: Path) -> Sequence[Run]:
-    """The jobs of a sweep that finished, of ensembles; ValueError if there are none."""
+    """The finished jobs of a sweep of ensembles; ValueError if there are none."""
     jobs = [job for job in read_jobs(sweep) if job.result("plateaus") is not None]
     if not jobs:
         raise ValueError(f"{sweep} holds no finished job of many networks; use the directory of such a sweep")

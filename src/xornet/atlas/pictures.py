@@ -1,4 +1,4 @@
-"""Which picture is drawn of which table of the atlas."""
+"""The pictures of the tables of the atlas."""
 
 from collections.abc import Iterator, Mapping, Set
 from pathlib import Path
@@ -22,7 +22,7 @@ GRIDS = {
     "grid_adam": "sigmoid, Adam",
 }
 STYLES = {"--": "dashed", ":": "dotted"}  # of the first and the second law of a table
-MEDIAN_OF = 0.1  # the smallest share of networks whose median is shown: fewer say little of a cell
+MEDIAN_OF = 0.1  # the smallest share of solving networks whose median epoch is shown
 
 TITLES = {
     "width_law": "Solving epoch of XOR against the number of hidden units, learning rate 0.5",
@@ -34,7 +34,7 @@ TITLES = {
 
 
 def pictures(tables: Mapping[str, Table], whole: Set[str], sweeps: Path) -> Iterator[tuple[str, Figure]]:
-    """Yield every picture that these tables allow, and those of them whose whole sweep is there; and its name."""
+    """Yield the name and the figure of every picture that can be drawn of these tables and whole sweeps."""
     for name, table in tables.items():
         if name in GRIDS:
             yield f"{name}_solved", grid_picture(table, "solved")
@@ -67,13 +67,13 @@ def grid_picture(table: Table, column: str) -> Figure:
 
 
 def known(row: Mapping[str, str]) -> dict[str, str]:
-    """The row, without its solving epoch where few networks ever solve the table."""
+    """The row, without its solving epoch if fewer than MEDIAN_OF of the networks ever solve the table."""
     ever = 1 - number(row["unsolved"]) / number(row["networks"])
     return dict(row) if ever >= MEDIAN_OF else dict(row) | {"solved_epoch": ""}
 
 
 def law_picture(table: Table, title: str) -> Figure:
-    """The median solving epochs of every curve, and the laws fitted to them."""
+    """The median solving epochs of every curve, with the fitted laws."""
     law = LAWS[table.name]
     fitted = f", fitted up to {law.largest:g}" if np.isfinite(law.largest) else ""
     panel = Panel("", law.name, "median solving epoch")
@@ -118,7 +118,7 @@ def momentum_picture(table: Table) -> Figure:
 
 
 def plateau_picture(sweeps: Path) -> Figure:
-    """Where the networks of each initial range stand, and how far those that stay are above their plateaus."""
+    """The plateaus of the networks of each initial range, and the loss above its plateau of those that stay."""
     ranges, found = shares(sweeps / "plateaus_by_init", "model.init")
     order = np.argsort([DEFAULT_RANGE if value == "null" else float(value) for value in ranges])
     labels = [f"default\n({DEFAULT_RANGE:.2f})" if ranges[i] == "null" else ranges[i] for i in order]
@@ -131,5 +131,5 @@ def plateau_picture(sweeps: Path) -> Figure:
 
 
 def short(cells: str) -> str:
-    """The words of a legend: `momentum=0 init=null`."""
+    """A short label for a legend: `momentum=0 init=null`."""
     return cells.replace("optimizer.", "").replace("model.", "").replace("init=null", "init=default")

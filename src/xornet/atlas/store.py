@@ -1,4 +1,4 @@
-"""The tables as `docs/atlas` keeps them, a CSV file each."""
+"""The stored tables: one CSV file per table in `docs/atlas`."""
 
 import csv
 from pathlib import Path
@@ -23,7 +23,7 @@ def read(name: str, folder: Path) -> Table:
     """Return a stored table.
 
     Raises:
-        ValueError: there is none of this name, or its file is damaged.
+        ValueError: there is no table of this name, or its file is damaged.
 
     """
     path = folder / f"{name}.csv"
@@ -35,7 +35,7 @@ def read(name: str, folder: Path) -> Table:
             header, *rows = csv.reader(file)
         if not rows or any(len(row) != len(header) for row in rows):
             raise ValueError("not a table")
-    except ValueError as error:  # of the text too, where it is none
+    except ValueError as error:  # also if the file is no text
         raise ValueError(f"{path} is damaged; restore it (git checkout), or delete it") from error
     keys = [column for column in header if column not in (*RESULTS, *DERIVED)]
     return Table(name, keys, [dict(zip(header, row, strict=True)) for row in rows])

@@ -1,4 +1,4 @@
-"""A table of the atlas: a row a cell, a cell one finished job of a sweep."""
+"""A table of the atlas: one row per finished job of a sweep."""
 
 import shlex
 from collections.abc import Mapping, Sequence
@@ -8,25 +8,25 @@ import numpy as np
 
 from xornet.cli.hydra_run import CONF
 from xornet.plots.render import Array
-from xornet.sweeps.naming import plain
+from xornet.sweeps.naming import normalized
 
 RESULTS = (
     *("networks", "epochs", "solved", "solved_low", "solved_high", "solved_epoch", "solved_epoch_q25"),
     *("solved_epoch_q75", "unsolved", "diverged", "loss"),
 )
-SIZES = {"networks": "networks", "trainer.max_epochs": "epochs"}  # what these overrides are called among the results
+SIZES = {"networks": "networks", "trainer.max_epochs": "epochs"}  # overrides that are columns of the results too
 EXPONENTS = ("exponent", "exponent_q05", "exponent_q95")
 DERIVED = ("first", "second", "residual", "stuck", "freed", "share", "stay", *EXPONENTS)
 
 
 @dataclass
 class Table:
-    """What the jobs of one sweep reached.
+    """The results of the jobs of one sweep.
 
     Args:
         name: of the experiment, and of the file.
-        keys: what was swept, as `optimizer.lr`.
-        rows: the values of `keys` and of the results by their names, as they are written; empty where there is none.
+        keys: the swept keys, such as `optimizer.lr`.
+        rows: by column, the values of `keys` and the results, as texts; empty if there is none.
 
     """
 
@@ -35,15 +35,15 @@ class Table:
     rows: list[dict[str, str]]
 
     def column(self, name: str) -> Array:
-        """The numbers of a column, (rows,); nan where there is none, as for `null`."""
+        """The numbers of a column, (rows,); nan if a cell holds none, such as `null`."""
         return np.array([number(row[name]) for row in self.rows])
 
     def values(self, key: str) -> list[str]:
-        """The different values of a key, in their order."""
+        """The different values of a key, in the order of the rows."""
         return list(dict.fromkeys(row[key] for row in self.rows))
 
     def where(self, given: Mapping[str, str]) -> "Table":
-        """The rows with these values: 1 and 1.0 are the same.
+        """The rows with these values; 1 and 1.0 are equal.
 
         Raises:
             ValueError: no row has them.
@@ -53,8 +53,8 @@ class Table:
         for key, value in given.items():
             if key not in self.keys:
                 raise ValueError(f"{key}={value}: {self.name}.csv has no such key; use one of {', '.join(self.keys)}")
-            wanted = plain("null" if value == "default" else value)  # which the pictures have
-            rows = [row for row in rows if plain(row[key]) == wanted or number(row[key]) == number(value)]
+            wanted = normalized("null" if value == "default" else value)  # as pictures call it
+            rows = [row for row in rows if normalized(row[key]) == wanted or number(row[key]) == number(value)]
             if not rows:
                 stored = ", ".join(self.values(key))
                 said = f"{key}={value} is not stored in docs/atlas/{self.name}.csv, whose values are {stored}"
@@ -66,7 +66,7 @@ class Table:
 
     @property
     def is_swept(self) -> bool:
-        """Whether its rows are jobs of a sweep, not what follows from several."""
+        """Whether its rows are jobs of a sweep, and not computed from several sweeps."""
         return "networks" in self.columns
 
     @property
@@ -75,14 +75,14 @@ class Table:
         return list(self.rows[0])
 
     def resembles(self, key: str, value: str) -> bool:
-        """Whether a value may be one more of a key: positive, and whole or in brackets where the stored ones are."""
+        """Whether a value could be added to a key: positive, an integer or a list if the stored values are."""
         stored = [one for one in self.values(key) if np.isfinite(number(one))]
         is_whole = all(number(one).is_integer() for one in stored)
         are_lists = {one.startswith("[") for one in [*stored, value]}
         return 0 < number(value) <= 1e30 and len(are_lists) == 1 and (number(value).is_integer() or not is_whole)
 
     def words(self) -> list[str]:
-        """The words of the command of its sweep: the experiment that it is named after, and what all rows share."""
+        """The arguments of the command of its sweep: the experiment, and the values that all rows share."""
         is_experiment = (CONF / "experiment" / f"{self.name}.yaml").exists()
         start = ["python", "src/train.py", f"experiment={self.name}" if is_experiment else "-m"]
         columns = {**SIZES, **{key: key for key in self.keys}}
@@ -94,7 +94,7 @@ class Table:
 
 
 def number(text: str) -> float:
-    """The number that a cell holds, the one of `[4]` too; nan if it holds none."""
+    """The number in a cell, also that of `[4]`; nan if there is none."""
     try:
         return float(text.strip("[]"))
     except ValueError:
@@ -102,21 +102,21 @@ def number(text: str) -> float:
 
 
 def merged(table: Table, stored: Table | None) -> Table:
-    """The table with those cells of a stored one that it does not have, in the order of their values."""
+    """The table together with the stored cells that it does not have, sorted by their values."""
     rows = [*(stored.rows if stored else []), *table.rows]
-    cells = {tuple(plain(row[key]) for key in table.keys): row for row in rows}
+    cells = {tuple(normalized(row[key]) for key in table.keys): row for row in rows}
     ordered = sorted(cells.items(), key=lambda item: [place(value) for value in item[0]])
     return Table(table.name, table.keys, [row for _, row in ordered])
 
 
 def place(value: str) -> tuple[float, str]:
-    """Where a value stands among others: `null` first, numbers in their order, then words."""
+    """A sort key for values: `null` first, then numbers, then words."""
     found = number(value)
     return (-np.inf if value == "null" else np.inf if np.isnan(found) else found), value
 
 
 def matrix(table: Table, up: tuple[str, Sequence[str]], across: tuple[str, Sequence[str]], name: str) -> Array:
-    """Return a column as a map, (values of a key `up`, values of a key `across`); nan where a cell is missing."""
+    """Return a column as a matrix, (values of the key `up`, values of the key `across`); nan for missing cells."""
     cells = np.full((len(up[1]), len(across[1])), np.nan)
     for row in table.rows:
         cells[up[1].index(row[up[0]]), across[1].index(row[across[0]])] = number(row[name])

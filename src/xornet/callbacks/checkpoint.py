@@ -1,4 +1,4 @@
-"""What a run keeps of its state, to be resumed from."""
+"""The checkpoint that a run is resumed from."""
 
 from pathlib import Path
 
@@ -11,9 +11,9 @@ from xornet.runs.undo import expect
 
 
 class LastCheckpoint(Checkpoint):
-    """Keeps `last.ckpt`: the state every `every_n_epochs` epochs, and where training ends.
+    """Saves `last.ckpt` every `every_n_epochs` epochs, and when training ends.
 
-    It belongs behind every other checkpoint callback, since it saves what they have noted of an epoch too.
+    It must be called after all other checkpoint callbacks, because it saves their state too.
 
     Args:
         dirpath: the directory of `last.ckpt`.
@@ -27,28 +27,28 @@ class LastCheckpoint(Checkpoint):
         self.is_saved = False
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Make the directory, which goes again if nothing is saved."""
+        """Make the directory; it is removed again if nothing is saved."""
         expect(self.path.parent.absolute())
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.is_saved = False
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Save every n epochs, but for the last: Lightning has not counted it yet, and the end is saved at once."""
+        """Save every n epochs, except after the last: `on_train_end` saves that, once Lightning has counted it."""
         epochs = trainer.current_epoch + 1
         if epochs % self.every_n_epochs == 0 and epochs != trainer.max_epochs:
             self.save(trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Save the end."""
+        """Save the final state."""
         self.save(trainer)
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Save the end of a run that was resumed at its end, and so never trained."""
+        """Save the final state of a run that was resumed at its end, and so did not train."""
         if not self.is_saved:
             self.save(trainer)
 
     def save(self, trainer: Trainer) -> None:
-        """Save the state, but not of a smoke test, in which Lightning's own ModelCheckpoint saves nothing either."""
+        """Save the state; not with `fast_dev_run`, as Lightning's own ModelCheckpoint does not either."""
         if not is_smoke_test(trainer):
             trainer.save_checkpoint(self.path)
         self.is_saved = True

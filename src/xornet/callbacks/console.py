@@ -12,14 +12,14 @@ from xornet.module import XORModule
 from xornet.runs.metrics import evaluate
 from xornet.runs.verdict import describe, describe_now
 
-BAR_DELAY = 1  # seconds: a run that is over by then shows no bar
+BAR_DELAY = 1  # seconds; a shorter run shows no bar
 
 
 class LossTable(Callback):
-    """Prints the sheet's table, `Epoch 0, Loss: 0.2595`, and its final predictions.
+    """Prints the loss table of the sheet, `Epoch 0, Loss: 0.2595`, and the final predictions.
 
-    The loss is the one before that epoch's update; for N > 1 the median over the networks, with the quantiles from 10%
-    to 90% and the share of networks that solve the table.
+    The loss is that before the update of the epoch; for N > 1 the median over the networks, with the 10% and 90%
+    quantiles and the share of networks that solve the table.
 
     Args:
         every_n_epochs: epochs between two rows.
@@ -38,7 +38,7 @@ class LossTable(Callback):
             sys.stdout.flush()
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Print the predictions of the trained network, or how many networks solved the table and when."""
+        """Print the predictions of the trained network; for N > 1 how many networks solved the table, and when."""
         assert isinstance(pl_module, XORModule)
         if len(pl_module.ensemble) == 1:
             print("Final predictions:")
@@ -48,12 +48,12 @@ class LossTable(Callback):
 
 
 class EpochProgressBar(Callback):
-    """One bar over all epochs, with epochs per second, loss and time left; none where stderr is no terminal."""
+    """One progress bar for all epochs, with epochs per second, loss and time left; only if stderr is a terminal."""
 
     every_n_epochs = math.inf
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Show the bar, unless the run is over within a second."""
+        """Show the bar, if the run takes longer than a second."""
         total = None if trainer.max_epochs == -1 else trainer.max_epochs
         self.bar = tqdm(
             total=total,

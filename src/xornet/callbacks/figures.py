@@ -1,4 +1,4 @@
-"""The pictures of a run, into its directory and to the loggers that take pictures."""
+"""The pictures of a run, for its directory and for the loggers that accept pictures."""
 
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ from xornet.runs.trackers import PICTURED, log_picture
 
 
 class LossCurve(Callback):
-    """Draws the loss curve when a run ends: `loss_curve.png`, for loggers on a logarithmic axis too.
+    """Draws the loss curve at the end of a run: `loss_curve.png`, for loggers also with a logarithmic axis.
 
     For N > 1 also the share of networks that solve the table: `solved.png`.
     """
@@ -28,13 +28,13 @@ class LossCurve(Callback):
         publish({name: drawn(figure) for name, figure in figures.items()}, trainer)
         if figures and any(isinstance(logger, PICTURED) for logger in trainer.loggers):
             axes = figures["loss_curve.png"].axes[0]
-            axes.set_yscale("log")  # where late progress shows
-            axes.yaxis.set_major_formatter("{x:g}")  # powers would take as long again as all the rest
+            axes.set_yscale("log")  # which shows late progress
+            axes.yaxis.set_major_formatter("{x:g}")  # labels as powers would double the time of drawing
             log_image(drawn(figures["loss_curve.png"]), trainer, "loss_curve_log", trainer.current_epoch)
 
 
 class HiddenUnits(Callback):
-    """Draws what each hidden unit of network 0 does when a run ends: `hidden_units.png`."""
+    """Draws the hidden units of network 0 at the end of a run: `hidden_units.png`."""
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw."""
@@ -49,17 +49,17 @@ def save(pictures: dict[str, Image], folder: str | Path) -> None:
 
 
 def publish(pictures: dict[str, Image], trainer: Trainer) -> None:
-    """Write pictures into the run directory, and give them to the loggers; not of a smoke test."""
+    """Write pictures into the run directory, and pass them to the loggers; not with `fast_dev_run`."""
     if is_smoke_test(trainer):
         return
-    Path(trainer.default_root_dir).mkdir(parents=True, exist_ok=True)  # a Trainer of a notebook has not made it yet
+    Path(trainer.default_root_dir).mkdir(parents=True, exist_ok=True)  # in a notebook it may not exist yet
     save(pictures, trainer.default_root_dir)
     for name, picture in pictures.items():
         log_image(picture, trainer, name.removesuffix(".png"), trainer.current_epoch)
 
 
 def log_image(picture: Image, trainer: Trainer, name: str, epoch: int) -> None:
-    """Give a picture to every logger that an earlier part of the run has not given it to."""
+    """Pass a picture to the loggers, except where an earlier part of the run has logged that epoch."""
     for logger in trainer.loggers:
         if epoch >= first_step(logger):
             log_picture(logger, picture, f"plots/{name}", epoch)

@@ -1,4 +1,4 @@
-"""Gradient flow: how large the gradient of each layer is, and how far an update moves its weights."""
+"""Gradient flow: the size of each layer's gradient, and of its updates relative to its weights."""
 
 import math
 from typing import Any
@@ -15,20 +15,20 @@ from xornet.engine.snapshots import SAMPLE
 from xornet.module import XORModule
 from xornet.runs.events import writers
 
-BINS = 30  # as many as TensorBoard shows; by default it gets hundreds of empty ones, 9 KB of them for 12 weights
+BINS = 30  # as many as TensorBoard shows; the default writes hundreds of empty ones, 9 KB for 12 weights
 
 
 class GradientMonitor(RunCallback):
-    """Logs ‖∂L/∂W‖ of each layer and ‖ΔW‖ / ‖W‖ of its update; in TensorBoard histograms of ∂L/∂W and W.
+    """Logs ‖∂L/∂W‖ of each layer and ‖ΔW‖ / ‖W‖ of its update; for TensorBoard also histograms of ∂L/∂W and W.
 
-    On the plateau the loss of XOR hardly falls because the gradient nearly vanishes, not because the weights are right.
-    Of an ensemble the mean over its first SAMPLE networks.
+    On a plateau the loss hardly falls because the gradient nearly vanishes, not because the weights are right. For an
+    ensemble these are means over its first SAMPLE networks.
 
     Args:
         every_n_epochs: epochs between two logging steps.
-        histogram_every_n_epochs: epochs between two histograms, which are logged at the next logging step.
+        histogram_every_n_epochs: epochs between two histograms, each logged at the next logging step.
 
-    Both grow in runs so long that there would be more than CURVE_POINTS logging steps.
+    Both are increased in runs that would have more than CURVE_POINTS logging steps.
 
     """
 
@@ -40,8 +40,8 @@ class GradientMonitor(RunCallback):
         self.reset()
 
     def reset(self) -> None:
-        """Nothing has been logged."""
-        self.logged = -1  # the last epoch whose state was logged
+        """Forget what has been logged."""
+        self.logged = -1  # the last epoch that was logged
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Space the logging steps."""
@@ -52,24 +52,24 @@ class GradientMonitor(RunCallback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Log the gradients of the block, and the sizes of its updates, that are due."""
+        """Log the gradients and updates of the block at its logging steps."""
         assert isinstance(pl_module, XORModule)
         block: Block = outputs["block"]
         samples = block.snapshots.samples
         for epoch, weights in samples.items():
             self.log_state(trainer, pl_module, epoch, weights)
             if (epoch + 1) % self.samples_every_n_epochs == 0:
-                updated = samples.get(epoch + 1) or pl_module.ensemble.first_weights(SAMPLE)
+                updated = samples.get(epoch + 1) or pl_module.ensemble.weights_of_first(SAMPLE)
                 ratios = [mean(norm(b - a) / norm(a)) for a, b in zip(weights, updated, strict=True)]
                 log(trainer, pl_module, "update/ratio", ratios, epoch)
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Log the gradients and weights of the trained networks."""
         assert isinstance(pl_module, XORModule)
-        self.log_state(trainer, pl_module, trainer.current_epoch, pl_module.ensemble.first_weights(SAMPLE))
+        self.log_state(trainer, pl_module, trainer.current_epoch, pl_module.ensemble.weights_of_first(SAMPLE))
 
     def log_state(self, trainer: Trainer, module: XORModule, epoch: int, weights: list[Tensor]) -> None:
-        """Log the weights before the update of `epoch`, and their gradients, if they are due."""
+        """Log weights, those before the update of `epoch`, and their gradients, if `epoch` is a logging step."""
         if epoch % self.samples_every_n_epochs or epoch <= self.logged:
             return
         self.logged = epoch
@@ -85,7 +85,7 @@ class GradientMonitor(RunCallback):
 
 
 def norm(layer: Tensor) -> Tensor:
-    """The Euclidean norm of a layer (I + 1, H, N) of each network, (N,): in double precision, as it is of squares."""
+    """The Euclidean norm of a layer (I + 1, H, N) for each network, (N,); in float64, since squares may overflow."""
     return layer.cpu().double().flatten(0, 1).norm(dim=0)
 
 
@@ -95,7 +95,7 @@ def mean(values: Tensor) -> float:
 
 
 def log(trainer: Trainer, module: XORModule, group: str, values: list[float], epoch: int) -> None:
-    """Log one value a layer; none where there is none, as a change relative to weights that are 0."""
+    """Log one value per layer; no value that is not finite, such as a change relative to weights of 0."""
     named = zip(module.layer_names, values, strict=True)
     metrics = {f"{group}/{layer}": value for layer, value in named if math.isfinite(value)}
     for logger in trainer.loggers:

@@ -1,4 +1,4 @@
-"""A run that a signal interrupts: it ends with a block, resumable."""
+"""Interruption of a run by a signal: it ends after a block, and can be resumed."""
 
 import math
 import os
@@ -17,13 +17,13 @@ from xornet.module import XORModule
 
 
 class StopOnSignal(Callback):
-    """Ctrl-C, SIGTERM and SIGHUP: finish the block, let the checkpoint be written, exit with 130, 143 or 129.
+    """On Ctrl-C, SIGTERM or SIGHUP: finish the block, save the checkpoint, exit with 130, 143 or 129.
 
-    A second one kills. Lightning would raise from wherever the block happens to be, which leaves networks between two
-    epochs. Compiling is no epoch, and takes seconds: there the run ends where it is.
+    A second signal ends the process at once. Lightning's own handlers would raise in the middle of a block, which would
+    leave networks between two epochs. While an epoch is compiled, which takes seconds, the run ends immediately.
     """
 
-    every_n_epochs = math.inf  # needs no block to end
+    every_n_epochs = math.inf  # never ends a block
 
     def __init__(self) -> None:
         self.received: int | None = None
@@ -31,38 +31,38 @@ class StopOnSignal(Callback):
         self.before: dict[signal.Signals, Any] = {}
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Replace Lightning's handlers, which it puts back when training ends."""
-        end_if_received()  # while the run was set up
+        """Replace Lightning's handlers; Lightning restores the earlier ones when training ends."""
+        end_if_received()  # a signal may have come during setup
         self.handle(trainer, pl_module)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Have a signal wait for this epoch's batch: Lightning would end the epoch without, and count it."""
+        """Delay a signal until this epoch's batch: Lightning would skip the batch, but count the epoch."""
         self.may_stop = False
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        """Ask for an end behind this batch, if a signal has come."""
+        """Request a stop after this batch, if a signal has come."""
         self.may_stop = True
         trainer.should_stop |= self.received is not None
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Keep the last completed block of a run that was stopped while it compiled."""
+        """Save the last completed block of a run that was interrupted while compiling."""
         if self.received is not None and is_compiling(pl_module):
             self.leave(trainer, is_saved=False)
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Exit, before pictures are drawn and metrics.json says that the run finished."""
+        """Exit, before pictures are drawn and metrics.json is written."""
         self.leave(trainer)
         self.before = {number: signal.getsignal(number) for number in SIGNALS}
         self.handle(trainer, pl_module)
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Put the handlers back; exit for a signal that came while pictures were drawn."""
+        """Restore the handlers; exit if a signal came while pictures were drawn."""
         for number, handler in self.before.items():
             signal.signal(number, handler)
         self.leave(trainer)
 
     def handle(self, trainer: Trainer, module: LightningModule) -> None:
-        """Take SIGINT, SIGTERM and SIGHUP."""
+        """Handle SIGINT, SIGTERM and SIGHUP."""
 
         def stop(signum: int, frame: FrameType | None) -> None:
             if self.received is not None:
@@ -77,11 +77,11 @@ class StopOnSignal(Callback):
         handle(stop)
 
     def leave(self, trainer: Trainer, is_saved: bool = True) -> None:
-        """Exit as a process does that a signal has ended, if one has come.
+        """Exit with the status of the signal, if one has come; save a checkpoint first, if there is none of this state.
 
         Args:
             trainer: of the run.
-            is_saved: whether our own checkpoint holds the state in which the run is left; others' never do.
+            is_saved: whether `last.ckpt` already holds the current state; other checkpoints never do.
 
         """
         if self.received is not None:
@@ -94,15 +94,15 @@ class StopOnSignal(Callback):
 
 
 def is_compiling(module: LightningModule) -> bool:
-    """Whether the networks' epoch is being compiled."""
+    """Whether an epoch is being compiled now."""
     return isinstance(module, XORModule) and module.runner is not None and module.runner.is_compiling
 
 
 def checkpoint_path(trainer: Trainer) -> tuple[Path | None, bool]:
-    """Return the checkpoint with which an interrupted run can be resumed, and whether it is our own, `last.ckpt`.
+    """Return the checkpoint from which an interrupted run is resumed, and whether it is our `last.ckpt`.
 
-    Lightning's ModelCheckpoint saves at its own epochs, not where a run is interrupted: `interrupted.ckpt` lies beside
-    its files. None where a run has no checkpoints.
+    Lightning's ModelCheckpoint does not save when a run is interrupted, so `interrupted.ckpt` is saved next to its
+    files. None if the run saves no checkpoints.
     """
     callbacks = trainer.checkpoint_callbacks
     ours = [callback.path for callback in callbacks if isinstance(callback, LastCheckpoint)]

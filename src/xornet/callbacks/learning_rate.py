@@ -1,4 +1,4 @@
-"""The learning rate among the curves."""
+"""The learning rate as a curve."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from xornet import validation
 
 
 class LearningRateMonitor(LightningLearningRateMonitor):
-    """Lightning's LearningRateMonitor, logging every `every_n_epochs` epochs so that the blocks in between stay long.
+    """Lightning's LearningRateMonitor, logging only every `every_n_epochs` epochs, so that blocks stay long.
 
     Args:
         every_n_epochs: epochs between two points of the curve.

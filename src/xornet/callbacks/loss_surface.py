@@ -22,36 +22,36 @@ GRID = 61  # points along each direction
 
 
 class LossSurface(RunCallback):
-    """Draws network 0's loss over the plane of its trajectory when a run ends: `loss_surface.png`.
+    """Draws network 0's loss over the plane of its trajectory at the end of a run: `loss_surface.png`.
 
-    The plane is that of the two leading principal directions of the trajectory, of the weights as they are (no
-    normalisation of filters), so that plateau and valley have the extent that they had for gradient descent.
+    The plane is spanned by the first two principal directions of the trajectory. The weights are not normalised, so
+    plateaus and valleys are as wide as they were for gradient descent.
     """
 
     def __init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
-        """Have no trajectory."""
-        self.trajectory: dict[int, Tensor] = {}  # the weights (K,) before the update of every n-th epoch
+        """Discard the trajectory."""
+        self.trajectory: dict[int, Tensor] = {}  # by epoch, every n-th: the weights (K,) before its update
         self.every = 1  # n
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Keep the trajectory."""
+        """Save the trajectory."""
         checkpoint["loss_surface"] = self.trajectory
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Take the trajectory of a checkpoint."""
+        """Load the trajectory."""
         self.trajectory = checkpoint.get("loss_surface", {})
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Keep the snapshots of a block."""
+        """Add the snapshots of the block."""
         assert isinstance(pl_module, XORModule)
         taken = outputs["block"].snapshots
         self.trajectory |= {epoch: flat(layers) for epoch, layers in zip(taken.epochs, taken.weights, strict=True)}
-        numbers = len(flat(pl_module.ensemble.first_weights(1)))
+        numbers = len(flat(pl_module.ensemble.weights_of_first(1)))
         most = max(2, min(CURVE_POINTS, LARGEST // numbers))  # fewer of a large network
         self.every = widen(max(self.every, pl_module.history.every), list(self.trajectory), most)
         self.trajectory = {epoch: weights for epoch, weights in self.trajectory.items() if epoch % self.every == 0}
@@ -59,14 +59,14 @@ class LossSurface(RunCallback):
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw."""
         assert isinstance(pl_module, XORModule)
-        trajectory = {**self.trajectory, trainer.current_epoch: flat(pl_module.ensemble.first_weights(1))}
+        trajectory = {**self.trajectory, trainer.current_epoch: flat(pl_module.ensemble.weights_of_first(1))}
         weights = torch.stack(list(trajectory.values())).double().numpy()
         if len(trajectory) < 3 or not np.isfinite(weights).all() or not np.ptp(weights, axis=0).any():
-            return  # no trajectory, no plane
+            return  # no movement: no plane
         plane = principal_plane(weights)
         first, second = grid_around(plane.places, GRID)
         losses = np.stack([row_losses(pl_module, plane, first, place) for place in second])
-        losses = losses.clip(min=1e-12)  # for its logarithm
+        losses = losses.clip(min=1e-12)  # the logarithm is drawn
         figure = loss_surface(plane, np.array(list(trajectory), dtype=float), first, second, losses)
         publish({"loss_surface.png": drawn(figure)}, trainer)
 

@@ -1,4 +1,4 @@
-"""The map of learning rates, of a run with `optimizer=rate_grid`."""
+"""The map of learning rates for a run with `optimizer=rate_grid`."""
 
 import math
 from typing import Any
@@ -17,16 +17,16 @@ from xornet.runs.metrics import evaluate_networks
 
 
 class LearningRateMap(Callback):
-    """Draws what every network of a grid of learning rates has become when a run ends: `lr_map.png`.
+    """Draws the final loss and the solving epoch of each network of a grid of learning rates: `lr_map.png`.
 
-    It prints the dimension of the boundary between the networks that solve the table and those that do not, by boxes
-    (engine/box_counting.py), and gives it to the loggers as `final/boundary_dimension`.
+    It prints the box-counting dimension (engine/box_counting.py) of the boundary between networks that solve the table
+    and networks that do not, and logs it as `final/boundary_dimension`.
     """
 
-    every_n_epochs = math.inf  # needs no block to end
+    every_n_epochs = math.inf  # never ends a block
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Refuse a run whose networks do not fill a map.
+        """Refuse a run without a grid of learning rates.
 
         Raises:
             ValueError: another optimizer, or a range of one rate.
@@ -56,7 +56,7 @@ class LearningRateMap(Callback):
 
 
 def rate_map(module: XORModule, optimizer: Any) -> tuple[RateMap, NDArray[np.bool_]]:
-    """What the networks have become, and which of them solve the table now, (R, R)."""
+    """The results of the networks as a map, and which of them solve the table now, (R, R)."""
     _, losses, now = (tensor.cpu().numpy() for tensor in evaluate_networks(module))
     when = np.where(now, module.history.solved_epoch.cpu().numpy(), np.nan)
     losses, when, solved = (row.reshape(math.isqrt(len(row)), -1) for row in (losses, when, now))
@@ -64,7 +64,7 @@ def rate_map(module: XORModule, optimizer: Any) -> tuple[RateMap, NDArray[np.boo
 
 
 def heading(module: XORModule, epochs: int) -> str:
-    """What the map is of, in a line."""
+    """What the map shows, in one line."""
     ensemble = module.ensemble
     sizes = "-".join(str(size) for size in (ensemble.inputs, *ensemble.hidden, 1))
     side, seeds = math.isqrt(len(ensemble)), ensemble.initialisations

@@ -1,4 +1,4 @@
-"""The curves of a run, for every logger."""
+"""The curves of a run, for all loggers."""
 
 from typing import Any
 
@@ -16,16 +16,16 @@ from xornet.runs.resumed_logs import first_step
 class Metrics(RunCallback):
     """Logs the curve of a run: loss, accuracy, and for one network its prediction on each point.
 
-    For N > 1 the loss is the median, with the 10% and 90% quantiles beside it, and the share of networks that solve the
-    table at that epoch. A resumed run logs its whole curve, from epoch 0, unless a command resumes it in its directory
-    (runs/resumed_logs.py).
+    For N > 1 the loss is the median, and its 10% and 90% quantiles and the share of networks that solve the table at
+    that epoch are logged too. A resumed run logs its whole curve, from epoch 0, unless a command resumes it in its own
+    directory (runs/resumed_logs.py).
     """
 
     def __init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
-        """Nothing has been logged."""
+        """Forget what has been logged."""
         self.logged = -1  # the last epoch logged
 
     def on_train_batch_end(
@@ -36,9 +36,9 @@ class Metrics(RunCallback):
         self.log_rows(trainer, pl_module)
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Log what is left of the curve, and for N > 1 the histograms of final loss and of solving epoch."""
+        """Log the rest of the curve, and for N > 1 histograms of the final losses and the solving epochs."""
         assert isinstance(pl_module, XORModule)
-        self.log_rows(trainer, pl_module)  # all of it in a run that was resumed at its end, and so never trained
+        self.log_rows(trainer, pl_module)  # the whole curve, if the run was resumed at its end and did not train
         _, losses, _ = evaluate_networks(pl_module)
         solved_epochs = pl_module.history.solved_epoch
         for writer in writers(trainer) if len(pl_module.ensemble) > 1 else ():
@@ -47,7 +47,7 @@ class Metrics(RunCallback):
                 writer.add_histogram("final/solved_epochs", solved_epochs[solved_epochs >= 0], trainer.current_epoch)
 
     def log_rows(self, trainer: Trainer, module: XORModule) -> None:
-        """Log the rows of the curve that have not been logged."""
+        """Log the rows of the curve that have not been logged yet."""
         fresh = module.history.curve.get("epochs", torch.empty(0)) > self.logged
         curve = {name: values[fresh].tolist() for name, values in module.history.curve.items()}
         points = point_names(module.x)
@@ -63,5 +63,5 @@ class Metrics(RunCallback):
             else:
                 row |= {"train/loss_q10": low, "train/loss_q90": high, "train/solved": curve["solved"][k]}
             for logger, first in loggers:
-                if epoch >= first:  # an earlier part has logged the others
+                if epoch >= first:  # an earlier part of the run has logged the others
                     logger.log_metrics(row, epoch)

@@ -1,4 +1,4 @@
-"""The pictures of a module as it is now: its curves, its decision boundaries, its hidden units."""
+"""The pictures of a module in its current state: curves, decision boundaries, hidden units."""
 
 from collections.abc import Iterator
 
@@ -16,11 +16,11 @@ from xornet.plots.no_hidden_units import no_hidden_units
 from xornet.plots.render import Array, drawn
 from xornet.runs.metrics import evaluate_networks, places_of
 
-PLACES = 5  # where unsolved networks stand, each with an example: as many as there are on XOR
+PLACES = 5  # plateaus of which an example is drawn: as many as XOR has
 
 
 def curve_figures(module: XORModule) -> dict[str, Figure]:
-    """The figures of a run's curves, by file name: none if it has no curve."""
+    """The figures of a run's curves by file name; empty if it has no curve."""
     curve = {name: values.numpy() for name, values in module.history.curve.items()}
     if not curve:
         return {}
@@ -31,20 +31,20 @@ def curve_figures(module: XORModule) -> dict[str, Figure]:
 
 
 def unit_pictures(module: XORModule) -> dict[str, Image]:
-    """The picture of network 0's hidden units, by file name: none if the inputs are not two, or it has diverged."""
-    if module.x.shape[1] != 2 or not all(weight.isfinite().all() for weight in module.ensemble.first_weights(1)):
+    """The picture of network 0's hidden units by file name; empty unless it has two inputs and is finite."""
+    if module.x.shape[1] != 2 or not all(weight.isfinite().all() for weight in module.ensemble.weights_of_first(1)):
         return {}
     x, y = table(module)
     if module.layer_names == ["output"]:
-        (layer,) = module.ensemble.first_weights(1)
+        (layer,) = module.ensemble.weights_of_first(1)
         return {"hidden_units.png": drawn(no_hidden_units(layer[:, 0, 0].cpu().numpy(), x, y))}
     return {"hidden_units.png": drawn(hidden_units(units_of(module), x, y))}
 
 
 def units_of(module: XORModule) -> Units:
     """Network 0's hidden units."""
-    layers = [weight.cpu().double() for weight in module.ensemble.first_weights(1)]
-    onward = layers[1][:-1, :, 0]  # (H, O), or (H, H') where there is another hidden layer
+    layers = [weight.cpu().double() for weight in module.ensemble.weights_of_first(1)]
+    onward = layers[1][:-1, :, 0]  # (H, O), or (H, H') if there is another hidden layer
     signed, activation = len(layers) == 2, module.ensemble.activation
     return Units(
         lines=layers[0][..., 0].T.numpy(),
@@ -56,7 +56,7 @@ def units_of(module: XORModule) -> Units:
 
 
 def boundary_pictures(module: XORModule, renderer: FrameRenderer | None = None) -> dict[str, Image]:
-    """The pictures of the present decision boundaries, by file name: none if the inputs are not two."""
+    """The pictures of the current decision boundaries by file name; empty unless there are two inputs."""
     if module.x.shape[1] != 2:
         return {}
     renderer = renderer or FrameRenderer(*table(module))
@@ -73,11 +73,11 @@ def table(module: XORModule) -> tuple[Array, Array]:
 
 
 def examples(module: XORModule) -> Iterator[tuple[int, str]]:
-    """Yield the fastest, the median and the slowest network, and an unsolved one of each place where such stand.
+    """Yield the fastest, the median and the slowest network, and one unsolved network of each plateau.
 
-    Each has a title that names its seed: with `seed=<that> networks=1` it can be run again alone; where several start
-    from a seed, also its number, from 0 on. Of the networks at one place (engine/plateaus.py) it is that with the
-    median loss; of many places the PLACES most frequent are shown.
+    The title of each names its seed, to run it again alone with `seed=<seed> networks=1`; if several networks start
+    from one seed, also its number, from 0 on. Of a plateau (engine/plateaus.py) it is the network with the median loss;
+    of many plateaus the PLACES most frequent are shown.
     """
     when, ensemble, places = module.history.solved_epoch.cpu(), module.ensemble, places_of(module)
 
@@ -99,5 +99,5 @@ def examples(module: XORModule) -> Iterator[tuple[int, str]]:
 
 
 def grid(module: XORModule, i: int) -> Array:
-    """The present predictions of network i over the input plane."""
+    """The current predictions of network i over the input plane."""
     return boundary_grid(module.ensemble.network(i).cpu().float(), table(module)[0])

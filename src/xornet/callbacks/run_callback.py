@@ -1,4 +1,4 @@
-"""What callbacks have in common that keep something of a run."""
+"""The base class of callbacks that record a run."""
 
 import math
 from abc import ABC, abstractmethod
@@ -9,27 +9,27 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 
 class RunCallback(Callback, ABC):
-    """A callback that keeps something of a run, from its start, and while its Trainer continues it.
+    """A callback that records one run, from its start, and continues if its Trainer does.
 
-    Evaluating in between changes nothing. What it keeps is of one run at a time.
+    Evaluation in between does not change the record.
     """
 
-    every_n_epochs = math.inf  # needs no block to end: the blocks hold what it needs
+    every_n_epochs = math.inf  # never ends a block: it finds what it needs in the blocks
     trainer: "ref[Trainer] | None" = None  # of the run
 
     def __getstate__(self) -> dict[str, Any]:
-        """What a copy or a file of it holds: not its Trainer."""
+        """The state for copying and pickling, without the Trainer."""
         return {**vars(self), "trainer": None}
 
     @abstractmethod
     def reset(self) -> None:
-        """Keep nothing yet."""
+        """Discard the record."""
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Start afresh, unless this Trainer goes on.
+        """Discard the record, unless this Trainer continues its run.
 
         Raises:
-            ValueError: it goes on, but another Trainer has used the callback since.
+            ValueError: it continues, but another Trainer has used the callback since.
 
         """
         if stage != "fit":
@@ -38,5 +38,5 @@ class RunCallback(Callback, ABC):
             self.reset()
         elif self.trainer is not None and self.trainer() is not trainer:
             name = type(self).__name__
-            raise ValueError(f"{name} has been used by another Trainer since; use a {name}() of its own for each")
+            raise ValueError(f"{name} has been used by another Trainer since; use a new {name}() for each Trainer")
         self.trainer = ref(trainer)

@@ -1,4 +1,4 @@
-"""What a run is, in TensorBoard: its question, configuration and verdict, and its HParams row."""
+"""The summary of a run in TensorBoard: question, configuration and verdict, and the HParams row."""
 
 from pathlib import Path
 from typing import Any
@@ -18,41 +18,41 @@ from xornet.runs.verdict import describe
 
 
 class RunSummary(RunCallback):
-    """Writes into TensorBoard a summary in words, and the HParams row of the run.
+    """Writes a summary in words and the HParams row of the run into TensorBoard.
 
     Args:
-        question: what the run asks.
+        question: the question that the run answers.
 
     """
 
     def __init__(self, question: str | None = None) -> None:
         self.question = question
-        self.row: tuple[dict[str, Any], dict[str, float]] | None = None  # of a run that has ended
+        self.row: tuple[dict[str, Any], dict[str, float]] | None = None  # once the run has ended
         self.reset()
 
     def reset(self) -> None:
-        """Nothing has been written."""
+        """Forget what has been written."""
         self.blocks, self.has_begun = 0, False
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Forget the row of a run that an error has ended before it was written."""
+        """Forget the row of a run that failed before the row was written."""
         super().setup(trainer, pl_module, stage)
         self.row = None
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        """Write the summary so far: after a block, when the run's configuration is on disk."""
+        """Write the summary so far after the first block, when the run's configuration is on disk."""
         assert isinstance(pl_module, XORModule)
         self.blocks += 1
         if self.blocks == 2:
             self.begin(trainer, pl_module)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Write it for a run that is interrupted in its first block too."""
+        """Write the summary so far also for a run that is interrupted in its first block."""
         assert isinstance(pl_module, XORModule)
         self.begin(trainer, pl_module)
 
     def begin(self, trainer: Trainer, module: XORModule) -> None:
-        """Write a summary without its verdict, unless this run or an earlier part of it has."""
+        """Write a summary without verdict, unless an earlier part of the run has."""
         if self.has_begun:
             return
         self.has_begun = True
@@ -61,7 +61,7 @@ class RunSummary(RunCallback):
                 logger.experiment.add_text("run", self.summary(trainer, module), 0)
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write the whole summary, and the HParams row: what a sweep may vary, and the final metrics."""
+        """Write the whole summary and the final metrics; prepare the HParams row."""
         assert isinstance(pl_module, XORModule)
         self.begin(trainer, pl_module)
         results = evaluate(pl_module)
@@ -75,7 +75,7 @@ class RunSummary(RunCallback):
             writer.add_text("run", self.summary(trainer, pl_module, verdict), trainer.current_epoch)
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Write the HParams row, behind all that other callbacks log of the end: TensorBoard reads no file twice."""
+        """Write the HParams row, after everything that other callbacks log at the end of the run."""
         for logger in trainer.loggers:
             if self.row and isinstance(logger, TensorBoardLogger):
                 logger.experiment.flush()
@@ -83,7 +83,7 @@ class RunSummary(RunCallback):
         self.row = None
 
     def summary(self, trainer: Trainer, module: XORModule, verdict: str = "") -> str:
-        """The question, the verdict, what was set, and the configuration as Hydra composed it, in Markdown."""
+        """The question, the verdict, the hyperparameters, and the configuration as composed by Hydra, in Markdown."""
         composed = Path(trainer.default_root_dir, ".hydra", "config.yaml")
         configuration = composed.read_text("utf-8").partition("hydra:\n")[0] if composed.exists() else ""
         rows = [f"| {key} | `{value}` |" for key, value in hyperparameters(module, trainer).items()]
@@ -97,11 +97,10 @@ class RunSummary(RunCallback):
 
 
 def write_row(folder: Path, row: dict[str, Any], metrics: dict[str, float]) -> None:
-    """Write the HParams row of a run into an event file of its own, in place of that of an earlier part of the run.
+    """Write the HParams row of a run into a separate event file, replacing that of an earlier part of the run.
 
-    TensorBoard keeps the first row that it reads, and the run may have been extended. Not by SummaryWriter.add_hparams,
-    which writes a list of columns too: TensorBoard takes that of an arbitrary run for all, where it would itself list
-    the columns of every run.
+    TensorBoard keeps the first row that it reads, but the run may have been extended. SummaryWriter.add_hparams would
+    also write a list of columns, and TensorBoard would take the list of one run for all runs.
     """
     for old in folder.glob(f"{EVENTS}*{ROW}"):
         old.unlink()

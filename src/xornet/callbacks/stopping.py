@@ -1,4 +1,4 @@
-"""What ends a run before `trainer.max_epochs`."""
+"""Early stopping, and how a stopped run is resumed."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from xornet.engine.blocks import callbacks_of
 
 
 class EarlyStopping(LightningEarlyStopping):
-    """Lightning's EarlyStopping, checking every `every_n_epochs` epochs so that the blocks in between stay long.
+    """Lightning's EarlyStopping, checking only every `every_n_epochs` epochs, so that blocks stay long.
 
     Args:
         every_n_epochs: epochs between two checks; `patience` counts checks.
@@ -35,35 +35,36 @@ class EarlyStopping(LightningEarlyStopping):
 
 
 class ResumeStopped(Callback):
-    """A run that early stopping or `trainer.max_time` has ended stays ended when it is resumed to be drawn and written.
+    """Keeps a run ended that early stopping or `trainer.max_time` has ended, if it is resumed to write its results.
 
-    Lightning would train a block more before it asks again. A run whose EarlyStopping has other arguments trains on.
+    Lightning would train one more block before checking again. If EarlyStopping has other arguments now, the run
+    continues.
     """
 
     def __init__(self) -> None:
-        self.saved: dict[str, Any] = {}  # what the checkpoint's EarlyStopping callbacks were configured with
+        self.saved: dict[str, Any] = {}  # settings of the EarlyStopping callbacks in the checkpoint
         self.epochs = -1  # of the checkpoint
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Start afresh: what follows is of the checkpoint of this run alone."""
+        """Forget an earlier checkpoint."""
         self.saved, self.epochs = {}, -1
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Note what early stopping is configured with."""
+        """Save the settings of early stopping."""
         checkpoint["early_stopping"] = {stopper.state_key: settings(stopper) for stopper in stoppers(trainer)}
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Take the notes of the run that is resumed."""
+        """Load the settings that early stopping had."""
         self.saved, self.epochs = checkpoint.get("early_stopping", {}), checkpoint["global_step"]
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Have the run end without another epoch, if it had ended."""
+        """End the run without another epoch, if it had ended."""
         for stopper in stoppers(trainer):
             is_same = self.saved.get(stopper.state_key) == settings(stopper)
-            # Which the request to stop may have waited for.
+            # A stop request may have waited for these.
             least = max(trainer.min_epochs or 0, trainer.min_steps or 0)
             has_ended = stopper.stopped_epoch + 1 == self.epochs or stopper.stopped_epoch < self.epochs == least
-            # 0 also stands where it has not stopped the run.
+            # A stopped_epoch of 0 means that it has not stopped the run.
             trainer.should_stop |= is_same and has_ended and stopper.stopped_epoch > 0
         for timer in (callback for callback in callbacks_of(trainer) if isinstance(callback, Timer)):
             remaining = timer.time_remaining()
@@ -71,11 +72,11 @@ class ResumeStopped(Callback):
 
 
 def stoppers(trainer: Trainer) -> list[LightningEarlyStopping]:
-    """The EarlyStopping callbacks of a run, Lightning's own or ours."""
+    """The EarlyStopping callbacks of a run, Lightning's and ours."""
     return [callback for callback in callbacks_of(trainer) if isinstance(callback, LightningEarlyStopping)]
 
 
 def settings(stopper: LightningEarlyStopping) -> list[Any]:
-    """What decides when an EarlyStopping callback stops, besides what it monitors."""
+    """The arguments that decide when an EarlyStopping callback stops, except the metric."""
     every = getattr(stopper, "every_n_epochs", 1)
     return [every, stopper.patience, stopper.min_delta, stopper.stopping_threshold, stopper.divergence_threshold]

@@ -1,4 +1,4 @@
-"""Values of the configuration against the annotations of the class that takes them."""
+"""Checks of configured values against the annotations of the class that takes them."""
 
 from contextlib import suppress
 from types import NoneType, UnionType
@@ -12,11 +12,11 @@ WORDS = {bool: "true or false", int: "a whole number", float: "a number"}
 def check_texts(key: str, node: dict[str, Any]) -> None:
     """Refuse a text for an argument of another library that takes only numbers, or only true and false.
 
-    Its class may compare it after hours, or count it as true. The classes of this project check what they take.
+    The class may fail with it after hours, or take it for true. The classes of this project check their arguments.
 
     Args:
-        key: of the part of the configuration that makes an object of the class.
-        node: that part, with the name of the class as its `_target_`.
+        key: of the node in the configuration.
+        node: with the name of the class as its `_target_`.
 
     Raises:
         ValueError: naming the key, the value, and what to use.
@@ -32,7 +32,7 @@ def check_texts(key: str, node: dict[str, Any]) -> None:
 
 
 def annotations(made: Any) -> dict[str, Any]:
-    """The types of the arguments of a class, and of its bases, to which it may hand them on."""
+    """The types of the arguments of a class and of its bases, to which it may pass them."""
     hints: dict[str, Any] = {}
     for base in reversed(made.__mro__ if isinstance(made, type) else ()):
         init = vars(base).get("__init__", object)

@@ -1,7 +1,8 @@
-"""The composed configuration, checked before anything that it names is made: what is refused is a ValueError.
+"""Checks of the composed configuration, before anything that it names is imported; errors are ValueErrors.
 
-It can come from elsewhere, as an experiment file or as a run's `.hydra/config.yaml`, and Hydra imports and calls what
-it names. Hydra itself refuses the names that it knows to run code; here, only the packages of an experiment are left.
+A configuration may come from another person, as an experiment file or as the `.hydra/config.yaml` of a run, and Hydra
+imports and calls what it names. Hydra itself refuses names that it knows to run code; here, only the packages of an
+experiment are allowed.
 """
 
 import os
@@ -21,20 +22,20 @@ from xornet.runs.settings import flatten
 
 PACKAGES = ("xornet", "torch.optim", "lightning.pytorch", "lightning.fabric")
 PLUGINS = ("hydra", "hydra_plugins", "optuna.samplers")  # for hydra.launcher and hydra.sweeper
-ALLOW = "XORNET_ALLOW"  # in the environment: packages of a user's own, with commas between
-VARIABLES = ("CUDA_VISIBLE_DEVICES", "MKL_NUM_THREADS", "OMP_NUM_THREADS")  # others name programs and libraries
+ALLOW = "XORNET_ALLOW"  # environment variable: further packages that are allowed, separated by commas
+VARIABLES = ("CUDA_VISIBLE_DEVICES", "MKL_NUM_THREADS", "OMP_NUM_THREADS")  # others could name programs and libraries
 
-# Which conf/ refers to: a directory of a run's own, and a place in the project.
+# For conf/: a new directory for the run, and a path in the project.
 OmegaConf.register_new_resolver("claim", directory.claim, use_cache=True, replace=True)
 OmegaConf.register_new_resolver("project", lambda path: str(directory.PROJECT / path), replace=True)
 
 
 def check(cfg: DictConfig, is_complete: bool = True) -> None:
-    """Refuse a configuration that names other code than that of an experiment, or that cannot make a run.
+    """Refuse a configuration that names code outside the allowed packages, or that cannot make a run.
 
     Args:
         cfg: the configuration, without its part `hydra`.
-        is_complete: whether all that it refers to can be resolved, as in a run.
+        is_complete: whether all interpolations can be resolved, as in a run.
 
     """
     if is_complete and not (HydraConfig.get().callbacks or {}).get("sweep"):
@@ -44,7 +45,7 @@ def check(cfg: DictConfig, is_complete: bool = True) -> None:
     container: Any = OmegaConf.to_container(cfg, resolve=is_complete)
     check_targets("", container, PACKAGES, is_complete)
     for key, value in flatten(cfg).items():
-        if value == "???":  # which Hydra would leave out of what it makes
+        if value == "???":  # Hydra would leave it out
             raise ValueError(f"{key} is missing; use {key}=<value>")
     named = {key: container[key] for key in ("data", "model", "optimizer", "scheduler", "trainer") if key in container}
     for group in ("callbacks", "logger"):
@@ -75,7 +76,7 @@ def check(cfg: DictConfig, is_complete: bool = True) -> None:
 
 
 def check_networks(cfg: DictConfig) -> None:
-    """Refuse a job without networks, or with more than memory holds, before the first: in a sweep many would fail."""
+    """Refuse a job without networks, or with more than fit into memory, before the first job of the sweep starts."""
     model = cfg.get("model")
     if isinstance(model, DictConfig) and model.get("_target_") == "xornet.module.XORModule":
         bits, hidden, networks = (OmegaConf.select(cfg, f"model.{key}") for key in ("bits", "hidden", "networks"))
@@ -83,13 +84,13 @@ def check_networks(cfg: DictConfig) -> None:
 
 
 def refusal(cfg: DictConfig) -> Exception | None:
-    """Return why a job can have no network, or no optimizer; None if it can, or if that is known only in the job."""
+    """Return why a job cannot make its networks or its optimizer; None if it can, or if only the job can tell."""
     model = cfg.get("model")
     if not (isinstance(model, DictConfig) and model.get("_target_") == "xornet.module.XORModule"):
         return None
     try:
         resolved: Any = OmegaConf.to_container(model, resolve=True)
-    except OmegaConfBaseException:  # as of ${hydra:job.num}
+    except OmegaConfBaseException:  # such as for ${hydra:job.num}
         return None
     try:
         instantiate(resolved, networks=1, initialisations=None, _convert_="all")
@@ -99,7 +100,7 @@ def refusal(cfg: DictConfig) -> Exception | None:
 
 
 def check_targets(key: str, node: Any, packages: tuple[str, ...], is_complete: bool = True) -> None:
-    """Refuse a `_target_` below `key` that is no class of the packages, or nothing of those that the user allows."""
+    """Refuse a `_target_` below `key` that is neither a class of the packages nor in one that the user allows."""
     own = allowed()
     for place, target in sorted(targets(key, node), key=lambda found: found[0].count(".")):  # the shortest name first
         said = f"{place}={target}"
@@ -128,7 +129,7 @@ def targets(key: str, node: Any) -> Iterator[tuple[str, Any]]:
 
 
 def allowed() -> tuple[str, ...]:
-    """The packages of a user's own that the environment allows."""
+    """The further packages that the environment variable allows."""
     return tuple(filter(None, os.environ.get(ALLOW, "").split(",")))
 
 
@@ -138,7 +139,7 @@ def is_within(name: str, packages: tuple[str, ...]) -> bool:
 
 
 def check_hydra(hydra: DictConfig) -> None:
-    """Refuse settings of Hydra's, the part `hydra` of the configuration, that lose results or name other programs."""
+    """Refuse settings in the part `hydra` of the configuration that lose results or name other programs."""
     if hydra.output_subdir is not None:
         raise ValueError(
             f"hydra.output_subdir={hydra.output_subdir} is not allowed: a run writes .hydra itself; drop it"
@@ -150,7 +151,7 @@ def check_hydra(hydra: DictConfig) -> None:
             raise ValueError(f"hydra.job.env_set.{name} is not allowed; set it in the shell")
     written: Any = OmegaConf.to_container(hydra, resolve=False)
     for key in ("run", "sweep"):
-        if not str(written[key]["dir"] or "").strip():  # which would be the present directory
+        if not str(written[key]["dir"] or "").strip():  # it would be the current directory
             raise ValueError(f"hydra.{key}.dir is empty; use a directory, or drop it")
     for key in ("hydra.launcher", "hydra.sweeper"):
         node = written[key.removeprefix("hydra.")]

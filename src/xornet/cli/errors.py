@@ -1,4 +1,4 @@
-"""Errors that a person who typed a command can act on: one last line with the key, the value and the remedy."""
+"""Errors of a command as one line with the key, the value and the remedy."""
 
 import gc
 import logging
@@ -25,33 +25,33 @@ from xornet.cli.remedies import DISK, REMEDIES, SWEEP_DISK
 from xornet.runs.undo import undo
 
 THEIRS = (HydraException, OmegaConfBaseException)
-# No bugs of ours.
+# Errors of these kinds are not taken for bugs of this project.
 EXPECTED = (*THEIRS, ValueError, TypeError, OSError, ImportError, MisconfigurationException, YAMLError)
 
 
 @contextmanager
 def one_line(overrides: Sequence[str], disk: str = DISK) -> Iterator[None]:
-    """Print an error as one line and exit with 1; with HYDRA_FULL_ERROR=1 in the environment, leave it alone.
+    """Print an error as one line and exit with 1; with HYDRA_FULL_ERROR=1 in the environment, raise it.
 
-    SIGINT, SIGTERM and SIGHUP exit with 130, 143 and 129, and a pipe that nobody reads with 141, without a word.
+    SIGINT, SIGTERM and SIGHUP exit with 130, 143 and 129, a closed pipe with 141, without a message.
 
     Args:
-        overrides: the command line's `key=value` arguments.
-        disk: the remedy where something cannot be written.
+        overrides: the `key=value` arguments of the command line.
+        disk: the remedy if something cannot be written.
 
     """
-    gc.freeze()  # all that was imported since startup; later collections, and the last one at exit, pass it over
+    gc.freeze()  # later collections, and the last one at exit, skip everything that was imported
     gc.enable()
     if {"-m", "--multirun"} & {*overrides}:
         disk = SWEEP_DISK
     is_full = os.environ.get("HYDRA_FULL_ERROR") == "1"
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # or Hydra would print the error in its own way, and exit
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # else Hydra would print the error itself, and exit
     before, threading.excepthook = threading.excepthook, in_thread
-    logging.raiseExceptions = False  # what train.log cannot take has been on the console
+    logging.raiseExceptions = False  # what cannot be written into train.log has been on the console
     try:
         with signals.exit_status():
             yield
-            sys.stdout.flush()  # here, where what cannot be written is an error like any other
+            sys.stdout.flush()  # here, so that a failure to write is an error like any other
     except Exception as error:
         if is_full:
             raise
@@ -64,13 +64,13 @@ def one_line(overrides: Sequence[str], disk: str = DISK) -> Iterator[None]:
 
 
 def in_thread(args: threading.ExceptHookArgs) -> None:
-    """Pass over what TensorBoard's thread cannot write: the next one to log something gets the error."""
+    """Ignore what TensorBoard's thread cannot write: the next call that logs something raises the error."""
     if not issubclass(args.exc_type, OSError):
         threading.__excepthook__(args)
 
 
 def report(error: Exception, overrides: Sequence[str], disk: str = DISK) -> str:
-    """Return what is wrong in one line; print the traceback of what may be a bug of ours."""
+    """Return the error as one line; print the traceback if it may be a bug of this project."""
     cause = root_cause(error)
     is_expected = isinstance(cause, EXPECTED) or type(cause).__module__.startswith("sqlalchemy.")  # if installed
     if is_users(cause) or (not (is_expected or isinstance(error, InstantiationException)) and is_ours(cause)):
@@ -79,7 +79,7 @@ def report(error: Exception, overrides: Sequence[str], disk: str = DISK) -> str:
 
 
 def is_ours(error: BaseException) -> bool:
-    """Whether an error may be a bug of ours: neither Hydra nor a stock callback of Lightning refused to go on."""
+    """Whether an error may be a bug of this project: it was not raised by Hydra or by Lightning on purpose."""
     frames = traceback.extract_tb(error.__traceback__)
     parts = Path(frames[-1].filename).parts if frames else ()
     is_theirs = isinstance(error, BrokenExecutor) or ("lightning" in parts and isinstance(error, RuntimeError))
@@ -87,33 +87,33 @@ def is_ours(error: BaseException) -> bool:
 
 
 def is_users(error: BaseException) -> bool:
-    """Whether an error was raised in a package that the user allows: its author wants to see where."""
+    """Whether an error was raised in a package of the user, who wants to see where."""
     own, frames = allowed(), traceback.walk_tb(error.__traceback__)
     return any(is_within(f"{frame.f_globals.get('__name__')}.", own) for frame, _ in frames)
 
 
 def callback_of(error: BaseException) -> str | None:
-    """The class of the stock callback of Lightning in which an error was raised."""
+    """The class name of the callback of Lightning in which an error was raised, None if there is none."""
     owners = [frame.f_locals.get("self") for frame, _ in traceback.walk_tb(error.__traceback__)]
     stock = [type(owner) for owner in owners if isinstance(owner, Callback)]
     return next((kind.__name__ for kind in stock if kind.__module__.startswith("lightning.")), None)
 
 
 def root_cause(error: BaseException) -> BaseException:
-    """The error that Hydra, OmegaConf or the configuration of logging wrapped, if they did."""
+    """The original error, if Hydra, OmegaConf or the configuration of logging has wrapped it."""
     is_wrapped = isinstance(error, THEIRS) or str(error).startswith("Unable to configure handler")
     return (is_wrapped and error.__cause__) or error
 
 
 def explain(error: BaseException, overrides: Sequence[str], disk: str = DISK) -> str:
-    """Return what is wrong, with the override that it is about and a remedy, where the message itself has none."""
+    """Return the message of an error, with the override that caused it and a remedy, if it has none itself."""
     for group in NEEDED:
         if f"~{group}" in overrides:
             return f"~{group}: there is no run without; drop it"
     cause = root_cause(error)
     message = " ".join(str(cause).split()) or type(cause).__name__
     words = str(error).split()
-    # Hydra and OmegaConf close a message with where they were: `full_key: trainer`.
+    # Hydra and OmegaConf end a message with the place of the error: `full_key: trainer`.
     place = words[words.index("full_key:") + 1] if "full_key:" in words else ""
     if isinstance(cause, ConfigAttributeError | ConfigKeyError) and cause.parent_node is not None:
         key, node = place or cause.full_key, cause.parent_node

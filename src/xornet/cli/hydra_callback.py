@@ -1,4 +1,4 @@
-"""Hydra's callback: it checks what Hydra is about to do, before Hydra writes anything."""
+"""A callback of Hydra that checks a command before Hydra writes anything."""
 
 import functools
 import sys
@@ -15,15 +15,15 @@ from xornet.cli.remedies import DISK, SWEEP_DISK
 from xornet.runs.directory import check_holder, read_sweep
 from xornet.runs.undo import SWEEP, expect, expect_settings
 
-streams.make_usable(ends=False)  # for the processes of every launcher; nothing more to do where a script has done it
+streams.make_usable(ends=False)  # for the processes of launchers; the scripts have done it already
 
 
 def ends_the_command(method: Callable[..., None]) -> Callable[..., None]:
-    """Have an error of a Hydra callback end the command: Hydra itself would turn it into a warning and go on."""
+    """End the command if a Hydra callback raises an error; Hydra itself would only warn and continue."""
 
     @functools.wraps(method)
     def checked(self: Any, config: DictConfig, **kwargs: Any) -> None:
-        signals.end_if_received()  # while Hydra composed
+        signals.end_if_received()  # a signal may have come while Hydra composed
         try:
             check_hydra(config.hydra)
             method(self, config, **kwargs)
@@ -37,11 +37,11 @@ def ends_the_command(method: Callable[..., None]) -> Callable[..., None]:
 
 
 class DirectoryCallback(Callback):
-    """Refuses a directory that holds something else, and has a new one removed if nothing is written into it."""
+    """Refuses a directory that holds something else; removes a new directory if nothing is written into it."""
 
     @ends_the_command
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Note whether the directory is new."""
+        """Remember whether the directory is new."""
         expect(Path(config.hydra.run.dir).absolute())
 
     @ends_the_command

@@ -1,4 +1,4 @@
-"""What Hydra says of this run, and its configuration as it is written into its directory."""
+"""The settings that Hydra has for this run, and the files in its `.hydra`."""
 
 from functools import partial
 from pathlib import Path
@@ -26,28 +26,28 @@ def is_job() -> bool:
 
 
 def ckpt_path(cfg: DictConfig) -> Any:
-    """The `ckpt_path`, which if relative lies where the command was given, wherever hydra.job.chdir has gone since."""
+    """The `ckpt_path`; a relative one starts from the directory of the command, also with hydra.job.chdir."""
     path = cfg.ckpt_path
     return to_absolute_path(path) if isinstance(path, str) and HydraConfig.get().job.chdir else path
 
 
 def record(cfg: DictConfig, directory: Path, name: str) -> None:
-    """Write what this run was configured with into `.hydra` of its directory, the files that Hydra has.
+    """Write the configuration of this run into `.hydra` of its directory, into the same files as Hydra.
 
-    Hydra would write them before anything could be refused; hence its `hydra.output_subdir` is null. With the settings
-    of Hydra that conf/ has, config.yaml is the configuration of a further run by itself.
+    Hydra would write them before a run could be refused; hence `hydra.output_subdir` is null. config.yaml holds the
+    `hydra` part of conf/ too, so that it is the complete configuration of another run.
 
     Args:
         cfg: the configuration, without its part `hydra`.
-        directory: the run's.
-        name: of the file of conf/ that has these settings.
+        directory: of the run.
+        name: of the file in conf/ whose `hydra` part is written.
 
     """
     folder = directory / CONFIG.parent
     folder.mkdir(exist_ok=True)
     composed: Any = OmegaConf.to_container(cfg, resolve=False)
     parts = {"overrides.yaml": HydraConfig.get().overrides.task, "hydra.yaml": {"hydra": HydraConfig.get()}}
-    if cfg.get("ckpt_path") and not is_job() and is_job_of(directory):  # resumed alone: all stays as the sweep has it
+    if cfg.get("ckpt_path") and not is_job() and is_job_of(directory):  # resumed alone: it stays a job of its sweep
         parts, composed["ckpt_path"] = {}, None
     parts[CONFIG.name] = composed | {"hydra": OmegaConf.load(CONF / f"{name}.yaml").hydra}
     for file, part in parts.items():
@@ -56,6 +56,6 @@ def record(cfg: DictConfig, directory: Path, name: str) -> None:
 
 
 def is_job_of(directory: Path) -> bool:
-    """Whether the run in a directory is a job of a sweep, which it stays when it is resumed alone."""
+    """Whether the run in a directory is a job of a sweep."""
     settings = directory / CONFIG.with_name("hydra.yaml")
     return settings.exists() and load(settings, DictConfig)["hydra"]["mode"] == RunMode.MULTIRUN.name

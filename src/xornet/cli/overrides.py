@@ -1,4 +1,4 @@
-"""The overrides of a command line: those that an error is about, and one that can be pasted into a shell."""
+"""The overrides of a command line: which of them caused an error, and how to print one for a shell."""
 
 import re
 import shlex
@@ -11,15 +11,15 @@ GROUPS = (*NODES, *GLOBAL)  # of conf/
 
 
 def blamed(overrides: Sequence[str], message: str, remedy: str, place: str) -> str:
-    """Return the overrides that a message is about, where it does not say them itself.
+    """Return the overrides that caused an error, unless its message names them itself.
 
-    Those whose key it names; or else whose last part; or else whose value.
+    These are the overrides whose key is in the message; else whose last part of the key; else whose value.
 
     Args:
-        overrides: the command line's `key=value` arguments.
-        message: what is wrong, perhaps with a remedy behind a semicolon, which names keys that are not to blame.
-        remedy: what is added to it, where it has none.
-        place: the part of the configuration where it went wrong, if that is known.
+        overrides: the `key=value` arguments of the command line.
+        message: the error, perhaps with a remedy after a semicolon, which may name other keys.
+        remedy: is added to a message that has none.
+        place: the part of the configuration where the error was raised, if that is known.
 
     """
     words = [override for override in overrides if re.match("[^-/].*=|~", override)]
@@ -27,7 +27,7 @@ def blamed(overrides: Sequence[str], message: str, remedy: str, place: str) -> s
     given = [override.lstrip("+~").partition("=") for override in words]
     inside = [override for override in given if place and override[0].startswith(place)] or given
     cause = message.partition(";")[0]
-    is_unknown = re.search("unexpected keyword argument|is no argument of", cause)  # in a file, if no override says it
+    is_unknown = re.search("unexpected keyword argument|is no argument of", cause)  # perhaps in a file of conf/
     is_group = message.startswith("that is no option of a group")
     about = (
         [override for override in given if is_group and override[0] in GROUPS and not is_option(override[2])]
@@ -40,24 +40,24 @@ def blamed(overrides: Sequence[str], message: str, remedy: str, place: str) -> s
         or [override for override in given if override[0] in GROUPS and f" {override[0]}." in message]
     )
     if not about and place and sum(override[0].startswith(f"{place}.") for override in given) == 1:
-        about = inside  # the only one of the part where it went wrong
+        about = inside  # the only override of that part of the configuration
     said = message + remedy
     shown = {"".join(one): override.lstrip("+") for one, override in zip(given, words, strict=True)}
     return " ".join(shown["".join(one)] for one in about if not (one[0] in said and is_word(one[2], said)))
 
 
 def chosen(choices: Mapping[str, str | None]) -> str:
-    """Return the choices of files that override the others, as a command line has them."""
+    """Return the chosen files of the GLOBAL groups, as on a command line."""
     return " ".join(f"{group}={choices[group]}" for group in GLOBAL if choices.get(group)) or "experiment=null"
 
 
 def is_named(name: str, message: str) -> bool:
-    """Whether a message holds a name that is no common English word, or has it in quotes."""
+    """Whether a message contains a name: with an underscore, else in quotes, as it could be an English word."""
     return ("_" in name and is_word(name, message)) or any(f"{mark}{name}{mark}" in message for mark in "'`\"")
 
 
 def is_telling(value: str) -> bool:
-    """Whether a value that a message holds can only be what it is about: no number, and no switch."""
+    """Whether a value in a message identifies its override: it is no number and no switch."""
     return re.search("[A-Za-z]", value) is not None and value not in ("true", "false", "null", "auto")
 
 
@@ -67,17 +67,17 @@ def is_option(value: str) -> bool:
 
 
 def without_paths(message: str) -> str:
-    """A message without the paths in it, for directories of jobs are named after keys."""
+    """The message without its paths, because directories of jobs contain keys."""
     return re.sub(r"(?<![\w.])/[^\s']*", "", message)
 
 
 def is_word(text: str, message: str) -> bool:
-    """Whether a message holds a key or a value, as a whole."""
+    """Whether a message contains a key or a value as a whole word."""
     return bool(text) and re.search(rf"(?<![\w.]){re.escape(text)}(?![\w]|\.\w)", message) is not None
 
 
 def override(key: str, value: object) -> str:
-    """Return `key=value` as an argument that both a shell and Hydra's grammar take for this very value."""
+    """Return `key=value` as an argument that a shell and Hydra's grammar both read as exactly this value."""
     text = str(value)
     if not re.fullmatch(r"/[A-Za-z0-9_/.:-]*", text):
         text = re.sub(r"(\\*)\$\{", lambda found: found[1] * 2 + r"\${", text)  # no interpolation

@@ -1,4 +1,4 @@
-"""Where a run writes, besides its own directory."""
+"""The paths that a run writes to, besides its own directory."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -10,13 +10,13 @@ from xornet.runs.events import EVENTS
 from xornet.runs.settings import CONFIG, flatten, read_config
 
 FOLDERS = ("default_root_dir", "dirpath", "log_dir", "root_dir")  # arguments that name a directory to write into
-# What would be written over, or mixed with a run's, in a directory outside of its own.
+# Files in an outside directory that would be overwritten, or mixed with those of this run.
 OUTSIDE = ("last.ckpt", "interrupted.ckpt", f"{EVENTS}*", "metrics.csv", "hparams.yaml")
 IN_VERSIONS = ("EventLogger", "TensorBoardLogger", "CSVLogger")  # write into save_dir/name/version
 
 
 def paths_of_job(cfg: DictConfig, number: int, folder: Path) -> Iterator[tuple[str, Path]]:
-    """Yield what `written_paths` does of a job that is only planned, as if its directory were `folder`/`number`."""
+    """Yield the `written_paths` of a planned job, as if its directory were `folder`/`number`."""
     output = folder.absolute() / str(number)
     cfg = cfg.copy()
     OmegaConf.set_readonly(cfg, False)
@@ -33,7 +33,7 @@ def paths_of_job(cfg: DictConfig, number: int, folder: Path) -> Iterator[tuple[s
 
 
 def written_paths(cfg: DictConfig) -> Iterator[tuple[str, Path]]:
-    """Yield the keys that say where a run writes, and the paths."""
+    """Yield the keys that say where a run writes, with their paths."""
     for key in flatten(cfg):
         node, _, name = key.rpartition(".")
         is_log = node.startswith("hydra.job_logging.handlers") and name == "filename"
@@ -41,7 +41,7 @@ def written_paths(cfg: DictConfig) -> Iterator[tuple[str, Path]]:
             path = as_path(cfg, key)
         elif name == "save_dir" and str(OmegaConf.select(cfg, f"{node}._target_")).endswith(IN_VERSIONS):
             version = OmegaConf.select(cfg, f"{node}.version")
-            if version is None:  # the logger chooses one that is free
+            if version is None:  # the logger chooses an unused one
                 continue
             path = as_path(cfg, key) or Path()
             path /= as_path(cfg, f"{node}.name", "lightning_logs") or ""
@@ -53,19 +53,19 @@ def written_paths(cfg: DictConfig) -> Iterator[tuple[str, Path]]:
 
 
 def outside(cfg: DictConfig, own: Iterable[Path]) -> dict[str, Path]:
-    """The directories outside of a run's own that it writes into, by their keys."""
+    """The directories outside of the run directory that a run writes into, by their keys."""
     resolved = {folder.resolve() for folder in own}
     found = {key: path.resolve() for key, path in written_paths(cfg)}
     return {key: path for key, path in found.items() if resolved.isdisjoint((path, *path.parents))}
 
 
 def check_outside(folders: Mapping[str, Path], cfg: DictConfig, own: Path) -> None:
-    """Refuse a directory outside of a run's own that holds what another run has left.
+    """Refuse an outside directory that holds files of another run.
 
     Args:
-        folders: as of `outside`.
-        cfg: the run's configuration.
-        own: its directory, which may hold an earlier part of it.
+        folders: from `outside`.
+        cfg: the configuration of the run.
+        own: the run directory, which may hold an earlier part of the run.
 
     """
     earlier = read_config(own) if (own / CONFIG).exists() else {}
@@ -79,7 +79,7 @@ def check_outside(folders: Mapping[str, Path], cfg: DictConfig, own: Path) -> No
 
 
 def as_path(cfg: DictConfig, key: str, default: str | None = None) -> Path | None:
-    """The path that a key names, None for none; ValueError if it is no text."""
+    """The path at a key, None if there is none; ValueError if it is no text."""
     value = OmegaConf.select(cfg, key, default=default)
     if not isinstance(value, str | None):
         raise ValueError(f"{key}={value} is no path; use a text, or drop it")

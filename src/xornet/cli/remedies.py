@@ -1,6 +1,6 @@
-"""What a person can do about what Hydra, Lightning and others say."""
+"""Remedies for error messages of Hydra, Lightning and other libraries."""
 
-# What upstream says: what a person here can do about it.
+# From the beginning of a message, as a regular expression, to what replaces it and the rest.
 REMEDIES = {
     "Trainer was configured with `enable_checkpointing=False` but found": "a callback saves checkpoints; use "
     "callbacks.checkpoint=null with it",

@@ -1,4 +1,4 @@
-"""The directory of this run, as Hydra names it: taken once the run is accepted, with its configuration written."""
+"""The directory of this run: claimed, with its configuration written, once the run can no longer be refused."""
 
 import logging
 import math
@@ -31,33 +31,33 @@ from xornet.runs.undo import expect
 
 
 class RunDirectory(Callback):
-    """Makes the directory this run's, once the run can no longer be refused: until then it has written nothing.
+    """Claims the directory once the run can no longer be refused; writes nothing before.
 
-    That is when every callback has accepted the Trainer in its `on_train_start`; in a directory that holds results,
-    when the first block of epochs is over too, for a stock callback may refuse only what it is shown then.
+    That is after every callback has accepted the run in `on_train_start`. In a directory that holds results, it is only
+    after the first block of epochs, since a stock callback may refuse the run in its first hook of an epoch.
 
     Args:
-        cfg: what the run was configured with.
+        cfg: the configuration of the run.
 
     """
 
-    every_n_epochs = math.inf  # the first is all that it needs
+    every_n_epochs = math.inf  # never ends a block: it needs the first one only
 
     def __init__(self, cfg: DictConfig) -> None:
-        self.cfg = deepcopy(cfg)  # without the checkpoint of its own that a job is resumed from
+        self.cfg = deepcopy(cfg)  # before a job that is resumed sets ckpt_path
         self.is_begun = self.has_trained = False
         self.folder = Path(OmegaConf.select(cfg, "trainer.default_root_dir") or output_dir())
         self.start = time.time()
-        self.first_step = 0  # the one after the checkpoint that the run is resumed from
+        self.first_step = 0  # the step at which the run is resumed
         self.logged: list[Path] = []  # the directories of event files
 
     @cached_property
     def outside(self) -> dict[str, Path]:
-        """The directories outside of its own that the run writes into, by their keys."""
+        """The directories outside of the run directory that the run writes into, by their keys."""
         return outside(self.cfg, (output_dir(), self.folder))
 
     def lock(self, locks: ExitStack) -> None:
-        """Lock the directories that the run writes into, its own and those outside of it, and make those that lack."""
+        """Lock the run directory and the outside directories; create missing ones."""
         own = dict.fromkeys([output_dir().resolve(), self.folder.resolve()], "")
         for folder, key in (own | {folder: key for key, folder in self.outside.items()}).items():
             expect(folder)
@@ -72,14 +72,14 @@ class RunDirectory(Callback):
                 raise ValueError(f"{key}: {error}; use another directory") from error
 
     def check(self) -> None:
-        """Refuse a directory that holds something else, and one outside that holds what another run has left."""
+        """Refuse a directory with other contents, and an outside directory with files of another run."""
         for folder in {self.folder, output_dir()}:
             check_holder(folder, "a run")
         check_outside(self.outside, self.cfg, self.folder)
-        read_metrics(self.folder)  # refuses those of another program
+        read_metrics(self.folder)  # raises for those of another program
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Note where event files are written, and have tables wait; refuse what cannot be written."""
+        """Find out where loggers write, and pause CSV loggers; refuse directories that cannot be written."""
         for logger in trainer.loggers:
             if isinstance(logger, CSVLogger):
                 logger.is_waiting = True
@@ -96,30 +96,30 @@ class RunDirectory(Callback):
             files.check_writable(Path(folder or self.folder))
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Note where the run goes on; refuse what it could not have forget how an earlier part ended."""
+        """Remember the step at which the run is resumed; refuse earlier log directories that cannot be written."""
         self.first_step = checkpoint["global_step"]
         for folder in log_folders(self.folder, outside=True):
             files.check_writable(folder)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Begin, with everything checked and restored."""
+        """Claim the directory now that the run is accepted and restored; if it holds results, after the first block."""
         if self.has_trained or not is_begun(self.folder):
             self.begin(trainer)
         self.has_trained = True
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Begin, before the first block's checkpoint is written."""
+        """Claim the directory before a checkpoint of the first block is written."""
         self.begin(trainer)
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Begin a run that ends in its first block, or was resumed at its end and so never trained."""
+        """Claim the directory for a run that ended in its first block, or was resumed at its end and did not train."""
         self.begin(trainer)
 
     def begin(self, trainer: Trainer) -> None:
-        """Take away the results of an earlier run, this one has not finished yet; write the configuration."""
+        """Delete the results of an earlier run, and write the configuration of this one."""
         if self.is_begun:
             return
-        # First what may refuse the run yet: a tracker that cannot be reached, a log that cannot be written.
+        # First everything that can still fail: a tracker that cannot be reached, a log that cannot be written.
         begin_trackers(trainer)
         for handler in logging.getLogger().handlers:
             if isinstance(handler, logging.FileHandler):
@@ -136,17 +136,17 @@ class RunDirectory(Callback):
             for path in error_files(output_dir()):
                 path.unlink(missing_ok=True)
         record(self.cfg, self.folder, "train")
-        # Lightning itself does this before it reads the checkpoint to resume from, and without the optimizer.
+        # Lightning itself does this too early, before it loads the checkpoint, and without the optimizer.
         for logger in trainer.loggers:
             logger.log_hyperparams(hyperparameters(trainer.lightning_module, trainer))
             logger.save()
         self.is_begun = True
 
     def undo(self) -> None:
-        """Remove the event files of a run that was refused after all, and those that a full disk has left empty."""
+        """Remove the event files of a refused run, and those that a full disk has left empty."""
         for folder in {self.folder, *self.logged}:
             for path in folder.glob(f"{EVENTS}*.{os.getpid()}.*"):
                 found = path.stat()
-                is_refused = not self.is_begun and found.st_mtime >= self.start  # of this job, not of an earlier one
+                is_refused = not self.is_begun and found.st_mtime >= self.start  # by this job
                 if is_refused or found.st_size == 0:
                     path.unlink()

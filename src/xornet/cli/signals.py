@@ -1,6 +1,6 @@
-"""SIGINT, SIGTERM and SIGHUP: exit with 130, 143 and 129, after cleaning up where there is anything to clean up.
+"""SIGINT, SIGTERM and SIGHUP: clean up, then exit with 130, 143 or 129.
 
-A SIGHUP that the process was started to ignore, as by nohup, stays ignored; Windows has none.
+A SIGHUP that was ignored at the start of the process, as by nohup, stays ignored; Windows has none.
 """
 
 import os
@@ -12,32 +12,32 @@ from types import FrameType
 from typing import Any
 
 received: list[int] = []  # by `exit_status`
-taken_by_run: list[int] = []  # by callbacks/interruption.py, which itself ends a run that no error ends
+taken_by_run: list[int] = []  # by callbacks/interruption.py, which ends the run itself, unless an error does
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
 def taken() -> list[int]:
-    """The signals that end a command. A shell that starts one in the background has it ignore SIGINT: not here."""
+    """The signals that end a command: SIGINT too, although a shell ignores it for background commands."""
     return [number for number in SIGNALS if number in SIGNALS[:2] or signal.getsignal(number) is not signal.SIG_IGN]
 
 
 def exit_at_once() -> None:
-    """Have signals end the process wherever it is: while it imports, or when a second one comes.
+    """End the process immediately on a signal: during imports, or on a second signal.
 
-    Python's own KeyboardInterrupt is caught by what is being imported, and comes out as another error, or not at all.
+    Python's own KeyboardInterrupt may be caught during an import, and be raised as another error or not at all.
     """
     handle(lambda signum, frame: os._exit(128 + signum))
 
 
 def handle(handler: Callable[[int, FrameType | None], Any]) -> None:
-    """Have a function called for every signal that ends a command."""
+    """Set the handler of every signal that ends a command."""
     for number in taken():
         signal.signal(number, handler)
 
 
 @contextmanager
 def exit_status() -> Iterator[None]:
-    """Have a signal raise SystemExit, so that no temporary file stays; and the second one end the process at once."""
+    """Raise SystemExit on a signal, so that temporary files are removed; end the process on a second one."""
     received.clear()
     taken_by_run.clear()
 
@@ -59,6 +59,6 @@ def exit_status() -> Iterator[None]:
 
 
 def end_if_received(numbers: list[int] = received) -> None:
-    """Exit for a signal whose SystemExit went lost: OmegaConf, where it comes to a list, makes another error of it."""
+    """Exit if a signal has come: its SystemExit can get lost, as OmegaConf turns it into another error."""
     if numbers:
         sys.exit(128 + numbers[0])

@@ -1,4 +1,4 @@
-"""stdout and stderr, whatever they are: closed, a pipe that nobody reads, a full disk, or of an encoding without σ."""
+"""stdout and stderr that work if they are closed, a closed pipe, on a full disk, or in an encoding without σ."""
 
 import io
 import os
@@ -10,10 +10,10 @@ CLOSED_PIPE = 128 + 13  # as a process ends that SIGPIPE kills
 
 
 def make_usable(ends: bool = True) -> None:
-    """Have everything that is printed go somewhere.
+    """Make sure that printing works.
 
     Args:
-        ends: whether a pipe that nobody reads any more ends the process, as it ends a Unix tool.
+        ends: whether a closed pipe ends the process, as it ends a Unix tool.
 
     """
     for number, name in ((1, "stdout"), (2, "stderr")):
@@ -29,14 +29,14 @@ def make_usable(ends: bool = True) -> None:
 
 
 class Output(io.FileIO):
-    """A file descriptor that is printed to; for the arguments, see `make_usable`."""
+    """stdout or stderr by its file descriptor; `ends` as in `make_usable`."""
 
     def __init__(self, number: int, ends: bool) -> None:
         super().__init__(number, "w", closefd=False)
         self.ends = ends
 
     def write(self, data: Any) -> Any:
-        """Write, and end the process where nobody reads any more; an OSError names this output."""
+        """Write; end the process if the pipe is closed; an OSError names this output."""
         try:
             return super().write(data)
         except BrokenPipeError:
@@ -50,7 +50,7 @@ class Output(io.FileIO):
             raise OSError(f"cannot write {name}: {error.strerror}; redirect it to where there is space") from error
 
     def discard(self) -> None:
-        """Let what is printed from now on, while the process ends, go nowhere."""
+        """Discard what is printed from now on."""
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, self.fileno())
         os.close(nowhere)

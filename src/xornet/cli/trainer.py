@@ -1,4 +1,4 @@
-"""Lightning's Trainer as conf/trainer/ configures it; where it refuses an argument, the error names it."""
+"""Lightning's Trainer as configured by conf/trainer/; an error names the argument that is wrong."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -27,14 +27,14 @@ def make_trainer(settings: DictConfig, callbacks: list[Callback]) -> Trainer:
 
     """
     settings = settings.copy()
-    given: dict[str, Any] = {"callbacks": sorted(callbacks, key=saves_the_others)}
-    if settings.get("enable_checkpointing") is None:  # Lightning would add a callback of its own
+    given: dict[str, Any] = {"callbacks": sorted(callbacks, key=is_saved_last)}
+    if settings.get("enable_checkpointing") is None:  # Lightning would add its own callback
         given["enable_checkpointing"] = any(isinstance(callback, Checkpoint) for callback in callbacks)
     place = "logger" if OmegaConf.is_interpolation(settings, "logger") else "trainer.logger"
     found = dict(logger_nodes(place, settings.get("logger")))
     if all(isinstance(node, DictConfig) for node in found.values()):
         given["logger"] = [make_logger(name, node) for name, node in found.items()]
-        settings.logger = None  # which Hydra would merge with those
+        settings.logger = None  # else Hydra would merge it with those
     try:
         trainer: Trainer = instantiate(settings, _convert_="all", **given)
     except InstantiationException as error:
@@ -42,20 +42,20 @@ def make_trainer(settings: DictConfig, callbacks: list[Callback]) -> Trainer:
             cause = " ".join(str(error.__cause__ or error).split())
             value = OmegaConf.select(settings, key)
             raise ValueError(f"trainer.{key}={value}: {cause}; use what {settings._target_} takes") from error
-        if isinstance(error.__cause__, MisconfigurationException | RuntimeError):  # as of two callbacks of a kind
+        if isinstance(error.__cause__, MisconfigurationException | RuntimeError):  # such as for two callbacks of a kind
             raise error.__cause__ from None
         raise
     check_trainer(trainer)
     return trainer
 
 
-def saves_the_others(callback: Callback) -> bool:
-    """Whether a callback belongs behind ModelCheckpoint, since it saves what that has noted of the same epoch too."""
+def is_saved_last(callback: Callback) -> bool:
+    """Whether a callback must be called after ModelCheckpoint, because it saves the state of that too."""
     return isinstance(callback, Checkpoint) and not isinstance(callback, ModelCheckpoint)
 
 
 def logger_nodes(key: str, logger: Any) -> Iterator[tuple[str, Any]]:
-    """Yield what the configuration has of each logger by its key, of names in any depth, and of lists."""
+    """Yield the configuration of each logger with its key, from nested names and from lists."""
     if isinstance(logger, DictConfig) and "_target_" not in logger:
         for name in map(str, logger):
             yield from logger_nodes(f"{key}.{name}", logger[name])
@@ -67,7 +67,7 @@ def logger_nodes(key: str, logger: Any) -> Iterator[tuple[str, Any]]:
 
 
 def make_logger(key: str, node: DictConfig) -> Logger:
-    """Return a logger that writes files of the run, or the place of one that begins a run elsewhere."""
+    """Return a logger that writes files of the run; for any other one a WaitingLogger."""
     made = get_object(node._target_)
     if isinstance(made, type) and issubclass(made, EventLogger | CSVLogger):
         logger: Logger = instantiate(node, _convert_="all")
@@ -76,7 +76,7 @@ def make_logger(key: str, node: DictConfig) -> Logger:
 
 
 def wrong_argument(settings: DictConfig, given: dict[str, Any]) -> str | None:
-    """The one argument of the command line without which the Trainer can be made."""
+    """The argument of the command line without which the Trainer can be made; None if there is none."""
     for override in HydraConfig.get().overrides.task:
         key = key_of(override).removeprefix("trainer.")
         if key in settings and key_of(override) != key:

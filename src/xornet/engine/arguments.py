@@ -1,4 +1,4 @@
-"""The arguments of an optimizer or a scheduler, checked as far as their kind goes."""
+"""The arguments of an optimizer or a scheduler: checks of their names and types."""
 
 import inspect
 import math
@@ -35,7 +35,7 @@ def as_partial(
 
 
 def try_out(group: str, made: "partial[Any]", package: str, attempt: Callable[["partial[Any]"], object]) -> None:
-    """Have an attempt with an optimizer or a scheduler of a package fail with an error that names its argument."""
+    """Attempt to use an optimizer or a scheduler; raise a ValueError that names the wrong argument if it fails."""
     try:
         attempt(made)
     except Exception as error:  # each class checks its arguments in its own way
@@ -46,7 +46,7 @@ def try_out(group: str, made: "partial[Any]", package: str, attempt: Callable[["
 
 
 def to_blame(group: str, made: "partial[Any]", attempt: Callable[["partial[Any]"], object]) -> str:
-    """Return the arguments without which an attempt fails no longer, or otherwise, as a command line has them."""
+    """Return, as on a command line, the arguments without which the attempt works or fails in another way."""
 
     def failure(arguments: dict[str, Any]) -> str:
         try:
@@ -62,7 +62,7 @@ def to_blame(group: str, made: "partial[Any]", attempt: Callable[["partial[Any]"
 
 
 def check_arguments(group: str, made: "partial[Any]") -> None:
-    """Check the arguments of an optimizer or a scheduler, as far as their kind goes.
+    """Check names and types of the arguments of an optimizer or a scheduler.
 
     Args:
         group: `optimizer` or `scheduler`.
@@ -73,7 +73,7 @@ def check_arguments(group: str, made: "partial[Any]") -> None:
 
     """
     known = inspect.signature(made.func).parameters
-    allowed = list(known)[1:]  # what it is made for comes first
+    allowed = list(known)[1:]  # the first is the parameters, or the optimizer
     for key, value in made.keywords.items():
         if key not in allowed:
             raise ValueError(
@@ -88,7 +88,7 @@ def check_arguments(group: str, made: "partial[Any]") -> None:
 
 
 def expected(default: object) -> tuple[str, Callable[[object], bool]]:
-    """What an argument with this default has to be: in words, and a function that says whether a value is that."""
+    """The type of an argument with this default: in words, and as a function that says whether a value has it."""
     if isinstance(default, bool):
         return "true or false", lambda value: isinstance(value, bool)
     if isinstance(default, str):

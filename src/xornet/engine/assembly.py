@@ -1,4 +1,4 @@
-"""The runner of a run, assembled from what its module was configured with and what the Trainer's callbacks ask for."""
+"""The epoch runner of a run, made from the configuration of the module and the requests of the callbacks."""
 
 from typing import Any
 
@@ -12,10 +12,10 @@ from xornet.engine.step_hooks import call_step_hooks
 
 
 def make_runner(module: Any, is_new: bool) -> EpochRunner:
-    """Make what computes the epochs of an XORModule's run: compiled, in place or by autograd, with the hooks of each.
+    """Make the epoch runner of an XORModule: compiled, in place or by autograd, with Lightning's hooks at each step.
 
     Args:
-        module: it.
+        module: the XORModule.
         is_new: whether its optimizer has not made a step yet.
 
     """

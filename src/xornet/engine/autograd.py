@@ -28,7 +28,7 @@ class Autograd:
         self.x, self.y = x, y[:, :, None].expand(-1, -1, weights[0].shape[-1])
 
     def restore(self) -> None:
-        """Restore nothing: there are no buffers, the weights are read anew every epoch."""
+        """Do nothing: there are no buffers, every epoch reads the weights."""
 
     def forward(self, error: Tensor) -> None:
         """Write ŷ - y into `error` (P, O, N)."""

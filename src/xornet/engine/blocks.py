@@ -1,7 +1,7 @@
 """Blocks of epochs inside Lightning: where a block ends.
 
-One `training_step` runs a block of epochs, because Lightning's own work for one step costs many times a whole
-gradient step here. Callbacks still see the networks at every epoch that they ask for.
+One `training_step` runs a block of epochs, because Lightning's own work for a step takes many times as long as an
+epoch here. Callbacks still see the networks at every epoch that they ask for.
 """
 
 import math
@@ -13,21 +13,20 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelSummary, ProgressBar, Timer
 
-ENDLESS = 20000
-LONGEST_BLOCK = 0.5  # seconds, after which signals, max_time and the progress bar have their turn
+ENDLESS = 20000  # epochs that a run without a limit is taken to have
+MAX_BLOCK_SECONDS = 0.5  # then signals, max_time and the progress bar are handled
 PRECISIONS: dict[Any, torch.dtype] = {"32-true": torch.float32, "64-true": torch.float64}  # trainer.precision
-# Lightning calls these once an optimizer step, of which a block has many.
+# Lightning calls these at every optimizer step; a block has many.
 STEP_HOOKS = ("on_before_zero_grad", "on_before_backward", "on_after_backward", "on_before_optimizer_step")
 EPOCH_HOOKS = ("on_train_epoch_start", "on_train_epoch_end", "on_train_batch_start", "on_train_batch_end")
 _NOT_COUNTING_EPOCHS = (ModelSummary, ProgressBar, Timer)
 
 
-def next_logging_step(callback: Callback, epoch: int) -> float:
-    """Return the first epoch after `epoch` before whose update `callback` must see the networks, inf if none.
+def next_due_epoch(callback: Callback, epoch: int) -> float:
+    """Return the next epoch at whose start `callback` must see the networks, inf if there is none.
 
-    A callback says so with an attribute `every_n_epochs`, as ModelCheckpoint has it (inf: it reads what it needs out
-    of the blocks). One that says nothing and overrides a hook of the training loop is shown every epoch: slower, never
-    wrong.
+    A callback says so by an attribute `every_n_epochs`, as ModelCheckpoint has it (inf: it finds what it needs in the
+    blocks). A callback without it that overrides a hook of the training loop sees every epoch: slower, never wrong.
     """
     every = getattr(callback, "every_n_epochs", None)
     if every:
@@ -38,18 +37,18 @@ def next_logging_step(callback: Callback, epoch: int) -> float:
 
 
 def overridden(owner: object, base: type, hooks: Iterable[str]) -> list[str]:
-    """Return those of the hooks of `base` that `owner` has of its own: an object, as LambdaCallback sets its own."""
+    """Return the hooks of `base` that an instance overrides, in its class or, as LambdaCallback does, in itself."""
     return [hook for hook in hooks if getattr(getattr(owner, hook), "__func__", None) is not getattr(base, hook)]
 
 
 def has_step_hooks(trainer: Trainer, module: LightningModule) -> bool:
-    """Whether a callback or the module has a hook of its own that is to be called at every optimizer step."""
+    """Whether a callback or the module overrides a hook that is called at every optimizer step."""
     of_callbacks = (overridden(callback, Callback, STEP_HOOKS) for callback in callbacks_of(trainer))
     return any(of_callbacks) or bool(overridden(module, LightningModule, STEP_HOOKS))
 
 
 def run_length(trainer: Trainer) -> int:
-    """Return how many epochs a run is to have, ENDLESS without a limit: for spacing what is drawn and logged."""
+    """Return how many epochs a run will have, ENDLESS without a limit; what is drawn and logged is spaced by it."""
     limits = [limit for limit in (trainer.max_epochs, trainer.max_steps) if limit not in (None, -1)]
     return min(limits, default=ENDLESS)
 
@@ -61,7 +60,7 @@ def callbacks_of(trainer: Trainer) -> list[Callback]:
 
 
 def is_smoke_test(trainer: Trainer) -> bool:
-    """Whether a Trainer only tries one epoch, `fast_dev_run`, of which Lightning keeps nothing."""
+    """Whether a run only tries one epoch (`fast_dev_run`), of which Lightning saves nothing."""
     given: Any = trainer  # which documents this attribute, but does not declare it
     return bool(given.fast_dev_run)
 
@@ -72,16 +71,16 @@ def base_of(module: LightningModule) -> type[LightningModule]:
 
 
 def block_length(trainer: Trainer) -> float:
-    """Return how many epochs there are until something must see the networks or a limit of the Trainer is reached."""
+    """Return the number of epochs until something must see the networks, or a limit of the Trainer is reached."""
     epoch, module = trainer.current_epoch, trainer.lightning_module
     if has_step_hooks(trainer, module) or overridden(module, base_of(module), ("training_step", *EPOCH_HOOKS)):
         return 1
-    ends = [next_logging_step(callback, epoch) for callback in callbacks_of(trainer)]
+    ends = [next_due_epoch(callback, epoch) for callback in callbacks_of(trainer)]
     if trainer.enable_validation and any(trainer.num_val_batches):
         every = trainer.check_val_every_n_epoch or trainer.val_check_interval
         ends = [*ends, epoch - epoch % every + every]
     given: Any = trainer  # which documents this attribute, but does not declare it
-    if reload := given.reload_dataloaders_every_n_epochs:  # to a table that must be the same
+    if reload := given.reload_dataloaders_every_n_epochs:  # the table must be the same then
         ends = [*ends, epoch - epoch % reload + reload]
     if trainer.max_epochs not in (None, -1):
         ends = [*ends, trainer.max_epochs]
@@ -92,18 +91,18 @@ def block_length(trainer: Trainer) -> float:
 
 
 def samples_every(trainer: Trainer) -> int:
-    """Return how many epochs lie between the samples of Snapshots that callbacks ask for, 0 if none does.
+    """Return the number of epochs between samples of the weights that callbacks ask for, 0 if none does.
 
-    A callback asks with an attribute `samples_every_n_epochs`; of several, all get what each of them asks for.
+    A callback asks by an attribute `samples_every_n_epochs`; for several it is their greatest common divisor.
     """
     return math.gcd(*(getattr(callback, "samples_every_n_epochs", 0) for callback in callbacks_of(trainer)))
 
 
 def stop_request(trainer: Trainer) -> Callable[[], bool]:
-    """Return a function that says whether a block that starts now must end: on request, or after LONGEST_BLOCK."""
-    deadline = time.monotonic() + LONGEST_BLOCK
+    """Return a function that says whether a block that starts now must end: by request, or after MAX_BLOCK_SECONDS."""
+    deadline = time.monotonic() + MAX_BLOCK_SECONDS
 
-    def is_due() -> bool:  # before min_epochs, a request waits, and blocks need not be short
+    def is_due() -> bool:  # a request that waits for min_epochs must not shorten the blocks until then
         may_stop = trainer.should_stop and trainer.current_epoch >= max(trainer.min_epochs or 0, trainer.min_steps or 0)
         return may_stop or time.monotonic() > deadline
 

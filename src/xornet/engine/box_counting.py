@@ -4,11 +4,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 Cells = NDArray[np.bool_]
-BOXES_ACROSS = 8  # of the largest boxes; with fewer, nearly all of them hold some of any set
+BOXES_ACROSS = 8  # of the largest boxes along a side; with fewer, nearly all hold a part of any set
 
 
 def boundary(values: Cells) -> Cells:
-    """Which cells between four neighbours of a grid (R, C) hold both values, (R - 1, C - 1)."""
+    """Whether the four neighbours around each inner corner of a grid (R, C) have both values, (R - 1, C - 1)."""
     corners = np.stack([values[:-1, :-1], values[:-1, 1:], values[1:, :-1], values[1:, 1:]])
     return np.asarray(corners.any(0) & ~corners.all(0))
 

@@ -1,7 +1,7 @@
-"""Whether an epoch that PyTorch has compiled does what the same epoch does uncompiled.
+"""Whether a compiled epoch does the same as the uncompiled one.
 
-PyTorch 2.13.0 leaves out the last update of a single number in double precision, which nothing reads after it: the
-learning rate of ASGD, and the count of steps of RMSprop, Adadelta and Rprop.
+PyTorch 2.13.0 drops the last update of a single number in double precision that nothing reads later: the learning rate
+of ASGD, and the step counts of RMSprop, Adadelta and Rprop.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-# Of the mean of a tensor, and of a single number: in one epoch rounding changes far less.
+# Relative, of the mean of a tensor and of a single number: rounding in one epoch changes far less.
 TOLERANCES = {torch.float32: (1e-3, 1e-5), torch.float64: (1e-6, 1e-12)}
 
 
@@ -21,16 +21,16 @@ class DiffersError(RuntimeError):
 def run_checked(
     compiled: Callable[[], object], plain: Callable[[], object], tensors: Sequence[Tensor], optimizer: Optimizer
 ) -> None:
-    """Run a compiled epoch, and compare all that it changes with what the plain one makes of the same.
+    """Run a compiled epoch, and compare everything that it changes with the result of the uncompiled epoch.
 
     Args:
         compiled: runs the epoch.
         plain: runs it uncompiled.
-        tensors: what it changes, besides the state of the optimizer.
+        tensors: everything that it changes, besides the state of the optimizer.
         optimizer: steps the weights.
 
     Raises:
-        DiffersError: they differ; all is as it was before.
+        DiffersError: they differ; weights and state are restored.
 
     """
     states = {parameter: dict(state) for parameter, state in optimizer.state.items()}
@@ -55,12 +55,12 @@ def run_checked(
 
 
 def tensors_of(optimizer: Optimizer) -> list[Tensor]:
-    """The state of an optimizer."""
+    """The tensors in the state of an optimizer."""
     return [value for state in optimizer.state.values() for value in state.values() if isinstance(value, Tensor)]
 
 
 def agree(found: Tensor, expected: Tensor) -> bool:
-    """Whether two tensors are the same but for rounding, on average; whole numbers are not compared."""
+    """Whether two tensors are equal on average, apart from rounding; integers are not compared."""
     differ = ~torch.isclose(found, expected, rtol=0, atol=0, equal_nan=True)
     if not expected.is_floating_point() or not differ.any():
         return True

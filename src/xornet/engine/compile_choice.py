@@ -5,18 +5,18 @@ from typing import Any
 
 from xornet.engine.schedulers import changes_momentum
 
-# Measured by tests/bench/ensembles.py on 2 cores: what a compiled epoch saves, and what compiling costs.
+# Measured by tests/bench/ensembles.py on 2 cores: the time that a compiled epoch saves, and that compiling takes.
 SAVED_PER_EPOCH, SAVED_PER_NETWORK, COMPILE_TIME = 25e-6, 25e-9, 5.0  # seconds
 
 
 def is_compiled(compile: bool | str, gradient: str, networks: int, epochs: int) -> bool:
-    """Whether a run is to be compiled: as `compile` says, or if that is auto and it wins the compile time back."""
+    """Whether to compile a run: as `compile` says; with auto, if it saves more time than compiling takes."""
     saved = epochs * (SAVED_PER_EPOCH + networks * SAVED_PER_NETWORK)
     return bool(compile) if compile != "auto" else gradient == "backprop" and saved > COMPILE_TIME
 
 
 def check_compile(compile: object, gradient: str, scheduler: "partial[Any] | None") -> None:
-    """Raise ValueError unless `compile` can be had, with `gradient` and `scheduler`."""
+    """Raise ValueError unless `compile` is valid and works with `gradient` and `scheduler`."""
     if not (isinstance(compile, bool) or compile == "auto"):
         raise ValueError(f"model.compile must be true, false or auto, got {compile!r}; use model.compile=auto")
     if compile is True and gradient != "backprop":

@@ -18,28 +18,29 @@ from xornet.engine.optimizers import bare_step
 from xornet.engine.stopwatch import Stopwatch
 
 OPTIONS = {
-    "cpp.vec_isa_ok": True,  # believe the CPU's own flags: trying its vector instructions takes a second
-    "size_asserts": False,  # the kernels are replayed on the very tensors that they were made for
+    "cpp.vec_isa_ok": True,  # trust the CPU's own flags: testing its vector instructions takes a second
+    "size_asserts": False,  # the kernels are replayed on the same tensors that they were made for
 }
 
 
 class CompiledEpochs:
-    """Epochs as one function that `torch.compile` has made of the equations, the optimizer's step and the milestones.
+    """Epochs as one compiled function: the equations, the optimizer's step and the milestones.
 
-    Every block calls the compiled function once, by `begin`, which checks that nothing it was made for has changed (the
-    learning rate, say) and compiles again if so. The other epochs `replay` its kernels on the same tensors: for 1,000
-    networks that check would be nearly half of the time. Each writes ŷ - y into `error`.
+    Every block calls the compiled function once, in `begin`. PyTorch checks there whether something that was compiled
+    in has changed (the learning rate, for example), and compiles again if so. The other epochs `replay` the kernels on
+    the same tensors: for 1,000 networks that check would take nearly half of the time. Each epoch writes ŷ - y into
+    `error`.
 
-    A learning rate that a scheduler changes every epoch is a tensor to the compiled function, not a number in its code.
+    With a scheduler, the learning rate is a tensor for the compiled function instead of a number in its code.
 
     Args:
         weights: one (I + 1, H, N) parameter a layer, with a `.grad`.
         x: inputs (P, I).
         y: targets (P, O).
         activation: of the hidden layers.
-        optimizer: must have made its first step, which is where it makes its state.
+        optimizer: must have made its first step, which creates its state.
         history: records the milestones of every epoch.
-        stopwatch: is given the seconds that compiling takes.
+        stopwatch: counts the seconds that compiling takes.
 
     """
 
@@ -58,7 +59,7 @@ class CompiledEpochs:
         self.error = x.new_empty(*y.shape, weights[0].shape[-1])
         self.epoch = torch.zeros((), dtype=torch.int32, device=x.device)
         self.optimizer, self.groups = optimizer, optimizer.param_groups
-        self.has_new_state = False  # whether the last epoch begun was a first step, which may not be replayed
+        self.has_new_state = False  # whether the last `begin` was a first step, which must not be replayed
         self.rates = [torch.zeros((), dtype=torch.float64, device=x.device) for _ in self.groups]
         step = bare_step(optimizer)
 
@@ -72,15 +73,15 @@ class CompiledEpochs:
             history.update_milestones(error[None], self.epoch)
             self.epoch.add_(1)
 
-        torch.compiler.reset()  # PyTorch keeps eight versions of a function; in a sweep every run needs its own
+        torch.compiler.reset()  # PyTorch keeps eight versions of a function; each job of a sweep needs one
         self.plain, self.settings = run_epoch, list[dict[str, Any]]()  # with which it was compiled
         milestones = history.solved_epoch, history.diverged_epoch
         self.changed = [*weights, self.error, self.epoch, *milestones]
         self.run_epoch = torch.compile(run_epoch, backend=self.backend, fullgraph=True, dynamic=False)
 
     def backend(self, program: GraphModule, inputs: Sequence[Any]) -> Callable[..., Any]:
-        """PyTorch's own backend, keeping its code and tensors; its wrapping is 1/5 of an epoch of 1,000 networks."""
-        inductor = importlib.import_module("torch._inductor.compile_fx")  # two seconds, for those who compile
+        """PyTorch's own backend; keeps its code and tensors: its wrapper takes 1/5 of an epoch of 1,000 networks."""
+        inductor = importlib.import_module("torch._inductor.compile_fx")  # takes two seconds
         kernels: Callable[..., Any] = inductor.compile_fx(program, list(inputs), config_patches=OPTIONS)
         self.stopwatch.compile_seconds += time.perf_counter() - self.began
         graph = inspect.unwrap(kernels)
@@ -90,7 +91,7 @@ class CompiledEpochs:
             code = graph.current_callable
 
             def keep(inputs: list[Any]) -> Any:
-                held = list(inputs)  # code empties the list that it is given
+                held = list(inputs)  # `code` empties the list that it is given
                 self.replay = lambda: code(list(held))
                 return self.replay()
 
@@ -103,7 +104,7 @@ class CompiledEpochs:
         return first
 
     def begin(self, start: int, is_scheduled: bool) -> None:
-        """Run the first epoch of a block by the compiled function, which is compiled if it is not, or has changed."""
+        """Run the first epoch of a block by the compiled function; it is compiled first, if new or changed."""
         self.epoch.fill_(start)
         self.is_compiling, self.began = True, time.perf_counter()
         numbers = [group["lr"] for group in self.groups]
@@ -118,7 +119,7 @@ class CompiledEpochs:
                 self.run_epoch()
             else:
                 run_checked(self.run_epoch, self.plain, self.changed, self.optimizer)
-        except DiffersError:  # as an optimizer that cannot be compiled
+        except DiffersError:  # is handled like an optimizer that cannot be compiled
             self.is_compiling = True
             raise
         finally:
@@ -127,16 +128,16 @@ class CompiledEpochs:
         self.has_new_state = self.state_names() != before
 
     def state_names(self) -> list[set[str]]:
-        """What the optimizer has for each of its parameters: of a momentum that was just switched on, nothing yet."""
+        """The names of the optimizer's state for each parameter; a momentum that was just switched on has none yet."""
         states = list(self.optimizer.state.values())
         return [{name for name, value in state.items() if value is not None} for state in states]
 
     def set_rates(self, rates: Sequence[Any]) -> None:
-        """Give the optimizer these learning rates, one for each group of parameters."""
+        """Set these learning rates, one for each parameter group."""
         for group, rate in zip(self.groups, rates, strict=True):
             group["lr"] = rate
 
     def read_rates(self) -> None:
-        """Have the compiled epochs see the learning rates that the optimizer has now."""
+        """Copy the optimizer's current learning rates into the tensors that the compiled epochs read."""
         for group, rate in zip(self.groups, self.rates, strict=True):
             rate.fill_(group["lr"])

@@ -1,4 +1,4 @@
-"""What must stay true while a run trains."""
+"""Checks during a run: the counters agree, and nothing that the run was begun with has been replaced."""
 
 from lightning.pytorch import Trainer
 from torch.optim import Optimizer
@@ -8,13 +8,13 @@ from xornet.network import Ensemble
 
 
 def check_counts(epochs: int | None, *counted: int) -> None:
-    """Refuse networks that have not had as many epochs as their Trainer has counted.
+    """Refuse networks whose number of epochs is not what their Trainer has counted.
 
-    An error or the stop button has ended a block or a hook behind it, a hook has skipped an epoch, or another Trainer
-    has trained them since.
+    Possible causes: an error or the stop button ended a block or a hook after it, a hook skipped an epoch, or another
+    Trainer has trained the networks since.
 
     Args:
-        epochs: that the networks have had, None within a block.
+        epochs: of the networks, None within a block.
         counted: the Trainer's epochs, steps or both.
 
     Raises:
@@ -31,7 +31,7 @@ def check_counts(epochs: int | None, *counted: int) -> None:
 
 
 def check_kept(optimizer: Optimizer, ensemble: Ensemble, runner: EpochRunner) -> None:
-    """Refuse another optimizer, and other networks, than those that the run was begun with, and a frozen weight."""
+    """Refuse an optimizer or networks that were replaced during the run, and a frozen weight."""
     if optimizer is not runner.optimizer:
         raise ValueError(
             "trainer.optimizers has been replaced while the run trains; use on_train_start for that, or change "
@@ -47,7 +47,7 @@ def check_kept(optimizer: Optimizer, ensemble: Ensemble, runner: EpochRunner) ->
 
 
 def check_end(trainer: Trainer) -> None:
-    """Refuse to take a run for finished that ended before it should: Lightning takes a StopIteration for an end."""
+    """Refuse a run that ended too early: Lightning takes a StopIteration in a hook for the end of the data."""
     limits = (trainer.max_epochs, trainer.current_epoch), (trainer.max_steps, trainer.global_step)
     is_over = trainer.should_stop or any(limit not in (None, -1) and limit <= now for limit, now in limits)
     if not is_over or trainer.global_step < trainer.current_epoch:

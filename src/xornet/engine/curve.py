@@ -1,4 +1,4 @@
-"""The curve of a run: which epochs it holds, and what of each."""
+"""The curve of a run: its epochs, and the numbers of each."""
 
 from collections.abc import Sequence
 from itertools import chain, count
@@ -10,13 +10,13 @@ from torch import Tensor
 from xornet.engine import scores
 
 CURVE_POINTS = 1000
-CURVE_LOSSES = 2**26  # of which a curve takes quantiles; more would take longer than the epochs themselves
+CURVE_LOSSES = 2**26  # losses whose quantiles a curve takes at most; more would take longer than the epochs
 QUANTILES = (0.1, 0.5, 0.9)
-SINGLES = 5  # networks whose own curves are recorded, the first ones
+SINGLES = 5  # the first few networks, whose own curves are recorded
 
 
 def curve_rows(errors: Tensor, tolerance: float) -> dict[str, Tensor]:
-    """What a curve holds of S epochs, a row each, in float64 on the CPU.
+    """Compute the rows of the curve for S epochs, in float64 on the CPU.
 
     Args:
         errors: ŷ - y, (S, P, O, N).
@@ -42,15 +42,15 @@ def curve_rows(errors: Tensor, tolerance: float) -> dict[str, Tensor]:
 def spacing(least: float) -> int:
     """Return the smallest n of 1, 2, 10, 20, 40, 80, ... epochs that is at least `least`.
 
-    Each divides the next, so the epochs that a long run keeps of its beginning are among those that a shorter run
-    keeps: a run that is resumed to more epochs ends with the same epochs as one that was long from its start.
+    Each divides the next, so the epochs that a long run keeps from its beginning are among those of a shorter run: a
+    run that is resumed to more epochs ends with the same curve as one that was long from the start.
     """
     steps = chain((1, 2, 10), (20 * 2**k for k in count()))
     return next(step for step in steps if step >= least)
 
 
 def widen(every: int, epochs: Sequence[int], most: int) -> int:
-    """Return the smallest n, at least `every`, of which at most `most` of the `epochs` are multiples."""
+    """Return the smallest spacing n >= `every` for which at most `most` of the `epochs` are multiples of n."""
     while len(epochs) > most and sum(epoch % every == 0 for epoch in epochs) > most:
         every = spacing(every + 1)
     return every

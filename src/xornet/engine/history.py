@@ -1,4 +1,4 @@
-"""What a run records of its epochs: a curve of at most 1,000 points, and when each network solved the table."""
+"""The history of a run: a curve of at most 1,000 points, and the epoch at which each network solved the table."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,9 +18,9 @@ class Block:
 
     Args:
         start: the first epoch.
-        length: how many.
-        errors: ŷ - y before the update of each of its S epochs that belong to the curve, (S, P, O, N).
-        last_errors: the same of the last epoch, (P, O, N).
+        length: the number of epochs.
+        errors: ŷ - y before the update, at the S epochs of the block that belong to the curve, (S, P, O, N).
+        last_errors: ŷ - y before the last update, (P, O, N).
         snapshots: the weights at these S epochs, and samples.
 
     """
@@ -33,15 +33,15 @@ class Block:
 
     @cached_property
     def loss(self) -> float:
-        """The median loss at the last epoch, over the networks that have not diverged."""
+        """The median loss at the last epoch over the networks that have not diverged."""
         return scores.losses(self.last_errors).nanquantile(0.5).item()
 
 
 class History:
     """The curve of a run, and the epochs at which each network first solved the table and diverged.
 
-    The curve holds every n-th epoch, with n of `spacing` so that a run has at most CURVE_POINTS of them, or fewer of a
-    very large ensemble: CURVE_LOSSES / N, but 100 at least.
+    The curve holds every n-th epoch. `spacing` chooses n so that there are at most CURVE_POINTS; for a very large
+    ensemble at most CURVE_LOSSES / N, but at least 100.
 
     Args:
         networks: N.
@@ -51,23 +51,23 @@ class History:
 
     def __init__(self, networks: int, tolerance: float) -> None:
         self.tolerance = tolerance
-        self.epochs: int | None = 0  # that the networks have had; None within a block
+        self.epochs: int | None = 0  # of the networks so far; None within a block
         self.every = 1  # n
         self.most = min(CURVE_POINTS, max(100, CURVE_LOSSES // networks))
         self.solved_epoch = torch.full((networks,), -1, dtype=torch.int32)  # -1: never
         self.diverged_epoch = self.solved_epoch.clone()
-        self.curve: dict[str, Tensor] = {}  # epochs (S,), and what `curve_rows` makes of them
+        self.curve: dict[str, Tensor] = {}  # epochs (S,), and the results of `curve_rows`
 
     def set_length(self, epochs: int) -> None:
-        """Choose n for a run of `epochs`: of one that goes on no smaller one, or the points would lie unevenly."""
+        """Choose n for a run of `epochs`; a run that continues gets no smaller n, or its points would be uneven."""
         self.every = max(self.every if self.curve else 1, spacing(epochs / self.most))
 
     def to(self, device: torch.device) -> None:
-        """Move what is recorded of each network to the device of the networks."""
+        """Move the milestones to the device of the networks."""
         self.solved_epoch, self.diverged_epoch = self.solved_epoch.to(device), self.diverged_epoch.to(device)
 
     def update_milestones(self, errors: Tensor, start: int | Tensor) -> None:
-        """Record the networks that solve the table, or have diverged, for the first time at epoch `start + k`.
+        """Record the first epoch at which each network solves the table, and at which it has diverged.
 
         Args:
             errors: ŷ - y at epochs start, start + 1, ..., (K, P, O, N).
@@ -89,7 +89,7 @@ class History:
         self.thin()
 
     def thin(self) -> None:
-        """Keep every n-th epoch of the curve, with a larger n where there are too many, as in an endless run."""
+        """Keep every n-th epoch of the curve; n grows if there are too many, as in an endless run."""
         if self.curve:
             epochs = self.curve["epochs"]
             self.every = widen(self.every, epochs.tolist(), self.most)

@@ -1,6 +1,6 @@
 """The gradient of backprop.py computed in place: into buffers allocated once, by operations bound beforehand.
 
-For one network this takes a third of the time of the plain expressions, which allocate their results every epoch.
+For one network this takes a third of the time of the expressions in backprop.py, which allocate their results anew.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,7 +16,8 @@ Step = Callable[[], object]
 aten = torch.ops.aten
 
 
-# Of each activation: of (z, out=a), what writes σ(z) into a; of (δ, a, grad_input=δ), what writes δ ⊙ σ'(a) into δ.
+# For each activation: a function of (z, out=a) that writes σ(z) into a, and one of (δ, a, grad_input=δ) that writes
+# δ ⊙ σ'(a) into δ.
 INPLACE: dict[str, tuple[Callable[..., object], Callable[..., object]]] = {
     "sigmoid": (torch.sigmoid, aten.sigmoid_backward.grad_input),
     "tanh": (torch.tanh, aten.tanh_backward.grad_input),
@@ -36,7 +37,7 @@ class Layer:
 
     def __init__(self, weight: Tensor, below: Tensor, activation: str) -> None:
         self.weight = weight.detach()
-        with torch.inference_mode(False):  # or `loss.backward()` of a callback could not add to it
+        with torch.inference_mode(False):  # else `loss.backward()` in a callback could not add to it
             self.grad = torch.zeros_like(self.weight)
         _, units, networks = weight.shape
         z = weight.new_empty(len(below), units, networks)
@@ -82,14 +83,14 @@ class InplaceBackprop:
             self.backward_plan = self.backward_plan + layer.backward(above) + layer.gradient
 
     def restore(self) -> None:
-        """Put weights and gradients back into the buffers, where a callback has given a weight new tensors.
+        """Copy weights and gradients back into the buffers, if a callback has given a weight new tensors.
 
         Raises:
-            ValueError: a callback waits for autograd to compute a gradient.
+            ValueError: a hook of a weight waits for autograd to compute its gradient.
 
         """
         for weight, layer in zip(self.weights, self.layers, strict=True):
-            if weight._backward_hooks or weight._post_accumulate_grad_hooks:  # PyTorch has no public question for them
+            if weight._backward_hooks or weight._post_accumulate_grad_hooks:  # PyTorch has no public way to ask
                 raise ValueError("a hook of a weight's gradient is autograd's to call; use model.gradient=autograd")
             if weight.data_ptr() != layer.weight.data_ptr() or not weight.is_contiguous():
                 layer.weight.copy_(weight.detach().clone())

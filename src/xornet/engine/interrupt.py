@@ -1,4 +1,4 @@
-"""Ctrl-C in a script, and a notebook's stop button: they wait until a block of epochs is whole, with its hooks."""
+"""Ctrl-C in a script and the stop button of a notebook: they wait for the end of the block of epochs."""
 
 import signal
 import threading
@@ -9,12 +9,12 @@ from types import FrameType
 class Interrupt:
     """A KeyboardInterrupt that is raised before the next block of epochs.
 
-    Within one it would leave networks between two epochs; in the hooks behind one, epochs that Lightning has not
-    counted and some callbacks have not seen. A second one is raised at once. Only where Python's own handler of SIGINT
-    would raise it; a command has another one (callbacks/interruption.py).
+    Raised within a block it would leave networks between two epochs; raised in the hooks after a block, it would leave
+    epochs that Lightning has not counted and some callbacks have not seen. A second one is raised at once. It replaces
+    Python's own handler of SIGINT only; the commands have their own (callbacks/interruption.py).
 
     Args:
-        may_raise: whether it may be raised at once after all.
+        may_raise: says whether it may be raised at once, as while compiling.
 
     """
 
@@ -23,9 +23,9 @@ class Interrupt:
         self.is_pending = False
 
     def defer(self, is_over: Callable[[], bool]) -> None:
-        """Defer it, until `end`; behind an error, Lightning puts back the handler that there was before training.
+        """Defer it until `end`; after an error, Lightning restores the handler from before the training.
 
-        Where another error keeps Lightning from that, `is_over` says that the run has ended, and nothing is deferred.
+        If another error keeps Lightning from that, `is_over` says that the run has ended, and it is raised at once.
         """
         self.is_over = is_over
         now = signal.getsignal(signal.SIGINT)
@@ -34,7 +34,7 @@ class Interrupt:
             signal.signal(signal.SIGINT, self.handle)
 
     def handle(self, signum: int, frame: FrameType | None) -> None:
-        """Note it."""
+        """Remember it, or raise it."""
         is_second, self.is_pending = self.is_pending, True
         if is_second or self.may_raise() or self.is_over():
             raise KeyboardInterrupt
@@ -45,6 +45,6 @@ class Interrupt:
             signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def raise_pending(self) -> None:
-        """Raise it, if it has come: again until somebody takes it, for Python ignores one within a destructor."""
+        """Raise it, if it is pending; it stays pending, because Python ignores an exception in a destructor."""
         if self.is_pending:
             raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""Any elementwise `torch.optim` optimizer: checked before a run, stepped, and named in its checkpoints."""
+"""Elementwise `torch.optim` optimizers: checked before a run, stepped, and described in checkpoints."""
 
 import inspect
 from collections.abc import Callable, Sequence
@@ -14,7 +14,7 @@ from torch.optim import optimizer as base
 from xornet import validation
 from xornet.engine.arguments import as_partial, check_arguments, try_out
 
-# One learning rate or one norm for a whole tensor would couple the networks; LBFGS wants the loss as a function.
+# A learning rate or a norm of a whole tensor would couple the networks; LBFGS needs the loss as a function.
 NOT_ELEMENTWISE = ("LBFGS", "Muon", "Adafactor", "SparseAdam")
 
 
@@ -32,29 +32,29 @@ def check_optimizer(optimizer: Any) -> "partial[Any]":
     if "lr" in optimizer.keywords:
         validation.number("optimizer.lr", optimizer.keywords["lr"], "use e.g. optimizer.lr=0.1")
     check_arguments("optimizer", optimizer)
-    # Some are checked in the first step.
+    # Some arguments are checked in the first step only.
     attempt = partial(fresh_states, scheduler=None, weights=[torch.zeros(1)])
     try_out("optimizer", optimizer, "torch.optim", attempt)
     return optimizer
 
 
 def has_hooks(optimizer: Optimizer) -> bool:
-    """Whether something is to run at every step: `register_step_pre_hook`, its global sister, and the post hooks."""
+    """Whether a user has registered a hook of the step, on this optimizer or on all optimizers."""
     own = optimizer._optimizer_step_pre_hooks, optimizer._optimizer_step_post_hooks
     return any((*own, base._global_optimizer_pre_hooks, base._global_optimizer_post_hooks))
 
 
 def bare_step(optimizer: Optimizer) -> Callable[[], object]:
-    """Return the optimizer's step without what PyTorch wraps around it: hooks, and a profiler's record of each call.
+    """Return the optimizer's step without PyTorch's wrapper, which calls hooks and records each call for a profiler.
 
-    For one network that wrapping costs a fifth of an epoch, and it exists to keep the step out of compiled functions.
-    Weights that require gradients need `torch.no_grad` around it.
+    For one network that wrapper takes a fifth of an epoch, and it would keep the step out of compiled functions.
+    Weights that require gradients need `torch.no_grad` around the step.
     """
     return partial(inspect.unwrap(type(optimizer).step), optimizer)
 
 
 def leave_inference_mode(optimizer: Optimizer) -> None:
-    """Leave nothing that was made in inference mode, which autograd cannot use: the gradients, and the state."""
+    """Replace the gradients and the state, which were made in inference mode and cannot be used by autograd."""
     optimizer.zero_grad()
     for state in optimizer.state.values():
         state |= {name: value.clone() for name, value in state.items() if torch.is_tensor(value)}
@@ -66,21 +66,21 @@ def describe(made: "partial[Any]") -> dict[str, Any]:
 
 
 def from_description(described: dict[str, Any], *modules: ModuleType) -> "partial[Any] | None":
-    """What `describe` was given, if its class is one of `modules` (torch.optim, say): a name may stand for any code."""
+    """The reverse of `describe`, for classes of `modules` (such as torch.optim) only: a name could be of any code."""
     arguments = dict(described)
     package, _, name = str(arguments.pop("_target_")).rpartition(".")
     kind = next((vars(module).get(name) for module in modules if package.startswith(module.__name__)), None)
-    is_its_own = inspect.isclass(kind) and kind.__module__.startswith(package)  # and not one that it has imported
+    is_its_own = inspect.isclass(kind) and kind.__module__.startswith(package)  # not one that the module has imported
     return partial(kind, **arguments) if kind and is_its_own else None
 
 
 def fresh_states(
     optimizer: "partial[Any]", scheduler: "partial[Any] | None", weights: Sequence[Tensor]
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """What the `state_dict` of an optimizer is after its first step, on parameters as large as `weights`.
+    """The `state_dict` of an optimizer after its first step, for parameters of the sizes of `weights`.
 
     Returns:
-        it, and a list of the scheduler's: none where there is none.
+        it, and a list with that of the scheduler, empty without one.
 
     """
     parameters = [torch.zeros_like(weight, requires_grad=True) for weight in weights]
@@ -89,5 +89,5 @@ def fresh_states(
     for parameter in parameters:
         parameter.grad = torch.zeros_like(parameter)
     with torch.no_grad():
-        bare_step(made)()  # which calls no hook of the user's
+        bare_step(made)()  # without hooks of the user
     return made.state_dict(), [follower.state_dict() for follower in schedulers]

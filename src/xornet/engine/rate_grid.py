@@ -1,4 +1,4 @@
-"""Gradient descent with learning rates of its own for every network: a map of learning rates in one run."""
+"""Gradient descent in which every network has other learning rates: a map of learning rates in one run."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -11,18 +11,18 @@ from torch.optim import Optimizer
 
 
 class RateGridSGD(Optimizer):
-    """Gradient descent on a grid of √N x √N networks, whose hidden rate grows by the column, output rate by the row.
+    """Gradient descent on a grid of √N x √N networks; the hidden rate grows along columns, the output rate along rows.
 
         W ← W - lr η ⊙ ∂L/∂W,   η_i = low (high / low)^(k / (√N - 1)),   k = 0, ..., √N - 1
 
-    Network i stands in row i // √N and column i % √N: its column is the k of every layer but the last, its row that of
-    the last. With all rates equal it is torch.optim.SGD, to the same bits.
+    Network i is in row i // √N and column i % √N. For the last layer, k is its row; for all other layers, its column.
+    With all rates equal this is torch.optim.SGD, to the same bits.
 
     Args:
         params: one (I + 1, H, N) weight a layer, the output's last.
         hidden: the lowest and the highest rate of the hidden layers.
         output: the same of the output layer.
-        lr: multiplies all rates; what a scheduler changes.
+        lr: multiplies all rates; schedulers change it.
 
     Raises:
         ValueError: a range is reversed, outside 1e-30 to 1e30, or too narrow for the precision; or N is no square.
@@ -49,7 +49,7 @@ class RateGridSGD(Optimizer):
         (group,) = self.param_groups
         for weight, rates in zip(group["params"], self.rates, strict=True):
             if weight.grad is not None:
-                # Fuses product and sum where SGD does, which rounds once: weight - rates * grad would round twice.
+                # Rounds once, as SGD does: weight - rates * grad would round twice.
                 weight.addcmul_(weight.grad, rates * group["lr"], value=-1)
 
 
@@ -65,7 +65,7 @@ def grid(key: str, ends: Sequence[float], weight: Tensor) -> Tensor:
             f"networks must be a square, side x side, for a grid of rates, got {networks}; use networks={side * side}"
         )
     rates = torch.from_numpy(np.geomspace(ends[0], ends[1], side))
-    if ends[0] < ends[1] and len(rates.to(dtype).unique()) < side:  # stripes, where there are none
+    if ends[0] < ends[1] and len(rates.to(dtype).unique()) < side:  # equal rates would be drawn as stripes
         said = f"{key} must be a range of {side} different numbers in {dtype}, got {list(ends)}"
         raise ValueError(f"{said}; use a wider one, or trainer.precision=64-true")
     return rates

@@ -1,4 +1,4 @@
-"""What a Trainer must be to train the networks."""
+"""The requirements on a Trainer and its callbacks."""
 
 import math
 from collections.abc import Callable, Collection
@@ -35,7 +35,7 @@ _REFUSED_CALLBACKS: dict[type[Callback], str] = {
 }
 
 
-# What the arguments of a Trainer may be, and the remedy.
+# For arguments of a Trainer: whether a value is allowed, and the remedy.
 _ALLOWED: dict[str, tuple[Callable[[Any], bool], str]] = {
     **dict.fromkeys(["max_epochs", "max_steps"], (lambda n: type(n) is int and n != 0, "use e.g. trainer.{}=20000")),
     **dict.fromkeys(["min_epochs", "min_steps"], (lambda n: type(n) is int and n >= 0, "use e.g. trainer.{}=20000")),
@@ -51,7 +51,7 @@ _ALLOWED: dict[str, tuple[Callable[[Any], bool], str]] = {
     "overfit_batches": (lambda n: n in (0, 1), _ONE_BATCH + "leave it at 0.0"),
     "fast_dev_run": (lambda n: n <= 1, _ONE_BATCH + "use trainer.fast_dev_run=true"),
     "profiler": (lambda one: isinstance(one, Profiler), "use simple, advanced or pytorch"),
-    **dict.fromkeys(  # which some of the others set
+    **dict.fromkeys(  # last, since some arguments above set these
         ["limit_train_batches", "limit_test_batches", "limit_predict_batches"],
         (lambda n: n == 1, _ONE_BATCH + "leave it at 1.0"),
     ),
@@ -91,8 +91,8 @@ def check_trainer(trainer: Trainer) -> None:
 def check_monitors(trainer: Trainer, trained: Collection[str], validated: Collection[str]) -> None:
     """Refuse a callback that monitors a metric which nothing logs.
 
-    Lightning's ModelCheckpoint would warn, and keep none; its EarlyStopping would never stop. Not where a callback or a
-    module of the user's may log it.
+    Lightning's ModelCheckpoint would warn and save nothing; its EarlyStopping would never stop. Nothing is refused if
+    the module or a callback is the user's own, which may log the metric.
 
     Args:
         trainer: of the run.

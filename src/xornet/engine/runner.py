@@ -1,4 +1,4 @@
-"""How a block of epochs is run: PyTorch's operations one after the other, or one compiled function an epoch."""
+"""How a block of epochs is run: operation by operation, or by one compiled function per epoch."""
 
 import logging
 import sys
@@ -17,22 +17,22 @@ from xornet.engine.inplace import InplaceBackprop
 from xornet.engine.interrupt import Interrupt
 from xornet.engine.optimizers import bare_step, has_hooks
 from xornet.engine.schedulers import step_scheduler
-from xornet.engine.snapshots import Snapshots, longest_block
+from xornet.engine.snapshots import Snapshots, max_block_length
 from xornet.engine.stopwatch import Stopwatch
 from xornet.network import Ensemble
 
-LONGEST = 1000  # epochs of a block
-BLOCK_VALUES = 2**22  # numbers in the errors of a block, unless it is compiled (16 MiB in float32)
+MAX_BLOCK_EPOCHS = 1000  # epochs of a block
+MAX_ERROR_VALUES = 2**22  # numbers in the errors of an uncompiled block (16 MiB in float32)
 GRADIENTS: dict[str, type[InplaceBackprop] | type[Autograd]] = {"backprop": InplaceBackprop, "autograd": Autograd}
 
 log = logging.getLogger(__name__)
 
 
 class EpochRunner:
-    """The epochs of one run, block by block; see `epochs`.
+    """Runs the epochs of one run, block by block.
 
-    From the second epoch on they are compiled, if that is wanted and possible: an optimizer makes its state in its
-    first step, which a compiled epoch needs.
+    They are compiled, if that is wanted and possible, from the second epoch on: the optimizer creates its state in the
+    first one, which compiled epochs need.
 
     Args:
         ensemble: the networks.
@@ -42,12 +42,12 @@ class EpochRunner:
         history: records the epochs.
         gradient: one of GRADIENTS.
         compiles: whether to compile.
-        stopwatch: is given the seconds that compiling takes.
+        stopwatch: counts the seconds that compiling takes.
         is_new: whether the optimizer has not made a step yet: the run is not resumed.
-        samples_every: m, for samples of the weights at the epochs m, 2m, ... and at the ones before; 0 for none.
+        samples_every: m, to sample the weights at epochs 0, m, 2m, ... and at the epochs before; 0 for none.
 
     Raises:
-        ValueError: PyTorch is to detect anomalies, which it does in autograd alone.
+        ValueError: anomaly detection is on, which works in autograd only.
 
     """
 
@@ -68,13 +68,13 @@ class EpochRunner:
             raise ValueError("trainer.detect_anomaly=true looks at autograd; use model.gradient=autograd with it")
         self.weights, self.optimizer, self.history = list(ensemble.weights), optimizer, history
         for weight in self.weights:
-            weight.data = weight.data.contiguous()  # a transposed tensor may have been put there
+            weight.data = weight.data.contiguous()  # a user may have set a transposed tensor
         history.to(x.device)
         method = GRADIENTS[gradient](self.weights, x, y, ensemble.activation)
         self.forward, self.restore = method.forward, method.restore
         self.backward: Callable[[Tensor], None] = method.backward
         numbers = len(x) * y.shape[1] * len(ensemble)
-        self.errors = x.new_empty(min(LONGEST, max(1, BLOCK_VALUES // numbers)), *y.shape, len(ensemble))
+        self.errors = x.new_empty(min(MAX_BLOCK_EPOCHS, max(1, MAX_ERROR_VALUES // numbers)), *y.shape, len(ensemble))
         self.samples_every = samples_every or sys.maxsize
         args = (self.weights, x, y, ensemble.activation, optimizer, history, stopwatch)
         self.compiled = CompiledEpochs(*args) if compiles else None
@@ -83,20 +83,20 @@ class EpochRunner:
         self.schedules: list[tuple[LRScheduler, int]] = []  # as RunHooks.schedules returns them
 
     def epochs(self, start: int, length: float, should_stop: Callable[[], bool]) -> Iterator[Tensor]:
-        """Run a block of at most `length` epochs, which is then the attribute `block`.
+        """Run a block of at most `length` epochs, and store it as the attribute `block`.
 
-        Yields, for each epoch, a buffer (P, O, N): who asks for it must call `forward` and `backward` with it, then
-        `update`. Yields nothing where the epochs are compiled, as they are run here.
+        Yields, for each epoch, a buffer (P, O, N): the caller must call `forward` and `backward` with it, then
+        `update`. Yields nothing for compiled epochs, which are run here.
         """
         self.restore()
         self.history.epochs = None
-        is_first = self.compiled is not None and self.is_new  # the epoch in which the optimizer makes its state
+        is_first = self.compiled is not None and self.is_new  # the epoch in which the optimizer creates its state
         self.is_new = False
         every, sampled, curve = self.history.every, self.samples_every, list[Tensor]()
-        length = 1 if is_first else int(min(length, LONGEST, longest_block(self.weights, every, sampled)))
+        length = 1 if is_first else int(min(length, MAX_BLOCK_EPOCHS, max_block_length(self.weights, every, sampled)))
         is_hooked = has_hooks(self.optimizer)
         compiled = None if is_first or is_hooked else self.compiled
-        # Schedulers count the calls of the optimizer's own step.
+        # Schedulers count the calls of the step itself.
         step = self.optimizer.step if is_hooked or self.schedules else bare_step(self.optimizer)
         self.update = torch.no_grad()(step) if torch.is_grad_enabled() else step
         snapshots = Snapshots(self.weights)
@@ -116,8 +116,9 @@ class EpochRunner:
                     compiled.read_rates()
                 compiled.replay()
             elif not self.begin(compiled, start):
-                yield from self.epochs(start, length, should_stop)
+                yield from self.epochs(start, length, should_stop)  # uncompiled, as compiling has failed
                 return
+            # A compiled first step of the optimizer must not be replayed.
             is_last |= bool(compiled and compiled.has_new_state)
             for scheduler, frequency in self.schedules:
                 if (epoch + 1) % frequency == 0:
@@ -134,10 +135,10 @@ class EpochRunner:
         self.history.epochs = start + length
 
     def begin(self, compiled: CompiledEpochs, start: int) -> bool:
-        """Run the first epoch of a compiled block; return whether that could be compiled."""
+        """Run the first epoch of a compiled block; return whether compiling it has worked."""
         try:
             compiled.begin(start, bool(self.schedules))
-        except BaseException as error:  # no C++ compiler, an optimizer that cannot be compiled, or a stop button
+        except BaseException as error:  # no C++ compiler, an optimizer that cannot be compiled, or an interrupt
             if compiled.is_compiling:
                 self.history.epochs = start  # no weight has changed
             if not (compiled.is_compiling and isinstance(error, Exception)):

@@ -12,7 +12,7 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from xornet.engine import scores
 from xornet.engine.arguments import as_partial, check_arguments, try_out
 
-# What they are made of is no plain number: functions, or other schedulers.
+# Their arguments are functions or other schedulers.
 NOT_PLAIN = ("LambdaLR", "MultiplicativeLR", "SequentialLR", "ChainedScheduler")
 
 
@@ -28,7 +28,7 @@ def check_scheduler(scheduler: Any, optimizer: "partial[Any]") -> "partial[Any]"
     """Return `scheduler`, a class of torch.optim.lr_scheduler or a partial of one, as a partial, if it can work.
 
     Raises:
-        ValueError: it is none of torch.optim.lr_scheduler, or is made of functions, or does not take an argument.
+        ValueError: it is not of torch.optim.lr_scheduler, takes functions, or has a wrong argument.
 
     """
     kind = "a class of torch.optim.lr_scheduler whose arguments are numbers"
@@ -42,7 +42,7 @@ def check_scheduler(scheduler: Any, optimizer: "partial[Any]") -> "partial[Any]"
     def attempt(scheduler: "partial[Any]") -> None:
         steps = optimizer([torch.zeros(1, requires_grad=True)])
         follower = scheduler(steps)
-        for _ in range(3):  # what is wrong may show in a step
+        for _ in range(3):  # some errors show in a step only
             steps.step()
             step_scheduler(follower, torch.zeros(1, 1, 1))
 
@@ -51,7 +51,7 @@ def check_scheduler(scheduler: Any, optimizer: "partial[Any]") -> "partial[Any]"
 
 
 def check_length(schedules: Iterable[tuple[LRScheduler, int]], epochs: int | None) -> None:
-    """Refuse a scheduler that ends, as OneCycleLR with an error, before a run of so many epochs, None for no limit.
+    """Refuse a scheduler that ends before the run, as OneCycleLR does with an error; `epochs` is None without a limit.
 
     Raises:
         ValueError: naming the argument, and what to use.

@@ -1,4 +1,4 @@
-"""How good networks are, computed from their errors ŷ - y, (..., P, O, N): the loss, correct points, solved."""
+"""The scores of networks, computed from their errors ŷ - y, (..., P, O, N): loss, correct points, solved."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ Z = 1.959964  # 95% of a normal distribution lie within ±Z standard deviations
 
 
 def summary(errors: Tensor, tolerance: float) -> dict[str, float]:
-    """How good N networks are: `loss` (the median), `accuracy` (share of points correct), `solved` (share of networks).
+    """The scores of N networks: `loss` (median), `accuracy` (share of points correct), `solved` (share of networks).
 
     For N > 1 also `loss_q10` and `loss_q90`, quantiles of the loss, and `solved_low` and `solved_high`, the 95%
     interval of the share solved.
@@ -45,12 +45,12 @@ def solved(errors: Tensor, tolerance: float) -> Tensor:
 
 
 def largest(errors: Tensor) -> Tensor:
-    """The largest error of every network, nan where it has diverged: (..., P, O, N) to (..., N)."""
+    """The largest error of every network, nan if it has diverged: (..., P, O, N) to (..., N)."""
     return errors.abs().amax((-3, -2))
 
 
 def check_finite(errors: Tensor, weights: Sequence[Tensor], diverged_epoch: Tensor, now: int) -> None:
-    """Refuse to continue, and so to save a checkpoint, when no network is left with finite weights and loss.
+    """Refuse to continue, and so to save a checkpoint, if no network has finite weights and a finite loss any more.
 
     Args:
         errors: ŷ - y, (P, O, N).

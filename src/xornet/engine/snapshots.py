@@ -4,14 +4,14 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-SAMPLE = 500  # networks, the first ones, stand for a large ensemble: more would cost time and memory, and show the same
+SAMPLE = 500  # the first networks, sampled for the whole ensemble: more would cost time and memory, and show the same
 LARGEST = 2**22  # numbers that the snapshots of one block may hold (16 MiB in float32)
 
 
 class Snapshots:
-    """The weights of network 0 at the epochs of the curve, and of SAMPLE networks on both sides of chosen updates.
+    """The weights of network 0 at the epochs of the curve, and of SAMPLE networks before and after chosen updates.
 
-    All are taken before the update of their epoch.
+    The snapshot of an epoch is taken before its update.
 
     Args:
         weights: one (I + 1, H, N) tensor a layer.
@@ -34,7 +34,7 @@ class Snapshots:
         self.samples[epoch] = [weight[..., :SAMPLE].clone() for weight in self.live]
 
 
-def longest_block(weights: Sequence[Tensor], every: int, samples_every: int) -> int:
-    """How many epochs a block may have that records every `every`-th, and two samples in `samples_every`."""
+def max_block_length(weights: Sequence[Tensor], every: int, samples_every: int) -> int:
+    """The longest block whose snapshots fit into memory: every `every`-th epoch, two samples in `samples_every`."""
     one, sample = (sum(weight[..., :size].numel() for weight in weights) for size in (1, SAMPLE))
     return min(max(1, LARGEST // one) * every, max(1, LARGEST // sample // 2) * samples_every)

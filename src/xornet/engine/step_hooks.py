@@ -1,4 +1,4 @@
-"""Lightning's hooks of an optimizer step, called at every epoch where a callback or the module has one of its own."""
+"""Lightning's hooks of an optimizer step, called at every epoch if a callback or the module overrides one."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,9 +14,9 @@ from xornet.engine.blocks import callbacks_of
 def call_step_hooks(
     backward: Callable[[Tensor], None], trainer: Trainer, module: LightningModule, optimizer: Optimizer
 ) -> Callable[[Tensor], None]:
-    """Return `backward` with the hooks around it, in the order of Lightning's automatic optimisation.
+    """Return a `backward` that calls the hooks too, in the order of Lightning's automatic optimisation.
 
-    The loss that on_before_backward is given is the sum over the networks, whose gradient holds every network's own.
+    on_before_backward gets the sum of the losses of all networks, whose gradient is every network's own.
     """
 
     def call(hook: str, *args: Any) -> None:

@@ -1,17 +1,17 @@
-"""How long a run has taken."""
+"""The time that a run takes."""
 
 import time
 
 
 class Stopwatch:
-    """The seconds that a run has taken, and those of them that went into compiling, its earlier parts included."""
+    """Counts the seconds of a run and of compiling, including the parts before it was resumed."""
 
     def __init__(self) -> None:
-        self.earlier = {"seconds": 0.0, "compile_seconds": 0.0}  # of the parts before this run was resumed
+        self.earlier = {"seconds": 0.0, "compile_seconds": 0.0}  # before the run was resumed
         self.restart()
 
     def restart(self) -> None:
-        """Begin to count."""
+        """Start counting."""
         self.began, self.compile_seconds = time.perf_counter(), 0.0
 
     def times(self) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""What a subclass of XORModule may not do."""
+"""Checks of subclasses of XORModule."""
 
 import inspect
 
@@ -7,7 +7,7 @@ from lightning.pytorch import LightningModule
 from xornet.engine.blocks import base_of, overridden
 from xornet.network import Ensemble
 
-# Lightning calls these of a module that leaves the steps to it.
+# Lightning calls these in automatic optimisation only.
 _REFUSED_HOOKS = (
     "optimizer_step",
     "optimizer_zero_grad",
@@ -15,7 +15,7 @@ _REFUSED_HOOKS = (
     "backward",
     "configure_gradient_clipping",
 )
-# Where XORModule's own does a part of the run.
+# In these, XORModule does a part of the run.
 _RUN_HOOKS = (
     *("setup", "teardown", "configure_callbacks", "on_train_start", "on_train_end"),
     *("on_train_epoch_start", "on_train_batch_start", "training_step"),
@@ -24,7 +24,7 @@ _RUN_HOOKS = (
 
 
 def check_overrides(module: LightningModule) -> None:
-    """Refuse a subclass whose hook leaves out that of XORModule: those of a LightningModule do nothing.
+    """Refuse a subclass whose hook does not call that of XORModule.
 
     Raises:
         ValueError: naming the hook.
@@ -40,7 +40,7 @@ def check_overrides(module: LightningModule) -> None:
 
 
 def check_module(module: LightningModule) -> None:
-    """Refuse a subclass with hooks that are never called here, and a state that no checkpoint would hold.
+    """Refuse a subclass with hooks that would never be called, or with a state that checkpoints would not hold.
 
     Raises:
         ValueError: naming the hook or the state, and what to do instead.

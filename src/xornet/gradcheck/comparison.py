@@ -28,14 +28,14 @@ ROUNDINGS = 4  # how many ε; of 756 networks, 0 to 6 hidden layers, model.init 
 
 
 class Comparison(NamedTuple):
-    """The gradients of one layer, each (I + 1, H), and how far apart they may be.
+    """The gradients of one layer, each (I + 1, H), and their allowed differences.
 
     Args:
-        found: by hand as written (what is compiled), by hand into buffers (what is not), and by autograd.
+        found: by `backpropagate` (which is compiled), by InplaceBackprop (for uncompiled runs), and by autograd.
         slopes: D(h).
-        smooth: where D(h) has a meaning.
-        rounding: what two of `found` may differ by.
-        error: what one of `found` and `slopes` may differ by.
+        smooth: where D(h) is defined.
+        rounding: the allowed difference between two of `found`.
+        error: the allowed difference between one of `found` and `slopes`.
 
     """
 
@@ -62,7 +62,7 @@ class Comparison(NamedTuple):
 
 
 def compare(problem: Problem) -> Iterator[Comparison]:
-    """Yield the gradient of each layer, found in every way."""
+    """Yield the gradients of each layer."""
     stacked = [weight[..., None] for weight in problem.weights]
     found = {"backpropagate": backpropagate(stacked, *problem[1:])[1]}
     for kind in (InplaceBackprop, Autograd):
@@ -87,7 +87,7 @@ def compare(problem: Problem) -> Iterator[Comparison]:
 
 
 def differences(problem: Problem) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Yield D(h), D(2h) and whether L is smooth in between, of every weight of each layer."""
+    """Yield, for each layer, D(h), D(2h) and whether L is smooth between w - 2h and w + 2h, for every weight."""
     problem = problem._replace(weights=[weight.clone() for weight in problem.weights])
     for _, weight, _ in problem.layers():
         numbers, rows = weight.view(-1), []

@@ -1,4 +1,4 @@
-"""One step of one network, worked by the equations of backprop.py with every value under its name there."""
+"""One step of one network by the equations of backprop.py, with every value under its name there."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
@@ -50,8 +50,8 @@ def work(problem: Problem, optimizer: Callable[[list[Tensor]], Optimizer]) -> It
     """Yield every value of one step in the order of the equations, each with the line that defines it.
 
     Args:
-        problem: stays as it is.
-        optimizer: makes, from the weights, what updates them.
+        problem: is not changed.
+        optimizer: makes an optimizer from the weights.
 
     """
     a, layers = problem.activations(), problem.layers()

@@ -1,1 +1,1 @@
-"""The pictures: data in, matplotlib Figure out, a file for each."""
+"""Pictures: functions from arrays to a matplotlib Figure, one file per picture."""

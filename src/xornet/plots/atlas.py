@@ -1,4 +1,4 @@
-"""Pictures of the atlas: maps in small multiples, and curves."""
+"""Pictures of the atlas: maps side by side, and curves."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -16,11 +16,11 @@ class Curve:
     """One curve of a panel.
 
     Args:
-        label: its words in the legend; empty for none.
-        x, y: (n,), nan where there is nothing.
+        label: in the legend; empty for none.
+        x, y: (n,), nan for missing points.
         low, high: (n,), an interval of y, drawn as a band.
         style: matplotlib's format of the line, `o-` for measured points.
-        color: a number of matplotlib's colours.
+        color: the number of a matplotlib colour, 0 for C0.
 
     """
 
@@ -35,7 +35,7 @@ class Curve:
 
 @dataclass
 class Panel:
-    """A pair of axes with curves."""
+    """Axes with curves."""
 
     title: str
     xlabel: str
@@ -55,7 +55,7 @@ def curves_picture(title: str, panels: Sequence[Panel]) -> Figure:
             if curve.low is not None and curve.high is not None:
                 axes.fill_between(curve.x, curve.low, curve.high, color=color, alpha=0.15, linewidth=0)
         axes.set(title=panel.title, xlabel=panel.xlabel, ylabel=panel.ylabel)
-        if any(np.isfinite(curve.y).any() for curve in panel.curves):  # or there is nothing to draw
+        if any(np.isfinite(curve.y).any() for curve in panel.curves):  # else nothing can be drawn
             axes.set(xscale="log", yscale=panel.yscale)
         measured = sorted({x for curve in panel.curves if "o" in curve.style for x in curve.x[np.isfinite(curve.x)]})
         if len(measured) < 10:  # powers of ten would run into each other
@@ -74,13 +74,13 @@ def maps_picture(
     label: str,
     is_share: bool,
 ) -> Figure:
-    """Draw maps in small multiples under one colour bar, the number of every cell in it.
+    """Draw maps side by side with one colour bar; each cell shows its number.
 
     Args:
         title: of the picture.
-        maps: the title and the cells (U, A) of each, nan where there is nothing.
-        across: the name of the axis across, and its A values.
-        up: the name of the axis up, and its U values.
+        maps: the title and the cells (U, A) of each, nan for missing cells.
+        across: the name of the horizontal axis, and its A values.
+        up: the name of the vertical axis, and its U values.
         label: of the colour bar.
         is_share: whether the cells are shares; else they are epochs, on a logarithmic scale.
 
@@ -119,7 +119,7 @@ def maps_picture(
 
 
 def words(value: float, is_share: bool) -> str:
-    """The number of a cell, short: 98%, 850, 12k."""
+    """The number of a cell in few characters: 98, 850, 12k."""
     if np.isnan(value):
         return "–"
     if is_share:

@@ -1,4 +1,4 @@
-"""Runs side by side: their loss curves on one pair of axes, and each one's decision boundary."""
+"""Runs side by side: their loss curves in one panel, and the decision boundary of each."""
 
 import math
 import textwrap
@@ -10,9 +10,9 @@ from xornet.plots.decision_boundary import ROW, draw_bar, draw_boundary
 from xornet.plots.loss_curves import draw_curves, shade
 from xornet.plots.render import Array
 
-SIDE = 3.2  # inches of a boundary with its axes
-LETTERS = 30  # of a label in a line: no wider than a boundary
-LINE = 0.16  # inches, its height
+SIDE = 3.2  # inches, of a boundary with its axes
+LETTERS = 30  # in a line of a label: no wider than a boundary
+LINE = 0.16  # inches, height of a line
 
 
 def comparison(
@@ -22,14 +22,14 @@ def comparison(
     tables: Sequence[tuple[Array, Array]],
     many: bool = False,
 ) -> Figure:
-    """Draw the loss curves of J runs, and under them their boundaries, each with a border in its curve's colour.
+    """Draw the loss curves of J runs, and below them their boundaries, with borders in the colours of the curves.
 
     Args:
-        curves: epochs (S,) and losses (S,) of each, None where there are none.
-        boundaries: predictions over the plane, from `boundary_grid`, of each; None where the inputs are not two.
-        labels: (J,), what sets each apart.
-        tables: x (P, 2) and y (P, 1) of each; not used for one without a boundary.
-        many: whether there are ensembles, whose loss is a median, and of which network 0 is shown.
+        curves: epochs (S,) and losses (S,) of each, None if it has none.
+        boundaries: predictions over the plane, from `boundary_grid`, of each; None unless it has two inputs.
+        labels: (J,)
+        tables: x (P, 2) and y (P, 1) of each; not used without a boundary.
+        many: whether there are ensembles; then losses are medians, and boundaries are of network 0.
 
     """
     wrapped = [textwrap.fill(label, LETTERS, break_on_hyphens=False) for label in labels]

@@ -25,9 +25,9 @@ ROW = 4  # boundaries side by side
 
 
 def plane(x: Array) -> tuple[Array, Array]:
-    """Return what is drawn of the input plane, as the GRID numbers along each input.
+    """Return the part of the input plane that is drawn, as GRID numbers along each input.
 
-    Along each input the sheet's [-0.5, 1.5], or where points lie beyond, their extent and a quarter of it on each side.
+    Along each input it is the sheet's [-0.5, 1.5]; if points lie outside, their range and a quarter of it on each side.
 
     Args:
         x: (P, 2), the points of the table.
@@ -41,7 +41,7 @@ def plane(x: Array) -> tuple[Array, Array]:
 
 
 def boundary_grid(predict: Predict, x: Array) -> Array:
-    """Predictions over the plane of a table's points, (200, 200), rows along the second input.
+    """Predictions over the input plane, (200, 200), rows along the second input.
 
     Args:
         predict: maps x (G, 2) to predictions (G, 1).
@@ -55,9 +55,9 @@ def boundary_grid(predict: Predict, x: Array) -> Array:
 
 
 def decision_boundaries(panels: Sequence[tuple[Array, str]], x: Array, y: Array) -> Figure:
-    """The sheet's second picture: predictions over the input plane, and the points of the table; or several of it.
+    """The sheet's second picture, once or several times: predictions over the input plane, and the points of the table.
 
-    The colours are fixed to 0 ... 1, so that pictures of different epochs can be compared; the black contour is 0.5.
+    The colours always range from 0 to 1, so that pictures of different epochs can be compared; the contour is at 0.5.
 
     Args:
         panels: predictions over the plane, from `boundary_grid`, and a title, for each; more than ROW in two rows.
@@ -92,7 +92,7 @@ def draw_plane(axes: Axes, x: Array, y: Array) -> None:
 
 
 def draw_points(axes: Axes, places: Array, y: Array) -> PathCollection:
-    """Draw the points of the table at places (P, 2), in the colours of their targets."""
+    """Draw the points of the table at `places` (P, 2), in the colours of their targets."""
     first, second = places.T
     return axes.scatter(first, second, c=y[:, 0], edgecolor="black", s=100, cmap="coolwarm", vmin=0, vmax=1, zorder=3)
 
@@ -120,7 +120,7 @@ def draw_predictions(axes: Axes, z: Array, title: str, across: Array, up: Array)
 
 
 def draw_contour(axes: Axes, z: Array, across: Array, up: Array) -> QuadContourSet | None:
-    """Draw where predictions over a grid are 0.5, if they are anywhere."""
+    """Draw the contour where predictions over a grid are 0.5, if there is one."""
     if not ((z < 0.5).any() and (z > 0.5).any()):
         return None
     return axes.contour(across, up, z, levels=[0.5], colors="black", linewidths=1.5)

@@ -9,7 +9,7 @@ from xornet.plots.render import Array, image_of
 
 
 class FrameRenderer:
-    """Draws the frames of the animation: only what changes is drawn anew, by matplotlib's blitting.
+    """Draws the frames of the animation; by matplotlib's blitting, only what changes is drawn again.
 
     Args:
         x: (P, 2)
@@ -23,7 +23,7 @@ class FrameRenderer:
         self.axes, self.canvas = figure.axes[0], FigureCanvasAgg(figure)
         (self.image,), (self.points,) = self.axes.images, self.axes.collections
         for artist in (self.image, self.points, *self.axes.spines.values(), self.axes.title):
-            artist.set_animated(True)  # leaves it out of the background
+            artist.set_animated(True)  # not part of the background
         self.canvas.draw()
         self.background = self.canvas.copy_from_bbox(figure.bbox)
 

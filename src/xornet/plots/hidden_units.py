@@ -1,4 +1,4 @@
-"""What each hidden unit does: its line in the input plane, and where it takes the points."""
+"""The hidden units: the line of each in the input plane, and the points in hidden space."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ from xornet.plots.decision_boundary import draw_plane, draw_points, draw_predict
 from xornet.plots.principal import Plane, principal_plane
 from xornet.plots.render import Array
 
-RAISES, LOWERS, NEITHER = "#d55e00", "#0072b2", "0.4"  # Okabe and Ito's, for colour-blind readers
+RAISES, LOWERS, NEITHER = "#d55e00", "#0072b2", "0.4"  # of Okabe and Ito, for colour-blind readers
 LARGEST_LEGEND = 8  # units
-FAR = 1e6  # a line further away than this many times the plane, which matplotlib cannot draw
+FAR = 1e6  # times the plane: matplotlib cannot draw lines further away
 
 
 @dataclass
@@ -23,10 +23,10 @@ class Units:
     """The hidden units of a network with two inputs.
 
     Args:
-        lines: (H, 3), of each unit of the first hidden layer the weights of x₁ and x₂, and the bias.
-        weights: (H,), by which the output takes each; where further layers come between, the norm of those.
-        space: (P, H'), the points as the last hidden layer sees them.
-        output: (H' + 1,), the weights of the output, and its bias.
+        lines: (H, 3), the weights of x₁ and x₂ and the bias of each unit of the first hidden layer.
+        weights: (H,), the weight of each unit in the output; with more hidden layers, the norm of its weights.
+        space: (P, H'), the activations of the last hidden layer at the points.
+        output: (H' + 1,), the weights of the output and its bias.
         signed: whether `weights` have a sign.
 
     """
@@ -39,10 +39,10 @@ class Units:
 
 
 def hidden_units(units: Units, x: Array, y: Array) -> Figure:
-    """Draw the line of every unit over the points, its width the weight of it, and the points in hidden space.
+    """Draw the line of every unit over the points, its width by the unit's weight, and the points in hidden space.
 
     Args:
-        units: the network's.
+        units: of the network.
         x: (P, 2)
         y: (P, 1)
 
@@ -54,14 +54,14 @@ def hidden_units(units: Units, x: Array, y: Array) -> Figure:
 
 
 def two_panels() -> tuple[Figure, Axes, Axes]:
-    """A figure of two, with space for a legend between them."""
+    """A figure with two panels and space for a legend between them."""
     figure = Figure(figsize=(11.2, 4.8))
     left, right = figure.subplots(1, 2, gridspec_kw={"left": 0.07, "right": 0.97, "wspace": 0.62, "bottom": 0.12})
     return figure, left, right
 
 
 def draw_line(axes: Axes, line: Array, x: Array, colour: str, width: float, label: str | None = None) -> None:
-    """Draw where w₁x₁ + w₂x₂ + b = 0 in the plane of the points x (P, 2), and to which side it grows."""
+    """Draw the line w₁x₁ + w₂x₂ + b = 0 in the plane of the points x (P, 2), and an arrow to its positive side."""
     normal, bias = line[:2], line[2]
     if not (length := np.hypot(*normal)):
         return
@@ -78,7 +78,7 @@ def draw_line(axes: Axes, line: Array, x: Array, colour: str, width: float, labe
 
 
 def draw_lines(axes: Axes, units: Units, x: Array, y: Array) -> None:
-    """Draw the line of every unit, which is where it is half on; the arrow points to where it is on."""
+    """Draw the line of every unit, where its activation is 1/2; the arrow points to larger activations."""
     draw_plane(axes, x, y)
     widths = 0.7 + 4 * abs(units.weights) / max(abs(units.weights).max(), 1e-30)
     for number, (line, weight, width) in enumerate(zip(units.lines, units.weights, widths, strict=True), 1):
@@ -96,7 +96,7 @@ def draw_lines(axes: Axes, units: Units, x: Array, y: Array) -> None:
 
 
 def draw_space(axes: Axes, units: Units, x: Array, y: Array) -> None:
-    """Draw the points as the last hidden layer sees them, and what the output makes of that plane."""
+    """Draw the points in the space of the last hidden layer, and the predictions over that plane."""
     found = hidden_plane(units.space)
     places = found.places
     low, high = places.min(0), places.max(0)
@@ -114,14 +114,14 @@ def draw_space(axes: Axes, units: Units, x: Array, y: Array) -> None:
 
 
 def sigmoid(z: Array) -> Array:
-    """σ(z), by a function that does not overflow."""
+    """σ(z) without overflow."""
     return 0.5 + 0.5 * np.tanh(z / 2)
 
 
 def hidden_plane(space: Array) -> Plane:
-    """Return the plane that shows most of the points (P, H') in hidden space.
+    """Return a plane in hidden space for the points (P, H').
 
-    One or two units are that plane themselves; of more, their first two principal directions.
+    It is the whole space for one or two units, else the plane of the first two principal directions.
     """
     units = space.shape[1]
     if units <= 2:
@@ -131,7 +131,7 @@ def hidden_plane(space: Array) -> Plane:
 
 
 def names(places: Array, x: Array, near: float) -> Sequence[tuple[Array, str]]:
-    """The name of each point; points that lie close together share one: `01, 10`."""
+    """The names of the points with their places; points close together share one: `01, 10`."""
     groups: list[tuple[Array, str]] = []
     for place, name in zip(places, point_names(torch.from_numpy(x)), strict=True):
         for number, (other, others) in enumerate(groups):

@@ -1,4 +1,4 @@
-"""What runs remember of their epochs, as curves."""
+"""Loss curves, and the share of networks solved."""
 
 from collections.abc import Sequence
 
@@ -9,17 +9,17 @@ from matplotlib.figure import Figure
 
 from xornet.plots.render import Array
 
-LEGEND_LINES = 12  # more lines than this have no legend
+LEGEND_LINES = 12  # no legend for more lines
 MAP = colormaps["viridis"]
 
 
 def loss_curve(epochs: Array, losses: Array, singles: Array) -> Figure:
-    """The sheet's first picture: loss against epoch; the median and, where networks differ, the band and single ones.
+    """The sheet's first picture: loss against epoch; for an ensemble the median, a band, and some single networks.
 
     Args:
         epochs: (S,)
         losses: (S, 3), the 10%, 50% and 90% quantiles over the networks; all equal for one network.
-        singles: (S, M), the losses of a few networks, drawn thinly through the band.
+        singles: (S, M), the losses of a few networks, drawn as thin lines.
 
     """
     figure = Figure(figsize=(6.4, 4.8))
@@ -61,12 +61,12 @@ def draw_curves(
     """Draw the losses of several runs against epoch.
 
     Args:
-        panel: where.
-        curves: epochs (S,) and losses (S,) of each of J runs, None where there are none.
+        panel: the axes to draw in.
+        curves: epochs (S,) and losses (S,) of each of J runs, None if it has none.
         labels: (J,)
-        ylabel: what the losses are.
-        places: (J,), in whose order the runs are coloured; None for their own.
-        key: what the labels are values of.
+        ylabel: of the losses.
+        places: (J,), the runs are coloured in the order of these numbers; None for their own order.
+        key: whose values the labels are.
 
     """
     ranks = np.argsort(np.argsort(range(len(curves)) if places is None else places, kind="stable"))
@@ -82,10 +82,10 @@ def draw_curves(
 
 
 def marker(epochs: Array) -> str:
-    """The marker of a curve: one epoch makes no line."""
+    """The marker of a curve: a single epoch would show no line."""
     return "o" if len(epochs) == 1 else "none"
 
 
 def shade(rank: int, count: int) -> tuple[float, float, float, float]:
-    """The colour of one of `count` runs: viridis, without its end that is too light for a line."""
+    """The colour of one of `count` runs: viridis without its light end."""
     return MAP(0.85 * rank / max(1, count - 1))

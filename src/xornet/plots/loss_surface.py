@@ -8,8 +8,8 @@ from matplotlib.patheffects import withStroke
 from xornet.plots.principal import Plane
 from xornet.plots.render import Array
 
-MARKS = 8  # epochs named along the trajectory
-MARGIN = 0.25  # of the trajectory's extent, around it
+MARKS = 8  # epochs marked along the trajectory
+MARGIN = 0.25  # around the trajectory, relative to its extent
 
 
 def grid_around(places: Array, points: int) -> tuple[Array, Array]:
@@ -21,7 +21,7 @@ def grid_around(places: Array, points: int) -> tuple[Array, Array]:
 
 
 def loss_surface(plane: Plane, epochs: Array, first: Array, second: Array, losses: Array) -> Figure:
-    """Draw the loss as contours, and the trajectory with epochs marked at equal distances.
+    """Draw the loss as contours, and the trajectory with marked epochs at equal distances.
 
     Args:
         plane: of the trajectory.
@@ -43,7 +43,7 @@ def loss_surface(plane: Plane, epochs: Array, first: Array, second: Array, losse
     axes.plot(*plane.places.T, color="black", linewidth=1.2)
     for number, (place, epoch) in enumerate(marks(plane.places, epochs)):
         axes.plot(*place, "o", color="white", markeredgecolor="black", markersize=6)
-        offset = (0, -17 if number % 2 else 8)  # below and above by turns
+        offset = (0, -17 if number % 2 else 8)  # alternately below and above
         label = axes.annotate(
             f"{epoch:,.0f}", tuple(place), offset, textcoords="offset points", ha="center", fontsize=9
         )
@@ -54,7 +54,7 @@ def loss_surface(plane: Plane, epochs: Array, first: Array, second: Array, losse
 
 
 def marks(trajectory: Array, epochs: Array) -> list[tuple[Array, float]]:
-    """The place and the epoch of at most MARKS points of a trajectory (S, 2), both ends and points evenly between."""
+    """At most MARKS points of a trajectory (S, 2) with their epochs: both ends, and points at equal distances."""
     travelled = np.r_[0, np.hypot(*np.diff(trajectory, axis=0).T).cumsum()]
     apart = travelled[-1] / (MARKS - 1)
     chosen = [0]

@@ -1,4 +1,4 @@
-"""The map of learning rates: what a network becomes, against the rates of its hidden and of its output layer."""
+"""The map of learning rates: final loss and solving epoch against the rates of the hidden and the output layer."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,11 +18,11 @@ UNSOLVED = "0.85"
 
 @dataclass
 class RateMap:
-    """A grid of R x R networks; the hidden rate grows by the column, the output rate by the row, log-spaced.
+    """A grid of R x R networks; the hidden rate grows along columns, the output rate along rows, log-spaced.
 
     Args:
-        losses: (R, R), nan where a network has diverged.
-        solved_epochs: (R, R), when a network first solved the table; nan where it does not solve it now.
+        losses: (R, R), nan for networks that have diverged.
+        solved_epochs: (R, R), the first epoch that solved the table; nan for networks that do not solve it now.
         hidden: the lowest and the highest rate.
         output: the same.
 
@@ -35,7 +35,7 @@ class RateMap:
 
 
 def lr_map(found: RateMap, title: str) -> Figure:
-    """Draw the final loss and the solving epoch of every network, each one pixel or more.
+    """Draw the final loss and the solving epoch of every network.
 
     Args:
         found: the grid.
@@ -51,12 +51,12 @@ def lr_map(found: RateMap, title: str) -> Figure:
 
 
 def draw_grid(axes: Axes, found: RateMap, values: Array, title: str, label: str) -> None:
-    """Draw values (R, R) above 0 in logarithmic colours; grey where they are nan."""
+    """Draw positive values (R, R) in logarithmic colours; nan is grey."""
     finite = values[np.isfinite(values)]
     low, high = (finite.min(), finite.max()) if len(finite) else (1.0, 1.0)
     norm = LogNorm(low, max(high, low * 1.01))
     across, up = edges(found.hidden, values.shape[1]), edges(found.output, values.shape[0])
-    image = axes.imshow(  # on axes of logarithms: an image on logarithmic axes would be stretched
+    image = axes.imshow(  # on linear axes of the logarithms: logarithmic axes would distort the image
         values,
         cmap=MAP.with_extremes(bad=UNSOLVED),
         norm=norm,
@@ -72,14 +72,14 @@ def draw_grid(axes: Axes, found: RateMap, values: Array, title: str, label: str)
 
 
 def edges(ends: Sequence[float], cells: int) -> tuple[float, float]:
-    """The logarithms of the outer edges of cells whose middles stand evenly from one end of a range to the other."""
+    """The logarithms of the outer edges of cells whose centres are evenly spaced between the ends of a range."""
     low, high = np.log10(ends)
     half = (high - low) / (cells - 1) / 2
     return low - half, high + half
 
 
 def ticks(ends: Sequence[float]) -> Array:
-    """The rates that an axis names: powers of ten; of a shorter range 1, 2 and 5 of each, or other round numbers."""
+    """The rates labelled on an axis: powers of ten; for a shorter range also 2 and 5 times these, or round numbers."""
     low, high = ends
     if high < 10 * low:
         rates = np.array(MaxNLocator(5).tick_values(low, high), dtype=np.float64)

@@ -1,4 +1,4 @@
-"""Where unsolved networks stand, against the range of their initial weights, and how their loss falls."""
+"""The plateaus of unsolved networks against the range of their initial weights, and how their loss falls."""
 
 from collections.abc import Mapping, Sequence
 
@@ -19,11 +19,11 @@ def plateaus_picture(
     excess: Mapping[str, Array],
     titles: tuple[str, str],
 ) -> Figure:
-    """Draw a bar for each range of initial weights; beside it how far losses still are above their plateaus.
+    """Draw a bar for each range of initial weights, and the loss above the plateau against epochs.
 
     Args:
         ranges: a label for each of J ranges.
-        shares: for each place where networks may stand the share of them, (J,).
+        shares: for each place the share of networks there, (J,).
         epochs: (E,)
         excess: for each plateau (`1/8`) the loss above it, (E, M), of networks that stay near it.
         titles: of the two panels.
@@ -53,7 +53,7 @@ def draw_shares(panel: Axes, ranges: Sequence[str], shares: Mapping[str, Array])
 
 
 def draw_excess(panel: Axes, epochs: Array, excess: Mapping[str, Array]) -> None:
-    """Draw a line for each network that stays, and one that falls like 1/epochs."""
+    """Draw a line for each network that stays, and a line proportional to 1/epochs."""
     for place, above in excess.items():
         lines = panel.plot(epochs, above, color=COLOURS.get(place, "C5"), linewidth=0.6, alpha=0.6)
         for line in lines[:1]:

@@ -1,4 +1,4 @@
-"""The plane that shows most of a cloud of points."""
+"""The plane of the first two principal directions of points."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ class Plane:
         centre: (K,), the mean.
         directions: (2, K), orthonormal.
         places: (S, 2), the points in these coordinates.
-        labels: the names of the two axes, with the shares of the points' variance along them.
+        labels: of the two axes, with the share of the variance along each.
 
     """
 
@@ -32,7 +32,7 @@ def principal_plane(points: Array) -> Plane:
     """The plane of the first two principal directions of points (S, K)."""
     centre = points.mean(0)
     _, spread, directions = np.linalg.svd(points - centre, full_matrices=len(points) < 2)
-    shares = np.append(spread**2 / max((spread**2).sum(), 1e-300), 0.0)  # of points on a line there is one
+    shares = np.append(spread**2 / max((spread**2).sum(), 1e-300), 0.0)  # points on a line have only one
     words = zip(("first", "second"), shares, strict=False)
     labels = [f"{word} principal direction ({share:.1%} of the variance)" for word, share in words]
     return Plane(centre, directions[:2], (points - centre) @ directions[:2].T, labels)

@@ -1,6 +1,6 @@
-"""The pictures: data in, matplotlib Figure out, in a file for each kind.
+"""Figures as images, and images as files.
 
-`Figure` is used without pyplot, which keeps every figure alive and wants a display.
+`Figure` is used without pyplot, which keeps every figure alive and needs a display.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ def drawn(figure: Figure) -> Image:
 
 
 def image_of(canvas: FigureCanvasAgg) -> Image:
-    """A copy of what a canvas shows."""
+    """The content of a canvas, copied."""
     return PIL.Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
 
 

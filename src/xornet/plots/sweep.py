@@ -1,4 +1,4 @@
-"""A sweep in one picture: every job's loss curve, and what was reached against what was swept."""
+"""A sweep in one picture: the loss curves of all jobs, and their results against the swept values."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ from xornet.plots.render import Array
 
 @dataclass
 class Axis:
-    """A swept key and its value in every job, as it was given on the command line.
+    """A swept key and its value in every job, as on the command line.
 
     Args:
         key: e.g. `optimizer.lr`.
-        values: (J,), e.g. ["0.01", "0.1"]; a list of one number counts as that number.
+        values: (J,), e.g. ["0.01", "0.1"]; a list of one number is drawn as that number.
 
     """
 
@@ -31,19 +31,19 @@ class Axis:
             places, self.is_numeric = [float(value.strip("[]")) for value in self.values], True
         except ValueError:
             places, self.is_numeric = [float(names.index(value)) for value in self.values], False
-        self.positions = np.array(places)  # (J,), the numbers, or the order of words
+        self.positions = np.array(places)  # (J,), the numbers, or for words their order
         self.order = sorted(names, key=lambda name: places[self.values.index(name)])  # the different values
         self.scale = "log" if self.is_numeric and 0 < 10 * min(places) <= max(places) else "linear"
 
 
 @dataclass
 class Outcomes:
-    """What the jobs reached; nan for a job that has not finished.
+    """The results of the jobs; nan for a job that has not finished.
 
     Args:
         losses: (J,)
         shares: (J, 3), the share of networks that solve the table, and the bounds of its interval.
-        many: whether the jobs are ensembles, whose share says more than their loss.
+        many: whether the jobs are ensembles; then the share is drawn too, or instead of the loss.
 
     """
 
@@ -55,13 +55,13 @@ class Outcomes:
 def sweep_picture(
     curves: Sequence[tuple[Array, Array] | None], labels: Sequence[str], axes: Sequence[Axis], ends: Outcomes
 ) -> Figure:
-    """Draw the loss curves; beside them the ends against one swept key, or a heat map over two.
+    """Draw the loss curves; next to them the results against one swept key, or a heat map for two.
 
     Args:
-        curves: epochs (S,) and losses (S,) of each of J jobs, None where there are none.
-        labels: (J,), what distinguishes each job; with one swept key its value.
-        axes: what was swept.
-        ends: what was reached.
+        curves: epochs (S,) and losses (S,) of each of J jobs, None if it has none.
+        labels: (J,), the swept values of each job.
+        axes: the swept keys.
+        ends: the results.
 
     """
     panels = {1: 2 + ends.many, 2: 2}.get(len(axes), 1)
@@ -79,7 +79,7 @@ def sweep_picture(
 
 
 def draw_losses(panel: Axes, axis: Axis, ends: Outcomes) -> None:
-    """Draw the final losses; for single networks, filled where the table is solved."""
+    """Draw the final losses; for single networks, filled if the table is solved."""
     order = np.argsort(axis.positions)
     panel.plot(axis.positions[order], ends.losses[order], color="0.6", linewidth=1, zorder=1)
     finite, solved = np.isfinite(ends.losses), ends.shares[:, 0] == 1
@@ -97,21 +97,21 @@ def draw_shares(panel: Axes, axis: Axis, shares: Array) -> None:
     """Draw the share of networks that solve the table, with its 95% interval."""
     order = np.argsort(axis.positions)
     share, low, high = 100 * shares[order].T
-    bars = np.maximum(0, [share - low, high - share])  # the interval of 0% begins at 0, give or take a rounding
+    bars = np.maximum(0, [share - low, high - share])  # rounding could make it negative
     panel.errorbar(axis.positions[order], share, yerr=bars, fmt="o-", color="C0", ecolor="0.3", capsize=3)
     set_axis(panel, axis)
     panel.set(ylabel="Networks that solve the table (%)", ylim=(-3, 103), title="Networks Solved, 95% Interval")
 
 
 def set_axis(panel: Axes, axis: Axis) -> None:
-    """Label the swept axis: logarithmic where it spans decades, in words where it is no number."""
+    """Label the axis of the swept key: logarithmic if it spans decades, with words if it is no number."""
     panel.set(xlabel=axis.key, xscale=axis.scale)
     if not axis.is_numeric:
         panel.set_xticks(range(len(axis.order)), axis.order, rotation=20 if len(axis.order) > 3 else 0)
 
 
 def draw_map(panel: Axes, across: Axis, up: Axis, ends: Outcomes) -> None:
-    """Draw a cell for each pair of values: the share solved of ensembles, else the final loss."""
+    """Draw a cell for each pair of values: for ensembles the share solved, else the final loss."""
     cells = np.full((len(up.order), len(across.order)), np.nan)
     values = ends.shares[:, 0] if ends.many else ends.losses
     for row, column, value in zip(up.values, across.values, values, strict=True):

@@ -1,4 +1,4 @@
-"""Runs, read from their directories to be looked at: their networks, and what sets them apart."""
+"""Runs read from their directories, to be compared: their networks, and how their configurations differ."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from xornet.runs.record import Run, differing
 from xornet.runs.settings import read_config
 
 REMEDY = "use the directory of a run, or of one job of a sweep"
-UNSET = "unset"  # what a run says of a key that only others have
+UNSET = "unset"  # for a key that only other runs have
 
 
 def load(ckpt_path: str) -> tuple[XORModule, int]:
@@ -32,9 +32,9 @@ def load(ckpt_path: str) -> tuple[XORModule, int]:
 
 
 def read_run(folder: Path) -> tuple[Run, XORModule]:
-    """Return a run, finished or not, as its checkpoint shows it, and its networks.
+    """Return a run, finished or not, as of its checkpoint, and its networks.
 
-    Its overrides are its whole configuration, since runs need not share what the command line did not say.
+    Its overrides are its whole configuration, because runs may also differ in what the command line did not set.
     """
     if not folder.is_dir():
         raise ValueError(f"there is no directory {folder}; {REMEDY}")
@@ -43,17 +43,17 @@ def read_run(folder: Path) -> tuple[Run, XORModule]:
         if not path.is_file():
             raise ValueError(f"{folder} is no run: it has no {path.relative_to(folder)}; {REMEDY}")
     module, epochs = load(str(checkpoint))
-    # A class goes by the key of its group: `optimizer`, not `optimizer._target_`.
+    # A class is named by the key of its group: `optimizer`, not `optimizer._target_`.
     values = {key.removesuffix("._target_"): value for key, value in read_config(folder).items()}
     words = {k: v if isinstance(v, str) else json.dumps(v, separators=(",", ":")) for k, v in values.items()}
     return Run(folder, words, {"epochs": epochs, **evaluate(module)}, None), module
 
 
 def apart(runs: Sequence[Run]) -> list[Run]:
-    """Return the runs with those keys alone whose values differ between them, every key in every run.
+    """Return the runs with only those keys whose values differ; each run has every such key.
 
-    Left out are the arguments of a class that the other runs do not have, as a callback or an optimizer: the key of its
-    group says so.
+    The arguments of a class that other runs do not have, such as a callback or an optimizer, are left out: the key of
+    its group differs already.
     """
     keys = differing(list(runs))
 
@@ -69,21 +69,21 @@ def apart(runs: Sequence[Run]) -> list[Run]:
 
 
 def cut(values: list[str]) -> list[str]:
-    """Return the values, classes without their modules unless those are what differs."""
+    """Return the values, classes without their modules, unless the modules differ."""
     names = [re.sub(r"^([a-z_]\w*\.)+(?=[A-Z])", "", value) for value in values]
     return names if len(set(names)) == len(set(values)) else values
 
 
 def names(runs: Sequence[Run]) -> list[str]:
-    """Return the directory of each run, from where they part."""
+    """Return the directory of each run, relative to their common parent."""
     common = os.path.commonpath([run.folder for run in runs])
     return [str(run.folder.relative_to(common)) for run in runs]
 
 
 def labels(runs: Sequence[Run]) -> list[str]:
-    """Return what sets each of the runs of `apart` apart, in short: `lr=0.1 hidden=[4]`; its name where nothing does.
+    """Return a short label for each of the runs of `apart`: `lr=0.1 hidden=[4]`, with its name if that is not unique.
 
-    A key is cut to its last part where no other ends alike.
+    A key is shortened to its last part if no other key ends with the same.
     """
     keys = list(runs[0].overrides)
     ends = [key.rpartition(".")[2] for key in keys]

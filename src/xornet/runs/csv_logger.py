@@ -1,4 +1,4 @@
-"""What a run logs as a table: `csv/metrics.csv`, every step once, however often a run is killed and resumed."""
+"""The logger of `csv/metrics.csv`: a table with each step once, also if the run is killed and resumed."""
 
 import csv
 from argparse import Namespace
@@ -17,14 +17,14 @@ Row = dict[str, Any]
 
 
 class CSVLogger(LightningCSVLogger):
-    """Lightning's CSVLogger, which here does not delete an earlier table as soon as a run is set up.
+    """Lightning's CSVLogger, except that it does not delete an earlier table when a run is set up.
 
-    A resumed run keeps the rows of its earlier part (see `resume`), one that begins anew replaces the table with its
-    first rows, and one that is refused leaves it alone.
+    A resumed run keeps the rows of its earlier part (see `resume`), a new run replaces the table with its first rows,
+    and a run that is refused leaves it unchanged.
 
     Args:
-        save_dir, name, version: the directory of the run, the one in it, and the one in that.
-        flush_logs_every_n_steps: steps after which rows are written, besides those before each checkpoint.
+        save_dir, name, version: the run directory, a directory in it, and one in that.
+        flush_logs_every_n_steps: steps between two writes; rows are also written before each checkpoint.
 
     """
 
@@ -35,22 +35,22 @@ class CSVLogger(LightningCSVLogger):
         self.every_n_steps = validation.integer(key, flush_logs_every_n_steps, 1, 10**9, f"use e.g. {key}=100")
         super().__init__(save_dir, name, version)
         self.path = Path(self.log_dir, "metrics.csv")
-        self.is_waiting = False  # for the run to be accepted, before which nothing may be written
-        self.first_step = 0  # the one after those that are kept
+        self.is_waiting = False  # until the run is accepted; nothing may be written before
+        self.first_step = 0  # the first step that is not among the kept rows
         self.hparams: Row = {}
-        self.rows: list[Row] = []  # which are not written yet
-        self.kept: list[Row] | None = []  # of an earlier part; None once the file is this run's
+        self.rows: list[Row] = []  # that are not written yet
+        self.kept: list[Row] | None = []  # from an earlier part of the run; None once the file has been written
         self.columns: set[str] = set()  # of the file
 
     @property
     def experiment(self) -> Any:
-        """The logger itself, which Lightning would have write with an object that deletes the table."""
+        """The logger itself; Lightning's object for writing would delete the table."""
         return self
 
     def resume(self, checkpoint: Mapping[str, Any]) -> None:
-        """Keep the rows that an earlier part of this run has logged before a checkpoint; change nothing yet.
+        """Keep the rows that an earlier part of this run has logged before the checkpoint; write nothing yet.
 
-        Without how that part ended, which stands at the epoch after its last one: the curve goes on there.
+        The final results of that part (`final/...`) are not kept, because the run continues.
         """
         earlier = [row for row in read_rows(self.path) if row["step"] < checkpoint["global_step"]]
         rows = [{name: cell for name, cell in row.items() if not name.startswith("final/")} for row in earlier]
@@ -58,7 +58,7 @@ class CSVLogger(LightningCSVLogger):
         self.first_step = max((row["step"] for row in self.kept if "train/loss" in row), default=-1) + 1
 
     def log_hyperparams(self, params: Any = None) -> None:
-        """Write `hparams.yaml`, and rows from now on: a run that logs its hyperparameters has been accepted."""
+        """Write `hparams.yaml`, and from now on rows: a run that logs its hyperparameters has been accepted."""
         self.is_waiting = False
         self.hparams.update(vars(params) if isinstance(params, Namespace) else params or {})
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -72,7 +72,7 @@ class CSVLogger(LightningCSVLogger):
             self.save()
 
     def save(self) -> None:
-        """Append the new rows; write the whole file where it is not this run's yet, or there is a new column."""
+        """Append the new rows; write the whole file the first time, or if there is a new column."""
         if self.is_waiting or not self.rows:
             return
         columns = self.columns.union(*self.rows)
@@ -87,13 +87,13 @@ class CSVLogger(LightningCSVLogger):
         self.kept, self.columns, self.rows = None, columns, []
 
     def finalize(self, status: str) -> None:
-        """Write the last rows; where the run has failed, what cannot be written is not the cause."""
+        """Write the last rows; if the run has failed, ignore a failure to write, which is not the cause."""
         with suppress(*([OSError] if status == "failed" else [])):
             self.save()
 
 
 def read_rows(path: Path) -> list[Row]:
-    """Return the rows of a table, without empty cells, and without the torn last one of a killed process."""
+    """Return the rows of a table without empty cells, and without an incomplete last row of a killed process."""
     if not path.exists():
         return []
     with path.open(newline="") as file:

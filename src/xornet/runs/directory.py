@@ -1,7 +1,7 @@
-"""The run directory: found, and claimed for one run or sweep.
+"""Run directories: what they hold, and how a new one is created.
 
-Whatever is refused leaves every file as it was. So a run writes nothing, its configuration included, before it starts
-to train (see cli/run_directory.py), and what this process has made for nothing is undone (see undo.py).
+A command that is refused leaves every file as it was. So a run writes nothing, not even its configuration, before it
+starts to train (cli/run_directory.py), and directories created for nothing are removed (undo.py).
 """
 
 import itertools
@@ -16,21 +16,20 @@ from xornet.runs.settings import CONFIG, load
 from xornet.runs.undo import SWEEP, expect, made
 
 PROJECT = Path(__file__).resolve().parents[3]
-# What a run may leave that the next one in its directory need not replace: that one may be of one network, log
-# elsewhere, draw nothing, or end early.
-RESULTS = (
+# Files of a run that must be deleted before another run in its directory, which may not write all of them.
+RESULT_FILES = (
     *("metrics.json", "networks.csv", "xornet.pt", "error.txt", "loss_curve.png", "loss_surface.png", "solved.png"),
     *("decision_boundary.png", "decision_boundary.gif", "hidden_units.png", "examples.png", "lr_map.png"),
 )
-# What a resumed run needs.
+# Files that a resumed run needs.
 STATE = ("hparams.yaml", "csv/hparams.yaml", "csv/metrics.csv", "checkpoints/last.ckpt", "checkpoints/interrupted.ckpt")
-LEFT = (*RESULTS, *STATE)
+LEFT = (*RESULT_FILES, *STATE)
 
 
 def claim(parent: str) -> str:
-    """Create `<project>/<parent>/<date>_<time>` and return its path; never one that exists.
+    """Create a new directory `<project>/<parent>/<date>_<time>` and return its path.
 
-    A second run in the same second gets `_2`, and so on: creating a directory succeeds for one process only.
+    A second run in the same second gets `_2`, and so on: only one process can create a directory.
     """
     stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
     for number in itertools.count(1):
@@ -49,20 +48,20 @@ def claim(parent: str) -> str:
 
 
 def is_begun(folder: Path) -> bool:
-    """Whether a run's directory holds something that could be lost."""
+    """Whether a run directory holds results or checkpoints."""
     return (folder / "metrics.json").exists() or any(checkpoints(folder / "checkpoints"))
 
 
 def checkpoints(*folders: Path) -> list[Path]:
-    """The checkpoints in directories, the newest last; not the neighbours of one that a killed process was writing."""
+    """The checkpoints in directories, the newest last, without unfinished files of killed processes."""
     found = {path for folder in folders for path in folder.glob("[!.]*.ckpt")}
     return sorted(found, key=lambda path: path.stat().st_mtime)
 
 
 def check_holder(folder: Path, may_hold: str) -> None:
-    """Refuse a directory that holds the results of something else, which would be mixed with those of this command.
+    """Refuse a directory with results of another kind, which would be mixed with those of this command.
 
-    It may hold `a run`, `an evaluation`, `a sweep` or `a sweep of evaluations`, or nothing.
+    `may_hold` is `a run`, `an evaluation`, `a sweep` or `a sweep of evaluations`; an empty directory is accepted too.
     """
     config, table = folder / CONFIG, folder / "sweep.csv"
     holds = None
@@ -71,21 +70,21 @@ def check_holder(folder: Path, may_hold: str) -> None:
         holds = "a sweep" if {"model", "trainer"} <= sweep.keys() else "a sweep of evaluations"
         holds = holds if "hydra" in sweep else f"a {SWEEP} of something else"
     elif (table.exists() and table.read_bytes().startswith(b"job,")) or job_folders(folder):
-        holds = "a sweep"  # a search, for which Hydra writes no such file
+        holds = "a sweep"  # a search, for which Hydra writes no multirun.yaml
     elif config.exists():
         holds = holder(config)
     elif (folder / "metrics.json").exists():
         holds = "a run"
     elif any((folder / "checkpoints").glob("*")):
         holds = "checkpoints of something else"
-    elif names := [name for name in ("sweep.csv", *LEFT) if (folder / name).exists()]:  # which would be written over
+    elif names := [name for name in ("sweep.csv", *LEFT) if (folder / name).exists()]:  # which would be overwritten
         holds = f"a {names[0]} of something else"
     if holds not in (None, may_hold):
         raise ValueError(f"{folder} holds {holds}; use another directory")
 
 
 def holder(config: Path) -> str:
-    """What the directory with this configuration holds."""
+    """What a directory with this configuration holds, in words."""
     try:
         found = load(config, DictConfig)
     except ValueError:
@@ -96,13 +95,13 @@ def holder(config: Path) -> str:
 
 
 def job_folders(sweep: Path) -> list[Path]:
-    """The directories of the jobs of a sweep: those with a number that a run has written its configuration into."""
+    """The directories of a sweep's jobs: those that start with a number and hold a configuration."""
     found = (path for path in sweep.glob("*") if re.match(r"\d+(_|$)", path.name))
     return [path for path in found if (path / CONFIG.parent / "overrides.yaml").exists()]
 
 
 def read_sweep(folder: Path) -> dict[str, Any]:
-    """Return what Hydra was told of a sweep; empty, if its file is none of Hydra's."""
+    """Return the settings of a sweep from its multirun.yaml; empty if that was not written by Hydra."""
     try:
         found: dict[str, Any] = load(folder / SWEEP, DictConfig)
         return {} if found["hydra"]["overrides"]["task"] is None else found

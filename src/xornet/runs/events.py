@@ -17,18 +17,18 @@ from xornet import files, validation
 from xornet.runs.undo import expect
 
 EVENTS = "events.out.tfevents."  # and the second in which the file was begun
-ROW = ".hparams-row"  # the end of the name of the event file that holds the HParams row
+ROW = ".hparams-row"  # how the name of the event file with the HParams row ends
 
 
 class EventLogger(TensorBoardLogger):
-    """Lightning's TensorBoardLogger, with `hparams.yaml` whole or absent, and errors of the disk as they are.
+    """Lightning's TensorBoardLogger, which here writes `hparams.yaml` atomically, and raises errors of the disk.
 
-    Its event file is the last of its directory, which TensorBoard therefore reads last (see `put_last`).
+    Its event file is the last of its directory by name, so that TensorBoard reads it last (see `put_last`).
 
     Args:
-        save_dir, name, version: the directory of the run, the one in it, and the one in that.
+        save_dir, name, version: the run directory, a directory in it, and one in that.
         default_hp_metric: false; callbacks.run_summary logs the results of HParams.
-        max_queue: events that wait for the writer thread at most.
+        max_queue: the largest number of events that wait for the writer thread.
         **kwargs: of SummaryWriter.
 
     """
@@ -42,7 +42,7 @@ class EventLogger(TensorBoardLogger):
         max_queue: int = 10,
         **kwargs: Any,
     ) -> None:
-        if default_hp_metric:  # a second HParams row, whose columns can be of any type
+        if default_hp_metric:  # it would write a second HParams row, with columns of mixed types
             cause = "logger.tensorboard.default_hp_metric=true would log a result of -1"
             raise ValueError(f"{cause}; drop it: callbacks.run_summary logs real ones")
         super().__init__(save_dir, name, version, default_hp_metric=False)
@@ -52,19 +52,19 @@ class EventLogger(TensorBoardLogger):
         self.writer: SummaryWriter | None = None
         self.path: Path | None = None  # of its event file
         self.earlier = self.event_files()
-        self.first_step = 0  # the one after those that earlier files hold of this run
+        self.first_step = 0  # the first step of this run that earlier files do not hold
         expect(Path(self.log_dir).absolute())
 
     @property
     def experiment(self) -> SummaryWriter:
-        """TensorBoard's writer; Lightning makes it before it reads the checkpoint to resume from."""
+        """TensorBoard's writer; Lightning asks for it before it loads the checkpoint to resume from."""
         if self.writer is None:
             self.begin(purge_step=None if self.earlier else 0)
         assert self.writer is not None
         return self.writer
 
     def begin(self, purge_step: int | None) -> None:
-        """Begin the event file; have TensorBoard forget what earlier ones hold of `purge_step` and later steps."""
+        """Begin the event file; it tells TensorBoard to drop `purge_step` and later steps of earlier files."""
         if self.writer is not None and self.path is not None:
             self.writer.close()
             self.path.unlink()  # nothing has been logged
@@ -76,11 +76,11 @@ class EventLogger(TensorBoardLogger):
         return set(Path(self.log_dir).glob(f"{EVENTS}*"))
 
     def put_last(self) -> None:
-        """Rename those earlier event files whose names say that they were begun no earlier than ours.
+        """Rename earlier event files whose names would come after ours.
 
-        TensorBoard reads the event files of a directory in the order of their names, in which the second comes first
-        and then the host, the process and a count. Within a second, or when the clock was put back, that is not the
-        order in which they were written. Theirs becomes the second before, with a number that keeps them in order.
+        TensorBoard reads the event files of a directory in the order of their names: by second, host, process and a
+        count. Within one second, or if the clock was set back, that is not the order in which they were written. Their
+        names get the second before ours, with a number that keeps their order.
         """
         second = begun(self.path) if self.path else math.inf
         for number, path in enumerate(sorted(self.earlier)):
@@ -89,7 +89,7 @@ class EventLogger(TensorBoardLogger):
                 path.rename(path.with_name(f"{EVENTS}{int(second) - 1:010d}~{number:06d}{rest}"))
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Log the scalars of a step as one event, where Lightning makes one of each: a default run logs 6,400."""
+        """Log the scalars of a step as one event; Lightning writes one per scalar, 6,400 in a default run."""
         values = [Summary.Value(tag=name, simple_value=float(value)) for name, value in metrics.items()]
         assert self.experiment.file_writer is not None
         self.experiment.file_writer.add_summary(Summary(value=values), step)
@@ -100,14 +100,14 @@ class EventLogger(TensorBoardLogger):
         files.write(Path(self.log_dir, "hparams.yaml"), lambda path: save_hparams_to_yaml(path, self.hparams))
 
     def save(self) -> None:
-        """Write what is pending."""
+        """Write pending events."""
         if self.writer is not None:
             self.writer.flush()
 
     def finalize(self, status: str) -> None:
-        """Close the event file; where a run has failed, what cannot be written any more is not the cause.
+        """Close the event file; if the run has failed, ignore a failure to write, which is not the cause.
 
-        What is logged later, as by `Trainer.test`, begins another one.
+        Logging after that, such as by `Trainer.test`, begins another file.
         """
         with suppress(*([OSError] if status == "failed" else [])):
             if self.writer is not None:
@@ -116,13 +116,13 @@ class EventLogger(TensorBoardLogger):
 
 
 def begun(path: Path) -> int:
-    """The second in which an event file was begun, by its name."""
+    """The second in which an event file was begun, from its name."""
     second = re.match(r"\d+", path.name.removeprefix(EVENTS))
     return int(second[0]) if second else 0
 
 
 def writers(trainer: Trainer) -> Iterator[SummaryWriter]:
-    """Yield TensorBoard's writer, if TensorBoard is a logger of this run."""
+    """Yield the writer of each TensorBoard logger of this run."""
     for logger in trainer.loggers:
         if isinstance(logger, TensorBoardLogger):
             yield logger.experiment

@@ -1,4 +1,4 @@
-"""What a run was configured with: for `hparams.yaml`, any logger that takes it, and TensorBoard's HParams."""
+"""The hyperparameters of a run: for `hparams.yaml`, for loggers, and for TensorBoard's HParams."""
 
 import json
 import math
@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from lightning.pytorch import Trainer
 
-from xornet.agreement import by_config_key
+from xornet.compatibility import by_config_key
 from xornet.runs.settings import read_overrides
 
 # The columns of numbers; every other holds text.
@@ -21,11 +21,11 @@ NUMBERS = {
     *(f"scheduler.{name}" for name in ("cooldown", "min_lr", "eps", "max_lr", "base_lr", "total_steps", "total_iters")),
     *(f"optimizer.{name}" for name in ("t0", "lr_decay", "initial_accumulator_value", "momentum_decay")),
 }
-PLAIN = "".join(set(string.printable[:95]) - set('"\\'))  # characters that JSON leaves as they are
+PLAIN = "".join(set(string.printable[:95]) - set('"\\'))  # characters that JSON does not escape
 
 
 def hyperparameters(module: Any, trainer: Trainer) -> dict[str, Any]:
-    """What a sweep may vary, by the keys of the configuration: what makes the networks, and all that was overridden."""
+    """The hyperparameters by configuration key: everything that makes the networks, and everything overridden."""
     assert module.optimizer is not None
     ours = by_config_key(module.hparams)
     theirs = {f"optimizer.{key}": value for key, value in module.optimizer.keywords.items()}
@@ -35,22 +35,22 @@ def hyperparameters(module: Any, trainer: Trainer) -> dict[str, Any]:
         theirs |= {f"scheduler.{key}": value for key, value in module.scheduler.keywords.items()}
     overridden = read_overrides(Path(trainer.default_root_dir))
     made = {f"optimizer.{key}": value for key, value in trainer.optimizers[0].defaults.items()}
-    left = {key: made[key] for key in overridden if key in made}  # to PyTorch, as by ~optimizer.lr
+    left = {key: made[key] for key in overridden if key in made}  # left to PyTorch, as by ~optimizer.lr
     return overridden | left | ours | theirs | known
 
 
 def hparams_row(known: dict[str, Any]) -> dict[str, float | str]:
-    """The row of a run in TensorBoard's HParams, which can neither sort nor filter a column of numbers and text.
+    """The row of a run in TensorBoard's HParams, which can neither sort nor filter a column of mixed types.
 
-    A run cannot see the others, so the type of a column depends on its key alone. A column of numbers leaves out what
-    is no number, which TensorBoard lists last.
+    A run does not know the other runs, so the type of a column depends on its key alone. A value that is no number is
+    left out of a column of numbers; TensorBoard lists it last.
     """
     row = {key: number(value) if key in NUMBERS else text(value) for key, value in known.items()}
     return {key: value for key, value in row.items() if value is not None}
 
 
 def number(value: Any) -> float | None:
-    """The value as a number, None where it is none."""
+    """The value as a number, None if it is none."""
     try:
         return float(value) if math.isfinite(float(value)) else None
     except (TypeError, ValueError):
@@ -58,9 +58,9 @@ def number(value: Any) -> float | None:
 
 
 def text(value: Any) -> str:
-    """The value as a command line has it: `auto`, `true`, `[4, 4]`.
+    """The value as on a command line: `auto`, `true`, `[4, 4]`.
 
-    TensorBoard filters by the values as JSON writes them, and does not find a value that JSON would escape.
+    TensorBoard filters by the values in JSON, and does not find a value that JSON escapes.
     """
     words = value if isinstance(value, str) else json.dumps(value, default=str)
     return quote(words.replace('"', "'"), safe=PLAIN)

@@ -1,22 +1,22 @@
-"""What an earlier run has left in the directory of a run that takes its place."""
+"""The files of an earlier run in the directory of a new run."""
 
 from pathlib import Path
 
 from xornet.checkpoint import is_ours
-from xornet.runs.directory import LEFT, RESULTS, checkpoints
+from xornet.runs.directory import LEFT, RESULT_FILES, checkpoints
 from xornet.runs.events import EVENTS
 from xornet.runs.settings import CONFIG, read_config
 
 
 def discard(folder: Path, before: float | None = None) -> None:
-    """Delete what an earlier run has left in `folder`, in which `check_holder` has found nothing else.
+    """Delete the files of an earlier run in `folder`, in which `check_holder` has found nothing else.
 
-    Where the present run resumes the earlier one, `before` is None, and its results alone go. Else it is when the
-    present run began, in seconds of time.time(): event files that were written to since are its own.
+    If the present run resumes the earlier one, `before` is None, and only its results are deleted. Else `before` is the
+    start of the present run, in seconds of time.time(): event files written since are kept, they are its own.
     """
-    if not ((folder / CONFIG).is_file() or (folder / "metrics.json").is_file()):  # no run has been here
+    if not ((folder / CONFIG).is_file() or (folder / "metrics.json").is_file()):  # no run was here
         return
-    left = [folder / name for name in (RESULTS if before is None else LEFT)]
+    left = [folder / name for name in (RESULT_FILES if before is None else LEFT)]
     if before is not None:
         logged = log_folders(folder)
         left += [place / name for place in logged for name in ("hparams.yaml", "metrics.csv")]
@@ -28,9 +28,9 @@ def discard(folder: Path, before: float | None = None) -> None:
 
 
 def log_folders(folder: Path, outside: bool = False) -> set[Path]:
-    """The directories in a run's that its loggers were configured to write into (`logger.csv.version=v1`).
+    """The directories inside a run directory that its loggers write into (`logger.csv.version=v1`).
 
-    With `outside`, those that were configured to be elsewhere, too.
+    With `outside`, also those elsewhere.
     """
     settings = read_config(folder) if (folder / CONFIG).is_file() else {}
     folders: set[Path] = set()

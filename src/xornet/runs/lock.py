@@ -1,4 +1,4 @@
-"""One command at a time in a directory: two at once would mix their results."""
+"""Locks: one command at a time in a directory, since two would mix their results."""
 
 import os
 from collections.abc import Iterator
@@ -17,9 +17,9 @@ class InUseError(ValueError):
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Lock a directory that exists, until this process ends in whichever way; nothing is written for that.
+    """Lock an existing directory until the context or the process ends, without writing anything.
 
-    Without effect where there are no such locks, as on Windows and on some file systems of clusters.
+    Has no effect where there are no such locks, as on Windows and on some file systems of clusters.
 
     Raises:
         InUseError: another process has locked it.

@@ -1,4 +1,4 @@
-"""What a run reached: the numbers of `metrics.json` and `networks.csv`."""
+"""The results of a run: the numbers of `metrics.json` and `networks.csv`."""
 
 import csv
 import json
@@ -14,15 +14,15 @@ from xornet.module import XORModule
 
 
 def evaluate(module: XORModule) -> dict[str, Any]:
-    """Return what the networks predict of the truth table now, and how well.
+    """Evaluate the networks in their current state.
 
     Returns:
         `loss` (median over networks), `accuracy` (share of points correct), `solved` (true or false; for N > 1 the
         share of networks), `solved_epoch` (first epoch at which the table was solved, null if never; for N > 1 the
         median over the networks that ever solved it), `predictions` (for N = 1, one number a point). For N > 1 also
         `loss_quantiles` (10%, 90%), `solved_interval` (Wilson's, 95%), `solved_epoch_quartiles` (25%, 75%), `unsolved`
-        (how many never solved the table), `plateaus` (how many of these stand where, engine/plateaus.py),
-        `diverged` (how many diverged) and `first_diverged` (the seed of the first of them, and the epoch).
+        (how many never solved the table), `plateaus` (how many of these stand on which plateau, engine/plateaus.py),
+        `diverged` (how many diverged) and `first_diverged` (seed and epoch of the first).
 
     """
     found = scores.summary(module.errors(), module.history.tolerance)
@@ -58,19 +58,19 @@ def evaluate_networks(module: XORModule) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def places_of(module: XORModule) -> list[str]:
-    """Where each of the N networks stands (engine/plateaus.py), empty for one that is solved or has diverged."""
+    """The plateau of each of the N networks (engine/plateaus.py), empty if it is solved or has diverged."""
     predictions, _, solved = evaluate_networks(module)
     places = iter(plateaus.names(predictions[..., ~solved], module.y))
     return ["" if is_solved else next(places) for is_solved in solved.tolist()]
 
 
 def objective(results: dict[str, Any]) -> float:
-    """What a sweep minimises: the loss of one network, or the share of many that do not solve the table."""
+    """The number that a sweep minimises: the loss of one network, or the share of networks that are unsolved."""
     return float(results["loss"] if isinstance(results["solved"], bool) else 1 - results["solved"])
 
 
 def write_results(module: XORModule, epochs: int, folder: str | Path, **times: float) -> dict[str, Any]:
-    """Write `networks.csv`, then `metrics.json`, whose presence says that all is there; return what `evaluate` does."""
+    """Write `networks.csv`, and last `metrics.json`, which marks a finished run; return the results."""
     results, rounded = evaluate(module), {name: round(seconds, 3) for name, seconds in times.items()}
     numbers = {name: module.hparams[name] for name in ("seed", "networks")}
     text = json.dumps({"epochs": epochs, **results, **numbers, **rounded}, indent=2, allow_nan=False)
@@ -80,7 +80,7 @@ def write_results(module: XORModule, epochs: int, folder: str | Path, **times: f
 
 
 def write_networks(module: XORModule, path: Path) -> None:
-    """Write one row a network: seed, loss, solved, solved_epoch (empty if never), plateau, prediction of each point."""
+    """Write one row per network: seed, loss, solved, solved_epoch (empty if never), plateau, predictions."""
     predictions, losses, solved = (tensor.cpu() for tensor in evaluate_networks(module))
     seed_of = module.ensemble.seed_of
     with path.open("w", encoding="utf-8", newline="") as file:

@@ -1,4 +1,4 @@
-"""MLflow: what a run logs, written with each checkpoint and at the end."""
+"""The logger for MLflow, which writes with each checkpoint and at the end of a run."""
 
 import os
 import time
@@ -10,15 +10,15 @@ from typing import Any
 from filelock import FileLock
 from lightning.pytorch.loggers import MLFlowLogger as LightningMLFlowLogger
 
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # before it is imported: no command uses the network
-BATCH = 1000  # metrics, which is what MLflow takes at once
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # before MLflow is imported: no command uses the network
+BATCH = 1000  # metrics that MLflow accepts at once
 SQLITE = "sqlite:///"
 
 
 class MLFlowLogger(LightningMLFlowLogger):
-    """Lightning's MLFlowLogger, which here writes many rows at once: one by one they take longer than the training.
+    """Lightning's MLFlowLogger, which here writes many rows at once: one by one they take longer than training.
 
-    A run that is continued logs nothing twice: of each metric, MLflow is asked up to which step it has it.
+    A run that continues logs nothing twice: it asks MLflow for the last step of each metric.
 
     Args:
         tracking_uri: a server, or a database file: `sqlite:///<path>`.
@@ -33,8 +33,8 @@ class MLFlowLogger(LightningMLFlowLogger):
         with self.alone():
             super().__init__(tracking_uri=tracking_uri, **kwargs)
         self.rows: list[dict[str, Any]] = []  # not written yet
-        self.held: dict[str, int] = {}  # the last step that MLflow has of each metric, -1 for none
-        self.first_step = 0  # the first that the run in MLflow lacks, if it is continued (trackers.py)
+        self.held: dict[str, int] = {}  # the last step of each metric in MLflow, -1 for none
+        self.first_step = 0  # the first step that is not in MLflow, if the run continues (trackers.py)
         if kwargs.get("run_id") and self.experiment.get_run(self.run_id).info.lifecycle_stage == "deleted":
             restore = f"mlflow runs restore --run-id {self.run_id}"
             raise ValueError(f"its run has been deleted in MLflow; restore it ({restore})")
@@ -46,22 +46,22 @@ class MLFlowLogger(LightningMLFlowLogger):
             return super().experiment
 
     def alone(self) -> AbstractContextManager[object]:
-        """Keep other processes out of the database: in a new one, two at once fail."""
+        """Lock the database: two processes that create it at the same time fail."""
         return FileLock(f"{self.database}.lock") if self.database else nullcontext()
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Keep numbers until they are written."""
+        """Keep numbers until `save`."""
         row = {"timestamp": int(time.time() * 1000), "step": step or 0}
         self.rows += [{"key": name, "value": float(value), **row} for name, value in metrics.items()]
 
     def log_hyperparams(self, params: Any) -> None:
-        """Log hyperparameters; of a run that is continued those that it has stay, for MLflow lets none be changed."""
+        """Log hyperparameters; those that MLflow already has are kept, because it lets none be changed."""
         known = self.experiment.get_run(self.run_id).data.params
         super().log_hyperparams({name: value for name, value in params.items() if name not in known})
 
     def save(self) -> None:
-        """Write what has been kept."""
-        from mlflow.entities import Metric  # noqa: PLC0415 - an extra, which other runs do without
+        """Write the numbers that have been kept."""
+        from mlflow.entities import Metric  # noqa: PLC0415 - an extra that other runs do not need
 
         self.rows = [row for row in self.rows if row["step"] > self.last_step(row["key"])]
         while self.rows:
@@ -70,14 +70,14 @@ class MLFlowLogger(LightningMLFlowLogger):
             del self.rows[:BATCH]
 
     def last_step(self, key: str) -> int:
-        """The last step that the earlier part of a continued run has logged of a metric, -1 for none."""
+        """The last step of a metric that an earlier part of the run has logged, -1 for none."""
         if key not in self.held:
             earlier = self.experiment.get_metric_history(self.run_id, key) if self.first_step else []
             self.held[key] = max((metric.step for metric in earlier), default=-1)
         return self.held[key]
 
     def finalize(self, status: str = "success") -> None:
-        """End the run; where that has failed, a server that cannot be reached any more is not the cause."""
+        """End the run; if it has failed, ignore a server that cannot be reached, which is not the cause."""
         with suppress(*([Exception] if status == "failed" else [])):
             self.save()
             super().finalize(status)

@@ -20,7 +20,7 @@ class Run:
     """One job of a sweep."""
 
     folder: Path  # `<number>_<overrides>`
-    overrides: dict[str, str]  # what it was started with, value by key
+    overrides: dict[str, str]  # of its command line, by key
     metrics: dict[str, Any] | None  # its metrics.json; None if it has not finished
     cause: str | None  # why it failed; None if it did not
 
@@ -31,7 +31,7 @@ class Run:
 
     @property
     def status(self) -> str:
-        """`finished`, `failed`, `interrupted`, or `refused`: finished, but this sweep would have had it otherwise."""
+        """`finished`, `failed`, `interrupted`, or `refused`: finished, but configured otherwise than in this sweep."""
         if self.cause:
             return "refused" if self.metrics else "failed"
         return "finished" if self.metrics else "interrupted"
@@ -48,7 +48,7 @@ class Run:
 
     @cached_property
     def curve(self) -> tuple[Array, Array] | None:
-        """Epochs (S,) and losses (S,), the median of an ensemble; None where no checkpoint holds them."""
+        """Epochs (S,) and losses (S,), of an ensemble the median; None if no checkpoint holds them."""
         try:
             curve = CheckpointFile().load_checkpoint(self.folder / "checkpoints" / "last.ckpt")["history"]["curve"]
             return curve["epochs"].double().numpy(), curve["losses"][:, 1].numpy()
@@ -56,18 +56,18 @@ class Run:
             return None
 
     def result(self, name: str) -> Any:
-        """A value of metrics.json, None if there is none."""
+        """A value of metrics.json, None if it is missing."""
         return (self.metrics or {}).get(name)
 
     def label(self, keys: Iterable[str]) -> str:
-        """What distinguishes it from others by these keys: `optimizer.lr=0.1 model.hidden=[4]`."""
+        """Its values of these keys: `optimizer.lr=0.1 model.hidden=[4]`."""
         return " ".join(f"{key}={self.overrides[key]}" for key in keys if key in self.overrides)
 
     @property
     def share_solved(self) -> tuple[float, float, float]:
-        """The share of networks that solve the table, and its 95% interval, all nan if the job has not finished.
+        """The share of networks that solve the table and its 95% interval, all nan if the job has not finished.
 
-        A single network is a share of 0 or 1, of which one trial says nothing more.
+        For a single network all three are 0 or 1.
         """
         share = np.nan if self.result("solved") is None else float(self.result("solved"))
         low, high = self.result("solved_interval") or (share, share)
@@ -75,12 +75,12 @@ class Run:
 
 
 def read_jobs(sweep: Path) -> list[Run]:
-    """Return the jobs of a sweep, in their order; what was never started has no directory."""
+    """Return the jobs of a sweep in their order; a job that never started has no directory."""
     return sorted(map(read_job, job_folders(sweep)), key=lambda job: (job.number, job.folder.name))
 
 
 def error_files(folder: Path) -> tuple[Path, Path]:
-    """Where the cause of a job's failure stands: in its directory, or beside one that had to stay as it was."""
+    """The files with the cause of a failure: in the job's directory, or next to it if it belongs to another run."""
     return folder / "error.txt", folder.with_name(f"{folder.name}.error.txt")
 
 
@@ -115,8 +115,8 @@ def read_metrics(folder: Path) -> dict[str, Any] | None:
 def distinguishing(jobs: list[Run]) -> list[str]:
     """Return the keys in which the jobs of a sweep differ.
 
-    A key that only some jobs name counts if two that agree in all others are not configured alike: what one names may
-    be what the other has.
+    A key that only some jobs set counts only if it changes the configuration: the value that one job sets may be the
+    default of the other.
     """
     keys = differing(jobs)
     named = [key for key in keys if all(key in job.overrides for job in jobs)]
@@ -130,7 +130,7 @@ def distinguishing(jobs: list[Run]) -> list[str]:
 
 
 def effect(folder: Path, key: str) -> str | None:
-    """What a run is configured with at a key and below, 0 and 0.0 alike; None where it cannot be read."""
+    """The configuration of a run at a key and below, with 0 and 0.0 equal; None if it cannot be read."""
     try:
         config = read_config(folder).items()
     except ValueError:

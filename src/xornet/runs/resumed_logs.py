@@ -1,4 +1,4 @@
-"""A resumed run: what was logged before, kept once, in TensorBoard, in tables and in trackers."""
+"""The logs of a resumed run: each step is kept once, in TensorBoard, in tables and in trackers."""
 
 import math
 import os
@@ -16,23 +16,23 @@ from xornet.runs.trackers import WaitingLogger, run_ids
 
 
 class ResumeLogs(Callback):
-    """Has the event files and the table of a run hold each step once, if it was killed and is resumed.
+    """Makes sure that event files and tables hold each step once, also after a run was killed and resumed.
 
-    Before a checkpoint is written, all that was logged is on disk. A run that begins, or is resumed from a checkpoint,
-    in a directory where later steps were logged, has TensorBoard forget those, and its table keep the others.
+    Everything logged is written to disk before a checkpoint is saved. If a run starts, or is resumed from a checkpoint,
+    in a directory where later steps were logged, TensorBoard is told to drop those steps, and tables lose them.
     """
 
-    every_n_epochs = math.inf  # needs no block to end
+    every_n_epochs = math.inf  # never ends a block
 
     def __init__(self) -> None:
-        self.held = 0  # the step up to which TensorBoard holds what earlier parts have logged
+        self.held = 0  # the step up to which TensorBoard holds the earlier parts of the run
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Have loggers keep what an earlier part of this run, which is resumed where it was, has logged."""
-        # Less than the whole run where its last part has logged elsewhere.
+        """Prepare the loggers of a run that is resumed in its own directory to keep the earlier steps."""
+        # Fewer steps than the whole run, if its last part has logged elsewhere.
         self.held = checkpoint.get("tensorboard", checkpoint["global_step"])
-        is_finished = Path(trainer.default_root_dir, "metrics.json").exists()  # and has logged how it ended
-        is_here = checkpoint.get("trackers", {}).get("directory") == directory_of(trainer)  # and no copy of the run
+        is_finished = Path(trainer.default_root_dir, "metrics.json").exists()  # and its final results were logged
+        is_here = checkpoint.get("trackers", {}).get("directory") == directory_of(trainer)  # not in a copy of the run
         for logger in trainer.loggers if is_own(trainer) else []:
             if isinstance(logger, EventLogger) and logger.earlier:
                 logger.first_step = self.held
@@ -40,13 +40,13 @@ class ResumeLogs(Callback):
                 logger.resume(checkpoint)
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Have TensorBoard forget what earlier event files of this directory hold of the steps to come."""
+        """Tell TensorBoard to drop the steps to come from earlier event files of this directory."""
         for logger in trainer.loggers:
             if isinstance(logger, EventLogger) and logger.earlier:
                 logger.begin(logger.first_step)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Let nothing be in the checkpoint that is not on disk; note how much of the run TensorBoard holds."""
+        """Write all logs to disk before the checkpoint; save how much of the run TensorBoard holds."""
         for logger in trainer.loggers:
             logger.save()
         begun = run_ids(trainer)
@@ -54,20 +54,20 @@ class ResumeLogs(Callback):
         checkpoint["tensorboard"] = checkpoint["global_step"] if any(writers(trainer)) else self.held
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Name the directory in an error of the writer, which names none."""
+        """Add the directory to an error of the event writer, which names none."""
         if isinstance(exception, OSError) and exception.errno:
             exception.filename = os.fsdecode(exception.filename or trainer.default_root_dir)
 
 
 def forget_ends(trainer: Trainer, folders: Iterable[Path], step: int) -> None:
-    """Have logs that an earlier part of this run has written, and this one does not, say nothing of how it ended.
+    """Remove the final results of an earlier part of this run from logs that this part does not write.
 
-    What they hold of the steps before stays.
+    The earlier steps stay.
 
     Args:
         trainer: of this part.
-        folders: where the earlier part has logged.
-        step: the first one of this part.
+        folders: the log directories of the earlier part.
+        step: the first step of this part.
 
     """
     ours = {Path(logger.log_dir).resolve() for logger in trainer.loggers if logger.log_dir}
@@ -85,12 +85,12 @@ def forget_ends(trainer: Trainer, folders: Iterable[Path], step: int) -> None:
 
 
 def directory_of(trainer: Trainer) -> str:
-    """The directory of a run."""
+    """The run directory as an absolute path."""
     return str(Path(trainer.default_root_dir).resolve())
 
 
 def is_own(trainer: Trainer) -> bool:
-    """Whether this run is resumed from a checkpoint of its own, in its directory or where it keeps its checkpoints."""
+    """Whether this run is resumed from a checkpoint in its own directory, or in the directory of its checkpoints."""
     if not trainer.ckpt_path:
         return False
     kept = [getattr(callback, "dirpath", None) for callback in trainer.checkpoint_callbacks]
@@ -99,6 +99,6 @@ def is_own(trainer: Trainer) -> bool:
 
 
 def first_step(logger: Logger) -> int:
-    """The first step that `logger` lacks: 0 unless it continues what an earlier part of the run has logged."""
-    step: int = vars(logger).get("first_step", 0)  # and not by getattr, for a DummyLogger has everything
+    """The first step that `logger` does not have: 0, unless it continues the log of an earlier part of the run."""
+    step: int = vars(logger).get("first_step", 0)  # not getattr: a DummyLogger has every attribute
     return step

@@ -1,4 +1,4 @@
-"""What a run was configured with, read back from its `.hydra`."""
+"""The configuration of a run, read from its `.hydra`."""
 
 import re
 from pathlib import Path
@@ -7,22 +7,22 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from yaml import YAMLError
 
-CONFIG = Path(".hydra", "config.yaml")  # in a run's directory, what it was configured with
+CONFIG = Path(".hydra", "config.yaml")  # in a run directory, its configuration
 
 
 def read_overrides(folder: Path) -> dict[str, str]:
-    """Return what a run was given on the command line, value by key, without the backslashes that Hydra writes."""
+    """Return the overrides of a run's command line by key, without the backslashes that Hydra writes."""
     return {key_of(line): unescaped(line.partition("=")[2]) for line in read_lines(folder)}
 
 
 def read_lines(folder: Path) -> list[str]:
-    """Return the overrides that a run was given on the command line, as they were written."""
+    """Return the overrides of a run's command line as they were written."""
     given = folder / CONFIG.with_name("overrides.yaml")
     return [str(line) for line in load(given, ListConfig)] if given.exists() else []
 
 
 def load(path: Path, kind: type[DictConfig] | type[ListConfig]) -> Any:
-    """Return a file of a run's `.hydra`; ValueError if it is torn, or not there."""
+    """Return the content of a file in `.hydra`; ValueError if it is damaged or missing."""
     try:
         found = OmegaConf.load(path)
     except (YAMLError, UnicodeDecodeError, FileNotFoundError):
@@ -33,7 +33,7 @@ def load(path: Path, kind: type[DictConfig] | type[ListConfig]) -> Any:
 
 
 def unescaped(value: str) -> str:
-    """The value of an override as it was meant: Hydra escapes the colons of 00:30 in a sweep, but nothing in quotes."""
+    """The value of an override without escapes: in a sweep, Hydra escapes for example colons, except in quotes."""
     return value if value[:1] in ("'", '"') else re.sub(r"\\([\\()\[\]{}:=, \t])", r"\1", value)
 
 
@@ -43,14 +43,14 @@ def key_of(override: str) -> str:
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """Return what a run was configured with, as `flatten` does, without Hydra's own settings."""
+    """Return the configuration of a run as `flatten` does, without its part `hydra`."""
     config = load(folder / CONFIG, DictConfig)
     config.pop("hydra", None)
     return flatten(config)
 
 
 def flatten(cfg: Any) -> dict[str, Any]:
-    """The leaves of a configuration, uninterpolated, by their full keys."""
+    """The values of a configuration by their full keys, interpolations unresolved."""
     leaves: dict[str, Any] = {}
 
     def descend(node: Any, prefix: str) -> None:

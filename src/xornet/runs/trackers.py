@@ -1,4 +1,4 @@
-"""Loggers that keep runs of their own, as MLflow's and W&B's do: begun once this run is accepted; and pictures."""
+"""Loggers with runs in another program, such as MLflow and W&B, which begin once this run is accepted."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -10,39 +10,39 @@ from lightning.pytorch.loggers import Logger, MLFlowLogger, TensorBoardLogger, W
 from omegaconf import DictConfig
 from PIL.Image import Image
 
-PICTURED = (TensorBoardLogger, MLFlowLogger, WandbLogger)  # which log_picture knows how to give a picture
-RUN_IDS = {"MLFlowLogger": "run_id", "WandbLogger": "id"}  # the argument that has a logger continue a run
+PICTURED = (TensorBoardLogger, MLFlowLogger, WandbLogger)  # loggers that `log_picture` supports
+RUN_IDS = {"MLFlowLogger": "run_id", "WandbLogger": "id"}  # the argument with which a logger continues a run
 
 
 class WaitingLogger(Logger):
-    """Holds the place of a logger until the run is accepted, for Lightning has a logger begin its run before all else.
+    """Stands in for a logger until the run is accepted; Lightning would begin the logger's run at once.
 
     Args:
-        key: of the configuration: `logger.mlflow`.
-        node: what the configuration has there, from which the logger is made.
+        key: of the logger in the configuration: `logger.mlflow`.
+        node: the configuration of the logger.
 
     """
 
-    name = version = ""  # where Lightning would name a directory after them
+    name = version = ""  # Lightning names directories after them
 
     def __init__(self, key: str, node: DictConfig) -> None:
         super().__init__()
         self.key, self.node = key, node
         self.arguments: dict[str, str] = {}
-        self.first_step = 0  # the first that the run of the logger lacks
-        self.calls: list[Callable[[Logger], object]] = []  # what the logger is to be told
+        self.first_step = 0  # the first step that the run of the logger does not have
+        self.calls: list[Callable[[Logger], object]] = []  # to make once the logger exists
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Keep numbers until the logger is there."""
+        """Keep numbers until the logger exists."""
         row = dict(metrics)
         self.calls.append(lambda logger: logger.log_metrics(row, step))
 
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
-        """Keep hyperparameters until the logger is there."""
+        """Keep hyperparameters until the logger exists."""
         self.calls.append(lambda logger: logger.log_hyperparams(params, *args, **kwargs))
 
     def resume(self, checkpoint: Mapping[str, Any]) -> None:
-        """Continue the logger's run that a checkpoint names; W&B continues none that it has not uploaded."""
+        """Continue the logger's run that the checkpoint names; W&B can only continue a run that was uploaded."""
         argument = RUN_IDS.get(self.node._target_.rpartition(".")[2])
         run_id = checkpoint["trackers"].get(self.key)
         is_known = isinstance(run_id, str) and not self.node.get("offline")
@@ -50,11 +50,11 @@ class WaitingLogger(Logger):
             self.arguments, self.first_step = {argument: run_id}, checkpoint["global_step"]
 
     def begin(self) -> Logger:
-        """Make the logger, have it begin its run, and tell it what it has missed; refuse the run where that fails."""
+        """Make the logger, begin its run, and make the calls that were kept; refuse this run if that fails."""
         try:
             logger: Logger = instantiate(self.node, _convert_="all", **self.arguments)
-            getattr(logger, "experiment", None)  # which begins the run
-        except Exception as error:  # of whatever kind the package has
+            getattr(logger, "experiment", None)  # begins the run
+        except Exception as error:  # each package has its own
             cause = error.__cause__ or error
             is_missing = isinstance(cause, ImportError)
             remedy = "install it" if is_missing else "see that it can be reached and its arguments are right"
@@ -67,20 +67,20 @@ class WaitingLogger(Logger):
 
 
 def begin_trackers(trainer: Trainer) -> None:
-    """Have every logger that waits begin its run; one that has begun is the Trainer's even if the next cannot."""
+    """Begin the run of every waiting logger; a logger that has begun stays in the Trainer if the next one fails."""
     for k, logger in enumerate(trainer.loggers):
         if isinstance(logger, WaitingLogger):
             trainer.loggers = [*trainer.loggers[:k], logger.begin(), *trainer.loggers[k + 1 :]]
 
 
 def run_ids(trainer: Trainer) -> dict[str, str]:
-    """The runs that the loggers have begun, by the keys of the configuration, for `WaitingLogger.resume`."""
+    """The runs that the loggers have begun by configuration key, for `WaitingLogger.resume`."""
     begun = [logger for logger in trainer.loggers if type(logger).__name__ in RUN_IDS]
     return {vars(logger)["key"]: str(logger.version) for logger in begun if "key" in vars(logger)}
 
 
 def log_picture(logger: Logger, picture: Image, name: str, epoch: int) -> None:
-    """Give a picture to a logger, if it takes pictures."""
+    """Log a picture, if the logger supports pictures."""
     if isinstance(logger, WaitingLogger):
         logger.calls.append(lambda begun: log_picture(begun, picture, name, epoch))
     elif isinstance(logger, TensorBoardLogger):

@@ -1,33 +1,33 @@
-"""What a command that came to nothing has made, or has had Hydra write: undone when it ends."""
+"""Removes what a refused command has created, or what Hydra has written for it."""
 
 import itertools
 from contextlib import suppress
 from pathlib import Path
 
-SWEEP = "multirun.yaml"  # in a sweep's directory, what Hydra was told; it is written before the first job
+SWEEP = "multirun.yaml"  # in the directory of a sweep: its settings, which Hydra writes before the first job
 
-made: list[Path] = []  # the directories that this process makes, or has Hydra make
-told: dict[Path, tuple[bytes | None, set[tuple[str, int]]]] = {}  # of sweeps: their earlier SWEEP, the files beside it
+made: list[Path] = []  # directories that this process, or Hydra for it, may create
+told: dict[Path, tuple[bytes | None, set[tuple[str, int]]]] = {}  # per sweep: its earlier SWEEP, its files
 
 
 def expect(folder: Path) -> None:
-    """Note that `folder` and those of its parents that are missing are about to be made."""
+    """Remember that `folder` and its missing parents are about to be created."""
     missing = itertools.takewhile(lambda path: not path.exists(), [folder, *folder.parents])
     made.extend(path for path in missing if path not in made)
 
 
 def expect_settings(folder: Path) -> None:
-    """Note what the directory of a sweep holds, in which Hydra writes its settings before a job can be refused."""
+    """Remember what the directory of a sweep holds, before Hydra writes its settings there."""
     told[folder] = settings(folder), files_beside(folder)
 
 
 def settings(folder: Path) -> bytes | None:
-    """What Hydra was told of a sweep; None where it has written nothing, as in a search."""
+    """The content of SWEEP; None if there is none, as for a search."""
     return (folder / SWEEP).read_bytes() if (folder / SWEEP).exists() else None
 
 
 def files_beside(folder: Path) -> set[tuple[str, int]]:
-    """The files of a sweep but for SWEEP, with when each was written."""
+    """The files of a sweep except SWEEP, with the time when each was written."""
     found = (path for path in folder.rglob("*") if path != folder / SWEEP and path.is_file())
     return {(str(path), path.stat().st_mtime_ns) for path in found}
 
@@ -38,7 +38,7 @@ def is_untouched() -> bool:
 
 
 def undo() -> None:
-    """Undo what Hydra has written, where nothing came of it: directories, and the settings of a sweep."""
+    """Remove empty directories, and restore the settings of a sweep in which nothing else has changed."""
     for folder, (earlier, files) in told.items():
         with suppress(OSError):
             if settings(folder) != earlier and files_beside(folder) == files:
@@ -48,6 +48,6 @@ def undo() -> None:
                     (folder / SWEEP).write_bytes(earlier)
     told.clear()
     for folder in sorted(made, key=lambda path: len(path.parts), reverse=True):
-        with suppress(OSError):  # it holds something, or was never made
+        with suppress(OSError):  # it is not empty, or was never created
             folder.rmdir()
     made.clear()

@@ -1,4 +1,4 @@
-"""What a run reached, in words that claim no more than was measured."""
+"""The results of a run in words."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from xornet.module import XORModule
 
 
 def describe(results: dict[str, Any], networks: int, epochs: int) -> str:
-    """Return what `evaluate` found, in words."""
+    """Return the results of `evaluate` in words."""
     if networks == 1:
         return describe_one(results, epochs)
     low, high = results["solved_interval"]
@@ -29,7 +29,7 @@ def describe(results: dict[str, Any], networks: int, epochs: int) -> str:
 
 
 def describe_plateaus(counts: dict[str, int]) -> str:
-    """Return where unsolved networks stand, in parentheses: nothing if that is nowhere in particular."""
+    """Return on which plateaus unsolved networks stand, in parentheses; an empty string if on none."""
     if set(counts) <= {plateaus.ELSEWHERE}:
         return ""
     parts = [f"{count:,} {plateaus.describe(place)}" for place, count in counts.items()]
@@ -37,7 +37,7 @@ def describe_plateaus(counts: dict[str, int]) -> str:
 
 
 def describe_one(results: dict[str, Any], epochs: int) -> str:
-    """Return what `evaluate` found of one network."""
+    """Return the results of one network in words."""
     when = results["solved_epoch"]
     ever = f"Not solved within {epochs:,} epochs" if when is None else f"Solved at epoch {when:,}"
     forgotten = ", but not after the last epoch" if when is not None and not results["solved"] else ""
@@ -46,7 +46,7 @@ def describe_one(results: dict[str, Any], epochs: int) -> str:
 
 
 def describe_now(module: XORModule) -> str:
-    """Return the present loss as the sheet prints it; for N > 1 the median, its spread, and the share solved."""
+    """Return the current loss as the sheet prints it; for N > 1 the median, its spread, and the share solved."""
     now = scores.summary(module.errors(), module.history.tolerance)
     if len(module.ensemble) == 1:
         return f"Loss: {now['loss']:.4f}"

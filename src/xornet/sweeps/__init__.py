@@ -1,1 +1,1 @@
-"""Hydra's callback for sweeps, one job, the summary, isolation between jobs."""
+"""Sweeps: Hydra's callback, one job, the summary, isolation between jobs."""

@@ -1,7 +1,7 @@
-"""Sweeps: checked before anything runs, named after what is swept, and summed up however they end.
+"""Hydra's callback for sweeps: it checks all jobs before the first, names them, and writes the summary at the end.
 
-Hydra composes and launches the jobs, here or in other processes, so everything that they must know of each other
-stands in the sweep's directory.
+Hydra composes and launches the jobs, in this process or in others, so everything that they share is in the directory
+of the sweep.
 """
 
 import re
@@ -29,16 +29,16 @@ from xornet.sweeps.naming import check_repeated, earlier_jobs, identity
 from xornet.sweeps.plan import check_earlier, check_jobs, check_keys
 from xornet.sweeps.search import check_search
 
-summaries: list[Callable[[], list[str]]] = []  # of the sweeps that this process has begun; each returns its failures
-locks = ExitStack()  # of the directories of these sweeps
+summaries: list[Callable[[], list[str]]] = []  # one for each sweep of this process; each returns lines on failed jobs
+locks = ExitStack()  # on the directories of these sweeps
 
 
 class SweepCallback(DirectoryCallback):
-    """Hydra's callback for training: checks a sweep, names its jobs, and has `summed_up` know that it runs."""
+    """Hydra's callback for training: checks a sweep, names its jobs, and registers it with `summary_at_end`."""
 
     @ends_the_command
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Refuse a single run in which something would be ignored."""
+        """Refuse a single run with settings that nothing reads."""
         check_keys(config)
         if params := config.hydra.sweeper.get("params"):
             raise ValueError(f"hydra.sweeper.params ({', '.join(params)}) is a sweep, but this is one run; add -m")
@@ -46,19 +46,19 @@ class SweepCallback(DirectoryCallback):
 
     @ends_the_command
     def on_multirun_start(self, config: DictConfig, config_name: str | None = None, **kwargs: Any) -> None:
-        """Check all jobs before the first; leave what is not swept out of their names, and note the sweep."""
+        """Check all jobs before the first, name them after the swept keys, and register the summary."""
         folder = Path(config.hydra.sweep.dir)
         check_holder(folder, "a sweep")
         hydra: Any = OmegaConf.to_container(config.hydra, resolve=False)
-        if re.search(r"\$\{(?!hydra\.)[\w.]+\}", str(hydra["sweep"]["dir"])):  # Hydra asks each job where the sweep is
-            said = f"hydra.sweep.dir={hydra['sweep']['dir']} refers to what a job may have otherwise"
+        if re.search(r"\$\{(?!hydra\.)[\w.]+\}", str(hydra["sweep"]["dir"])):  # Hydra resolves it in each job
+            said = f"hydra.sweep.dir={hydra['sweep']['dir']} refers to a key that may differ between jobs"
             raise ValueError(f"{said}; use one directory for all jobs")
         earlier, parsed = read_jobs(folder), parse(hydra)
         swept = [key for key, override in parsed.items() if override.is_sweep_override()]
-        # A further value of what an earlier part has swept, given alone, is one more job.
+        # One more value of a key that an earlier part has swept is one more job.
         keys = swept + [key for key in distinguishing(earlier) if key in parsed and key not in swept]
         launcher, sweeper = (str(hydra[part].get("_target_")) for part in ("launcher", "sweeper"))
-        is_search = "BasicSweeper" not in sweeper  # it chooses its jobs as it goes
+        is_search = "BasicSweeper" not in sweeper  # Optuna chooses the values of each job later
         if is_search:
             check_search(hydra["sweeper"], parsed)
 
@@ -67,7 +67,7 @@ class SweepCallback(DirectoryCallback):
 
         fixed = [text for key, override in parsed.items() if key not in keys for text in written(override)]
         check_earlier(folder, earlier, keys, fixed, compose_job)
-        jobs = [fixed, fixed] if is_search else product(parsed.values())
+        jobs = [fixed, fixed] if is_search else product(parsed.values())  # two, to find paths that jobs would share
         check_jobs(jobs, folder, compose_job, keys)
 
         named = dict.fromkeys([*parsed, *(key for one in earlier for key in one.overrides)])
@@ -80,7 +80,7 @@ class SweepCallback(DirectoryCallback):
         is_stored = bool(hydra["sweeper"].get("storage"))
         trials: Any = (0 if is_stored else hydra["sweeper"].get("n_trials")) if is_search else "null"
         if is_search or not known or any(getattr(one.value(), "shuffle", False) for one in parsed.values()):
-            fresh = "null"  # nobody knows yet, or there is no difference
+            fresh = "null"  # not known yet, or not needed
         subdir = hydra["sweep"]["subdir"].replace(",0,null}", f",{taken},{fresh},{trials}}}")
         expect(folder.absolute())
         folder.mkdir(parents=True, exist_ok=True)
@@ -91,33 +91,33 @@ class SweepCallback(DirectoryCallback):
                 f"hydra.job.config.override_dirname.exclude_keys=[{','.join(map(repr, constant))}]",
                 f"hydra.sweep.subdir='{subdir}'",
             ]
-        if "BasicLauncher" in launcher and "max_failure_rate" in config.hydra.sweeper:  # of Optuna, in this process
+        if "BasicLauncher" in launcher and "max_failure_rate" in config.hydra.sweeper:  # Optuna, in this process
             config.hydra.sweeper.max_failure_rate = 1.0  # a failed job ends no sweep
         if is_stored and (hydra["sweeper"].get("sampler") or {}).get("seed") is not None:
-            config.hydra.sweeper.sampler.seed += len(earlier)  # or a search that goes on would draw the same again
+            config.hydra.sweeper.sampler.seed += len(earlier)  # else it would draw the same values again
         summaries.append(partial(summary.write, folder, keys, time.time(), "submitit" in launcher, is_stored))
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
-        """Forget the job's configuration, which Hydra would keep until the sweep ends (0.2 MiB); note its error."""
+        """Drop the job's configuration, which Hydra would keep until the sweep ends (0.2 MiB); register its error."""
         job_return.cfg = job_return.hydra_cfg = None
-        if config.hydra.mode == RunMode.MULTIRUN and job_return.status == JobStatus.FAILED:  # where no file can say so
+        if config.hydra.mode == RunMode.MULTIRUN and job_return.status == JobStatus.FAILED:  # without an error.txt
             failure = f"error: {Path(config.hydra.runtime.output_dir).name} failed"
             summaries.append(lambda: [failure])
 
 
 @contextmanager
-def summed_up() -> Iterator[None]:
-    """Sum a sweep up when it ends, in whichever way; exit with 1 if a job failed."""
+def summary_at_end() -> Iterator[None]:
+    """Write the summary of a sweep when it ends, also by an error or a signal; exit with 1 if a job failed."""
     failed: list[str] = []
     unanswered: ValueError | None = None
     try:
         yield
     except Exception as error:
         if "No trials are completed yet" not in str(error) or not isinstance(error, ValueError):
-            if is_untouched():  # the launcher has refused it before the first job
+            if is_untouched():  # the launcher has refused the sweep before the first job
                 summaries.clear()
             raise
-        unanswered = error  # of Optuna: a search without a best job, because of the failed ones named below
+        unanswered = error  # of Optuna: no trial has finished; the failed ones are named below
     finally:
         for summarize in summaries:
             failed += summarize()

@@ -1,4 +1,4 @@
-"""The jobs of a sweep, as its command asks for them."""
+"""The jobs that the command of a sweep asks for."""
 
 import itertools
 from collections.abc import Iterable, Iterator
@@ -17,7 +17,7 @@ from xornet.sweeps.naming import identity
 
 
 def parse(hydra: dict[str, Any]) -> dict[str, Override]:
-    """The overrides of a sweep, those of its experiment file first, by their keys."""
+    """The overrides of a sweep by key, those of its experiment file first."""
     given = [f"{key}={value}" for key, value in (hydra["sweeper"].get("params") or {}).items()]
     loader = GlobalHydra.instance().config_loader() if GlobalHydra.instance().is_initialized() else None
     parsed = OverridesParser.create(loader).parse_overrides([*given, *hydra["overrides"]["task"]])
@@ -37,7 +37,7 @@ def product(overrides: Iterable[Override]) -> list[list[str]]:
 
 
 def written(override: Override) -> Iterator[str]:
-    """Yield an override once for each of its values, as it is written."""
+    """Yield an override once for each of its values, as on a command line."""
     key = override.get_key_element()
     if override.is_sweep_override():
         yield from (f"{key}={value}" for value in override.sweep_string_iterator())
@@ -46,7 +46,7 @@ def written(override: Override) -> Iterator[str]:
 
 
 def unstarted(folder: Path) -> int:
-    """How many jobs that the last command of a sweep asked for have no directory; of a search, 0."""
+    """The number of jobs of the last command of a sweep that have no directory yet; 0 for a search."""
     command = read_sweep(folder)
     if "BasicSweeper" not in str(command.get("hydra", {}).get("sweeper", {}).get("_target_")):
         return 0
@@ -54,7 +54,7 @@ def unstarted(folder: Path) -> int:
     try:
         parsed = parse(command["hydra"])
         planned = product(parsed.values())
-    except HydraException:  # of `glob(*)`, which wants the configuration's files
+    except HydraException:  # `glob(*)` needs the files of conf/
         return 0
     jobs = read_jobs(folder)
     swept = {key for key, override in parsed.items() if override.is_sweep_override()} | {*distinguishing(jobs)}

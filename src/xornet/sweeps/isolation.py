@@ -1,4 +1,4 @@
-"""What a run changes of its process: in a sweep of one process, the next job must not see it."""
+"""Isolation of the jobs of a sweep in one process: what one job changes, the next must not see."""
 
 import os
 import sys
@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-# Experiment trackers that keep one run open for the whole process, and would log the next job into it: how it is ended.
+# How to end the open run of an experiment tracker, into which it would log the next job too.
 END_RUN: dict[str, Callable[[Any, int], object]] = {
     "wandb": lambda wandb, status: wandb.finish(exit_code=status),
     "comet_ml": lambda comet_ml, status: comet_ml.end(),
@@ -18,9 +18,9 @@ END_RUN: dict[str, Callable[[Any, int], object]] = {
 
 @contextmanager
 def process_left_as_found() -> Iterator[None]:
-    """Put back what Lightning, PyTorch or a callback may have set, and end the run of an experiment tracker.
+    """Restore what Lightning, PyTorch or a callback may have set, and end the runs of experiment trackers.
 
-    In the environment, Lightning exports PL_GLOBAL_SEED, and CUBLAS_WORKSPACE_CONFIG for `deterministic=True`.
+    In the environment, Lightning sets PL_GLOBAL_SEED, and CUBLAS_WORKSPACE_CONFIG for `deterministic=True`.
     """
     environment, threads, dtype = dict(os.environ), torch.get_num_threads(), torch.get_default_dtype()
     precision = torch.get_float32_matmul_precision()
@@ -42,13 +42,13 @@ def process_left_as_found() -> Iterator[None]:
 
 @contextmanager
 def runs_ended() -> Iterator[None]:
-    """End the run of every tracker that is loaded, which Lightning leaves open: as failed, if an error passes."""
+    """End the run of every imported tracker, which Lightning leaves open; as failed, if there is an error."""
     status = 1
     try:
         yield
         status = 0
     finally:
-        with suppress(Exception) if status else nullcontext():  # the error that passes is the cause
+        with suppress(Exception) if status else nullcontext():  # that error is the cause
             for name, end in END_RUN.items():
                 if name in sys.modules:
                     end(sys.modules[name], status)

@@ -1,4 +1,4 @@
-"""A run, on its own or as a job of a sweep: resumed or skipped there, and a job's failure is its own."""
+"""A run, alone or as a job of a sweep; a job is skipped if finished, resumed if interrupted, and may fail alone."""
 
 import sys
 from collections.abc import Callable
@@ -27,17 +27,17 @@ Train = Callable[[DictConfig, RunDirectory], float]
 
 
 def run(train: Train, cfg: DictConfig) -> float | None:
-    """Run `train`; as a job of a sweep, if it has not finished already, and from where it was interrupted.
+    """Run `train`; a job of a sweep only if it has not finished, and from where it was interrupted.
 
     Returns:
-        what `train` does; None for a job that failed, which Optuna takes for a failed trial in any direction.
+        the result of `train`; None for a failed job, which Optuna takes for a failed trial.
 
     """
     directory = RunDirectory(cfg)
     try:
         with ExitStack() as locks:
             configuration.check(cfg)
-            if not (is_job() and (output_dir() / "metrics.json").exists()):  # which is only read: two may be alike
+            if not (is_job() and (output_dir() / "metrics.json").exists()):  # then it is only read
                 directory.lock(locks)
             directory.check()
             with process_left_as_found():
@@ -46,15 +46,15 @@ def run(train: Train, cfg: DictConfig) -> float | None:
         directory.undo()
         if not (is_job() and isinstance(error, Exception)):
             raise
-        signals.end_if_received()  # of which the error is one
+        signals.end_if_received()  # a signal may have caused the error
         task: Any = OmegaConf.to_container(HydraConfig.get().overrides.task, resolve=False)
         cause = errors.report(error, task, SWEEP_DISK)
         print(f"{output_dir().name} failed: {cause}", file=sys.stderr)
         try:
             write_error(output_dir(), directory, cause, is_in_use=isinstance(error, InUseError))
-        except OSError:  # the directory is what failed: no sweep can find it there
+        except OSError:  # the directory itself has failed, so the sweep cannot read it there
             raise ValueError(f"{output_dir().name} failed: {cause}") from error
-        signals.end_if_received(signals.taken_by_run)  # behind which the error came
+        signals.end_if_received(signals.taken_by_run)  # a signal before the error
         return None
 
 
@@ -63,14 +63,14 @@ def run_job(train: Train, cfg: DictConfig, directory: RunDirectory) -> float:
     folder = output_dir()
     check_same_job(folder, cfg)
     if results := read_metrics(folder):
-        for path in error_files(folder):  # of a sweep that would have had it otherwise
+        for path in error_files(folder):  # of a sweep that had it configured otherwise
             path.unlink(missing_ok=True)
-        if not (folder / CONFIG.with_name("overrides.yaml")).exists():  # by which a sweep knows its jobs
+        if not (folder / CONFIG.with_name("overrides.yaml")).exists():  # it makes the directory a job
             record(cfg, folder, "train")
         print(f"skipped, finished before: {folder.name}", file=sys.stderr)
         return objective(results)
     places = [folder / "checkpoints"]
-    if (folder / CONFIG).exists():  # where it does not, others may share the other places of its checkpoints
+    if (folder / CONFIG).exists():  # else checkpoints in other places may be of another job
         places += [path for key, path in written_paths(cfg) if key.startswith("callbacks.")]
     if found := checkpoints(*places):
         print(f"resumed: {folder.name}", file=sys.stderr)
@@ -79,7 +79,7 @@ def run_job(train: Train, cfg: DictConfig, directory: RunDirectory) -> float:
 
 
 def write_error(folder: Path, directory: RunDirectory, cause: str, is_in_use: bool) -> None:
-    """Write why a job failed: into its directory, or beside one that holds another run, which stays as it was."""
+    """Write why a job failed into its directory; next to it, if it holds another run, which must not change."""
     inside, beside = error_files(folder)
     is_other = is_in_use or (is_begun(folder) and not directory.is_begun)
     if not (is_other or directory.is_begun):
@@ -88,11 +88,11 @@ def write_error(folder: Path, directory: RunDirectory, cause: str, is_in_use: bo
 
 
 def check_same_job(folder: Path, cfg: DictConfig) -> None:
-    """Refuse to resume, or to skip, a job that was configured differently."""
+    """Refuse to resume or skip a job that was configured differently."""
     if not is_begun(folder):
         return
     before, now = read_config(folder), flatten(cfg)
-    # Of another optimizer or scheduler its class comes first, of which other arguments follow.
+    # A different class is named first, since its arguments differ too.
     for key in sorted(before.keys() | now.keys(), key=lambda key: (not key.endswith("._target_"), key)):
         was, new = before.get(key), now.get(key)
         are_numbers = type(was) in (int, float) and type(new) in (int, float)

@@ -1,4 +1,4 @@
-"""The directory of each job of a sweep, which is the same in every part of the sweep."""
+"""The names of the directories of jobs: a job has the same one when its sweep is continued."""
 
 import re
 from collections import Counter
@@ -28,38 +28,39 @@ def job_name(
     fresh: Any,
     trials: int | None = None,
 ) -> str:
-    """Return the directory of a job: `0_optimizer.lr=0.01`, or that of the same job in an earlier part of the sweep.
+    """Return the directory name of a job: `0_optimizer.lr=0.01`, or that of the same job in an earlier command.
 
     Args:
-        number: the job's number in this command.
-        label: what distinguishes it, `optimizer.lr=0.01`.
+        number: the number of the job in this command.
+        label: its swept values, `optimizer.lr=0.01`.
         task: its overrides.
-        folder: the sweep's directory.
-        constant: the keys that distinguish no job.
-        earlier: jobs with a smaller number than this were there when the command began.
-        fresh: the numbers in this command of those that were not; None where nobody knows.
-        trials: how many a search has that draws the same ones again; 0 of one that draws others, None of no search.
+        folder: the directory of the sweep.
+        constant: the keys that are not swept.
+        earlier: when this command began, all jobs in the directory had smaller numbers than this.
+        fresh: the numbers in this command of jobs that are not in the directory yet; None if not known.
+        trials: n_trials of a search without storage, which draws the same values again; 0 with storage, which draws
+            other values; None if this is no search.
 
     """
     if not earlier or trials == 0:
-        return named(earlier + number, label)
+        return directory_name(earlier + number, label)
     overrides: Any = OmegaConf.to_container(task, resolve=False)
     names = earlier_jobs(folder, earlier, tuple(constant)).get(identity(overrides, constant), [])
     if own := [name for name in names if name.partition("_")[0] == str(number)]:
         return own[0]
-    if trials:  # of which two that are alike may run at once: neither must resume the other's job
+    if trials:  # two equal trials may run at once: one must not resume the job of the other
         names = [name for name in names if (Path(folder) / name / "metrics.json").exists()]
     if names:
         return names[0]
     if trials:
-        return named(number if number >= earlier else max(earlier, trials) + number, label)
-    return named(earlier + (number if fresh is None else list(fresh).index(number)), label)
+        return directory_name(number if number >= earlier else max(earlier, trials) + number, label)
+    return directory_name(earlier + (number if fresh is None else list(fresh).index(number)), label)
 
 
 def check_repeated(
     jobs: Sequence[Sequence[str]], constant: Collection[str], known: Mapping[frozenset[str], list[str]], folder: Path
 ) -> None:
-    """Refuse a value that is given twice, unless the part of the sweep that is continued had it at the same places."""
+    """Refuse a value that is given twice, unless the earlier command had it under the same numbers."""
     identities = [identity(job, constant) for job in jobs]
     counts = Counter(identities)
     for number, one in enumerate(identities):
@@ -71,7 +72,7 @@ def check_repeated(
 
 @lru_cache
 def earlier_jobs(folder: str, earlier: int, constant: tuple[str, ...]) -> dict[frozenset[str], list[str]]:
-    """The directories of the jobs with numbers below `earlier`, by what distinguishes them."""
+    """The directory names of the jobs with numbers below `earlier`, by their identities."""
     found: dict[frozenset[str], list[str]] = {}
     for path in job_folders(Path(folder)):
         if int(path.name.partition("_")[0]) < earlier:
@@ -80,13 +81,13 @@ def earlier_jobs(folder: str, earlier: int, constant: tuple[str, ...]) -> dict[f
 
 
 def identity(task: Iterable[str], constant: Collection[str]) -> frozenset[str]:
-    """What distinguishes a job from the others of its sweep: 0.1 and 1e-1 are the same value."""
-    pairs = {key_of(line): line.partition("=")[2] for line in task}  # of two values of a key, the last counts
-    return frozenset(f"{key}={plain(value)}" for key, value in pairs.items() if key not in constant)
+    """The identity of a job in its sweep: its swept values, with 0.1 and 1e-1 equal."""
+    pairs = {key_of(line): line.partition("=")[2] for line in task}  # if a key is given twice, the last counts
+    return frozenset(f"{key}={normalized(value)}" for key, value in pairs.items() if key not in constant)
 
 
-def plain(value: str) -> str:
-    """The text of a value in one of its spellings: 0.1 and 1e-1, [4,4] and [4, 4], adam and 'adam' are the same."""
+def normalized(value: str) -> str:
+    """One spelling for equal values: 0.1 and 1e-1, [4,4] and [4, 4], adam and 'adam'."""
     with suppress(InvalidOperation):
         return str(Decimal(value).normalize())
     if (quoted := re.fullmatch(r"(['\"])([A-Za-z][\w ./-]*)\1", value)) and quoted[2].lower() not in NO_TEXTS:
@@ -94,13 +95,10 @@ def plain(value: str) -> str:
     return value.replace(" ", "") if re.fullmatch(r"\[[^'\"]*\]", value) else value
 
 
-def named(number: int, label: str) -> str:
-    """Return a name for a directory.
-
-    Every character stays that neither a file system nor a shell minds; Hydra minds the `=`, which takes quotes there.
-    """
+def directory_name(number: int, label: str) -> str:
+    """Return a directory name of characters that are safe for file systems and shells; Hydra needs quotes for `=`."""
     text = re.sub(r"[^\w.=+-]+", "-", re.sub(r"[\[\]{}()'\"]", "", label))
     return f"{number}_{text}".encode()[:LONGEST_NAME].decode(errors="ignore").rstrip("-_.")
 
 
-OmegaConf.register_new_resolver("job_name", job_name, replace=True)  # which conf/train.yaml refers to
+OmegaConf.register_new_resolver("job_name", job_name, replace=True)  # for conf/train.yaml

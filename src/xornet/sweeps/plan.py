@@ -1,6 +1,6 @@
-"""What a sweep is about to do, checked before anything is written.
+"""Checks of the jobs of a sweep before anything is written.
 
-What is refused, by a ValueError, leaves the sweep's directory as it was.
+A sweep that is refused, by a ValueError, leaves its directory as it was.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,10 +22,10 @@ Compose = Callable[[Sequence[str]], DictConfig]
 
 
 def check_earlier(folder: Path, earlier: list[Run], keys: Sequence[str], fixed: list[str], compose: Compose) -> None:
-    """Refuse to add to a sweep that is another one.
+    """Refuse a directory that holds another sweep.
 
     Args:
-        folder: the sweep's directory.
+        folder: the directory.
         earlier: the jobs that it holds.
         keys: what is swept.
         fixed: the overrides that all jobs share.
@@ -36,7 +36,7 @@ def check_earlier(folder: Path, earlier: list[Run], keys: Sequence[str], fixed: 
     if double := next((job for job in earlier if names[job.number] != job.folder.name), None):
         both = f"{double.folder.name} and {names[double.number]}"
         raise ValueError(f"{folder} holds job {double.number} twice, as {both}; move one of them out of it")
-    kept = {key for job in earlier if is_begun(job.folder) for key in job.overrides}  # jobs that failed may be left
+    kept = {key for job in earlier if is_begun(job.folder) for key in job.overrides}  # failed jobs may stay
     theirs = [key for key in distinguishing(earlier) if key in kept]
     for job in earlier:
         if not (set(keys) <= job.overrides.keys() and set(theirs) <= set(keys)):
@@ -48,13 +48,13 @@ def check_earlier(folder: Path, earlier: list[Run], keys: Sequence[str], fixed: 
 
 
 def check_jobs(jobs: Sequence[Sequence[str]], folder: Path, compose: Compose, keys: Sequence[str]) -> None:
-    """Compose every job, and refuse what would run other than it says, where another job writes, or not in any job.
+    """Compose every job; refuse ignored settings, paths that two jobs would write, and errors that all jobs have.
 
     Args:
         jobs: the overrides of each.
-        folder: the sweep's directory.
+        folder: the directory of the sweep.
         compose: composes a job from its overrides.
-        keys: what is swept, or searched: a search's jobs are known without its values.
+        keys: what is swept, or searched; the jobs of a search are composed without its values.
 
     """
     writers: dict[Path, int] = {}
@@ -64,7 +64,7 @@ def check_jobs(jobs: Sequence[Sequence[str]], folder: Path, compose: Compose, ke
         check_keys(cfg)
         configuration.check(without_hydra(cfg), is_complete=False)
         configuration.check_networks(cfg)
-        if len(refusals) == number and (refused := configuration.refusal(cfg)):  # as all jobs before it
+        if len(refusals) == number and (refused := configuration.refusal(cfg)):  # like all jobs before it
             refusals.append(refused)
         own = {*keys, *map(key_of, overrides)}
         if ignored := [str(key) for key in cfg.hydra.sweeper.get("params") or {} if key not in own]:
@@ -79,17 +79,17 @@ def check_jobs(jobs: Sequence[Sequence[str]], folder: Path, compose: Compose, ke
                     f"{key}={path} would be written by jobs {writers[path]} and {number}; "
                     "use ${hydra:runtime.output_dir}, the directory of each job, in it"
                 )
-    if len(refusals) == len(jobs):  # else each fails on its own
+    if len(refusals) == len(jobs):  # else each such job fails alone
         raise refusals[0]
 
 
 def without_hydra(cfg: DictConfig) -> DictConfig:
-    """A composed configuration as a run gets it."""
+    """The composed configuration without its part `hydra`, as a run gets it."""
     return OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "hydra"])
 
 
 def check_keys(cfg: DictConfig) -> None:
-    """Refuse a configuration with something that nothing reads, as an experiment file may have by mistake."""
+    """Refuse a configuration with keys that nothing reads, as an experiment file may have by mistake."""
     hydra: Any = OmegaConf.to_container(cfg.hydra, resolve=False)
     if not (subdir := str(hydra["sweep"]["subdir"])).startswith("${job_name:"):
         raise ValueError(f"hydra.sweep.subdir={subdir} is not allowed: jobs are named after what is swept; drop it")

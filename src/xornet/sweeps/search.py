@@ -1,4 +1,4 @@
-"""What a search by Optuna may be told."""
+"""Checks of a search by Optuna."""
 
 import re
 from collections.abc import Mapping
@@ -6,22 +6,22 @@ from typing import Any
 
 from hydra.core.override_parser.types import IntervalSweep, Override
 
-DATABASES = r"(sqlite|postgresql|mysql)(\+\w+)?://"  # where Optuna may keep a search; from Redis it would read pickles
+DATABASES = r"(sqlite|postgresql|mysql)(\+\w+)?://"  # that may store a search; from Redis, Optuna would read pickles
 
 
 def check_search(sweeper: Mapping[str, Any], parsed: Mapping[str, Override]) -> None:
-    """Refuse a search by Optuna that cannot be judged, or whose results would be lost.
+    """Refuse settings of a search that have no use here, or with which results would be lost.
 
     Args:
-        sweeper: `hydra.sweeper`, as it was written.
-        parsed: the overrides of the sweep, by their keys.
+        sweeper: `hydra.sweeper`, unresolved.
+        parsed: the overrides of the sweep, by key.
 
     """
     direction, rate, storage = (sweeper.get(name) for name in ("direction", "max_failure_rate", "storage"))
     if isinstance(direction, list) and len(direction) != 1:
         names = ",".join(getattr(one, "name", str(one)) for one in direction)
         raise ValueError(f"hydra.sweeper.direction=[{names}] has no use: a run is judged by one number; use minimize")
-    if rate not in (None, 0, 1):  # Optuna's own is 0
+    if rate not in (None, 0, 1):  # 0 is the default
         raise ValueError(f"hydra.sweeper.max_failure_rate={rate} has no use: a failed job ends no sweep; drop it")
     if storage is not None and not re.match(DATABASES, str(storage)):
         remedy = "use sqlite:///<a file that can be written>"

@@ -1,4 +1,4 @@
-"""What a sweep ends in: `sweep.csv`, the same as a table on the console, `sweep.png`, and its view in TensorBoard."""
+"""The summary of a sweep: `sweep.csv`, a table on the console, `sweep.png`, and its own run in TensorBoard."""
 
 import logging
 import math
@@ -18,7 +18,7 @@ from xornet.runs.record import Run, read_jobs
 from xornet.sweeps.command import unstarted
 from xornet.sweeps.table import align, loss_words, solved_words, table, write_csv
 
-SUFFIX = ".sweep"  # of the event files of a sweep itself
+SUFFIX = ".sweep"  # of the event files of the sweep itself
 
 STILL_RUN = "Jobs that the launcher has started may still run: cancel them, or wait until they have ended."
 
@@ -28,14 +28,14 @@ log = logging.getLogger(__name__)
 def write(
     folder: Path, keys: Sequence[str], start: float = 0, is_elsewhere: bool = False, is_stored: bool = False
 ) -> list[str]:
-    """Sum up the sweep in `folder`, on disk and on the console.
+    """Write the summary of the sweep in `folder`, on disk and on the console.
 
     Args:
         folder: the sweep's directory.
         keys: what was swept.
-        start: failures before this time (of time.time()) are those of an earlier command.
-        is_elsewhere: whether jobs run in processes that this command does not end, as a cluster's.
-        is_stored: whether it is a search in a database, which a repeated command extends by further trials.
+        start: failures before this time, in seconds of time.time(), are of an earlier command.
+        is_elsewhere: whether jobs run in processes that outlive this command, as on a cluster.
+        is_stored: whether it is a search with a storage, which the same command extends by more trials.
 
     Returns:
         a line for each job that failed.
@@ -53,7 +53,7 @@ def write(
         print(answer)
     try:
         draw(folder, [job for job in jobs if job.metrics or job.curve], keys, cells)
-    except Exception as error:  # a picture must not hide which jobs failed
+    except Exception as error:  # a failed picture must not hide failed jobs
         log.warning("no sweep.png: %s", " ".join(str(error).split()))
     print(f"Summary: {folder}/sweep.csv" + ", sweep.png" * (folder / "sweep.png").exists())
     interrupted = [job for job in jobs if job.status == "interrupted"]
@@ -70,7 +70,7 @@ def write(
 
 
 def draw(folder: Path, jobs: list[Run], keys: Sequence[str], cells: list[list[str]]) -> None:
-    """Draw the jobs that have something to show, and write the sweep's own run `.` in TensorBoard."""
+    """Draw the jobs that have results or curves, and write the sweep's own run `.` in TensorBoard."""
     for old in folder.glob(f"{EVENTS}*{SUFFIX}"):  # of an earlier part of this sweep
         old.unlink()
     heading, *rows = (f"| {' | '.join(row)} |" for row in cells)
@@ -88,14 +88,14 @@ def draw(folder: Path, jobs: list[Run], keys: Sequence[str], cells: list[list[st
 
 
 def shown(text: str, longest: int = 48) -> str:
-    """The text as a label: not too long, and no mathematics to matplotlib."""
+    """The text as a label: not too long, and without meaning as mathematics to matplotlib."""
     return (text if len(text) <= longest else text[: longest - 1] + "…").replace("$", r"\$")
 
 
 def best(jobs: list[Run], keys: Sequence[str]) -> str | None:
-    """The answer of the sweep in words: the job with the lowest loss, or with the largest share solved.
+    """The best job of the sweep in words: with the lowest loss, or with the largest share solved.
 
-    Where one job has many networks, the share is what all are compared by.
+    If a job has many networks, all jobs are compared by the share.
     """
     finished = [job for job in jobs if job.metrics]
     if not finished:

@@ -1,4 +1,4 @@
-"""What a checkpoint must agree with: the run that is resumed from it, the networks that are evaluated."""
+"""Whether a checkpoint is compatible with the run that resumes from it, or with the module that it is loaded into."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -10,15 +10,15 @@ from xornet.batches import same_points
 from xornet.checkpoint import table_of
 from xornet.engine.blocks import callbacks_of
 from xornet.engine.optimizers import describe, fresh_states
-from xornet.engine.progress import settle
+from xornet.engine.progress import correct_loop_state
 from xornet.schema import check_like, need
 
-MAY_CHANGE = ("model.gradient", "model.compile")  # neither the networks nor when they solve the table
+MAY_CHANGE = ("model.gradient", "model.compile")  # they change neither the networks nor their solving epochs
 KEYS = {"seed": "seed", "networks": "networks", "bits": "data.bits"}  # the other hyperparameters are below `model`
 
 
 def check_networks(checkpoint: dict[str, Any], hparams: dict[str, Any]) -> None:
-    """Refuse a checkpoint of other networks than those that are to be evaluated, which have these hyperparameters."""
+    """Refuse a checkpoint whose networks differ from those of the module, which has these hyperparameters."""
     for name, was in checkpoint.get("model", checkpoint["hyper_parameters"]).items():
         if f"model.{name}" not in MAY_CHANGE and listed(was) != listed(new := hparams.get(name)):
             remedy = "use XORModule.load_from_checkpoint"
@@ -26,7 +26,7 @@ def check_networks(checkpoint: dict[str, Any], hparams: dict[str, Any]) -> None:
 
 
 def check_same_model(before: dict[str, Any], hparams: dict[str, Any]) -> None:
-    """Refuse arguments of load_from_checkpoint with which the networks' history would not be theirs."""
+    """Refuse arguments of load_from_checkpoint that differ from those the networks were trained with."""
     for name, was in before.items():
         if name not in hparams:
             raise ValueError(f"the checkpoint's networks are of a class with an argument {name}={was}; use that class")
@@ -35,13 +35,13 @@ def check_same_model(before: dict[str, Any], hparams: dict[str, Any]) -> None:
 
 
 def check_resumable(checkpoint: dict[str, Any], module: Any) -> None:
-    """Refuse a checkpoint that an XORModule cannot continue from: configured differently, or not as it would write."""
+    """Refuse to resume an XORModule from a checkpoint that is configured differently, or malformed."""
     trainer: Trainer = module.trainer
     if not checkpoint.get("optimizer_states"):  # save_weights_only=True, or of a Trainer that has not trained
         raise ValueError(f"ckpt_path={trainer.ckpt_path} holds the weights alone; use a whole checkpoint to resume")
     weights, steps = list(checkpoint["state_dict"].values()), checkpoint["global_step"]
-    followed = describe(module.scheduler) if module.scheduler else {}
-    ours = configuration(module.hparams, describe(module.optimizer), followed, trainer.precision)
+    scheduler = describe(module.scheduler) if module.scheduler else {}
+    ours = configuration(module.hparams, describe(module.optimizer), scheduler, trainer.precision)
     known, precision = checkpoint["hyper_parameters"], f"{8 * weights[0].itemsize}-true"
     theirs = configuration(known, checkpoint["optimizer"], checkpoint.get("scheduler", {}), precision)
     for name in dict.fromkeys([*ours, *theirs]):
@@ -57,23 +57,23 @@ def check_resumable(checkpoint: dict[str, Any], module: Any) -> None:
         check_like(loop, trainer.fit_loop.state_dict(), "loops")
         done = loop["epoch_loop.manual_optimization.optim_step_progress"]["total"]["completed"]
         progress = {key: value for key, value in loop.items() if "optimization" not in key}
-        is_agreed = all(count <= 1 or abs(count - steps) <= 1 for count in counts(progress))  # saved within an epoch
-        need(is_agreed and done == steps, f"loops: count of {steps} epochs")
-        settle(loop, steps)
+        are_equal = all(count <= 1 or abs(count - steps) <= 1 for count in counts(progress))  # saved within an epoch
+        need(are_equal and done == steps, f"loops: count of {steps} epochs")
+        correct_loop_state(loop, steps)
         for callback in callbacks_of(trainer):
             state = checkpoint["callbacks"].get(callback.state_key)
             if state and type(callback).__module__.startswith(("lightning.", "xornet.")):
                 check_like(state, callback.state_dict(), f"callbacks: {callback.state_key}", loose=True)
-        state, followers = fresh_states(module.optimizer, module.scheduler, weights)
+        state, schedulers = fresh_states(module.optimizer, module.scheduler, weights)
         check_optimizer(checkpoint["optimizer_states"], state, steps)
-        check_like(checkpoint["lr_schedulers"], followers, "lr_schedulers", loose=True)
+        check_like(checkpoint["lr_schedulers"], schedulers, "lr_schedulers", loose=True)
         need(all(follower["last_epoch"] == steps for follower in checkpoint["lr_schedulers"]), "lr_schedulers")
 
 
 def configuration(
     hparams: dict[str, Any], optimizer: dict[str, Any], scheduler: dict[str, Any], precision: str
 ) -> dict[str, Any]:
-    """All that a run was configured with, by its key in the configuration: `model.hidden`, `optimizer.lr`."""
+    """Everything a run was configured with, by configuration key: `model.hidden`, `optimizer.lr`."""
     known = by_config_key(hparams) | {f"optimizer.{key}": value for key, value in optimizer.items()}
     known |= {f"scheduler.{key}": value for key, value in scheduler.items()} | {"trainer.precision": precision}
     return {key: listed(value) for key, value in known.items()}
@@ -85,12 +85,12 @@ def by_config_key(hparams: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def listed(value: Any) -> Any:
-    """A value as YAML has it, which knows no tuples."""
+    """The value, a tuple as a list, as in YAML."""
     return list(value) if isinstance(value, tuple) else value
 
 
 def counts(progress: dict[str, Any]) -> Iterator[int]:
-    """Yield all that a loop has counted."""
+    """Yield every count in the state of a loop."""
     for value in progress.values():
         yield from counts(value) if isinstance(value, dict) else [value]
 
