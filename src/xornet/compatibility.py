@@ -56,7 +56,7 @@ def check_resumable(checkpoint: dict[str, Any], module: Any) -> None:
         loop = checkpoint["loops"]["fit_loop"]
         check_like(loop, trainer.fit_loop.state_dict(), "loops")
         done = loop["epoch_loop.manual_optimization.optim_step_progress"]["total"]["completed"]
-        progress = {key: value for key, value in loop.items() if "optimization" not in key}
+        progress = {key: loop[key] for key in loop if "optimization" not in key and "val_loop" not in key}
         are_equal = all(count <= 1 or abs(count - steps) <= 1 for count in counts(progress))  # saved within an epoch
         need(are_equal and done == steps, f"loops: count of {steps} epochs")
         correct_loop_state(loop, steps)

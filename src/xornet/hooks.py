@@ -6,7 +6,8 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback
-from torch.optim.lr_scheduler import LRScheduler
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from xornet import resumption
 from xornet.batches import check_batch, check_same, only_batch
@@ -38,6 +39,7 @@ class RunHooks(TableModule):
     is_to_stop = False  # whether a stop was requested before this epoch's batch
     saved_states: Sequence[dict[str, Any]] = ()  # of the optimizer and the scheduler, when a Trainer continues
     descriptions: Sequence[dict[str, Any]] = ()  # classes and arguments of the two
+    has_new_optimizer = False  # whether other ones were chosen since the last fit of the Trainer that continues
 
     def reset_history(self) -> None:
         """Discard the record of an earlier run."""
@@ -62,11 +64,11 @@ class RunHooks(TableModule):
             self.to(dtype)
         if stage == "fit":
             check_module(self)
-            if self.trainer.current_epoch == self.trainer.global_step == 0:
+            is_new = self.trainer.current_epoch == self.trainer.global_step == 0
+            if is_new:
                 self.reset_history()
-                self.saved_states = ()
-            else:  # the Trainer continues, or loads a checkpoint; Lightning makes a new optimizer and scheduler
-                self.saved_states = resumption.states(self.trainer)
+            # Of a Trainer that continues: Lightning is about to call configure_optimizers again.
+            self.saved_states = () if is_new else resumption.states(self.trainer)
             self.stopwatch.restart()
             self.trainer.fit_loop.setup_data()  # from the data module, or from the DataLoader given to `fit`
             if self.trainer.enable_validation:
@@ -83,20 +85,32 @@ class RunHooks(TableModule):
         """The state for copying and pickling, without the epoch runner."""
         return super().__getstate__() | {"runner": None}
 
+    def restore_states(self, optimizer: Optimizer, schedulers: Sequence[LRScheduler | ReduceLROnPlateau]) -> None:
+        """Give a new optimizer and its scheduler the states that those of the Trainer had, if it continues a run.
+
+        In `configure_optimizers`, so that the Trainer never holds others, even if an error ends the fit before a step.
+        """
+        if self.stage != "fit":
+            return
+        before, self.descriptions = self.descriptions, resumption.descriptions(self)
+        self.has_new_optimizer = bool(self.saved_states) and before != self.descriptions
+        if self.saved_states:
+            check_counts(self.history.epochs, self.trainer.current_epoch, self.trainer.global_step)
+        if self.saved_states and not self.has_new_optimizer:
+            parts: list[Any] = [optimizer, *schedulers]
+            for part, state in zip(parts, self.saved_states, strict=True):
+                part.load_state_dict(state)
+
     def on_train_start(self) -> None:
         """Make the epoch runner; the checkpoint is restored now, and every callback has accepted the run."""
         correct_counters(self.trainer)
-        is_new = self.trainer.current_epoch == 0
-        if self.saved_states:
-            check_counts(self.history.epochs, self.trainer.current_epoch, self.trainer.global_step)
-            is_new = not resumption.restore_states(self, self.saved_states)
-        self.descriptions, self.saved_states, self.is_to_stop = resumption.descriptions(self), [], False
+        self.is_to_stop = False
         is_endless = (self.trainer.max_epochs, self.trainer.max_steps) == (-1, -1)
         check_length(self.schedules(), None if is_endless else run_length(self.trainer))
         errors = self.errors()
         validated = [f"val/{name}" for name in scores.summary(errors, self.history.tolerance)]
         check_monitors(self.trainer, [f"train/{name}" for name in self.monitored(errors)], validated)
-        self.runner = make_runner(self, is_new)
+        self.runner = make_runner(self, is_new=self.has_new_optimizer or self.trainer.current_epoch == 0)
         self.runner.interrupt.defer(is_over=lambda: self.trainer.interrupted)
 
     def on_train_epoch_start(self) -> None:

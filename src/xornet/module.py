@@ -95,7 +95,9 @@ class XORModule(RunHooks):
             )
         assert self.optimizer is not None
         optimizer = self.optimizer(self.ensemble.parameters())
-        return [optimizer], [self.scheduler(optimizer)] if self.scheduler else []
+        schedulers = [self.scheduler(optimizer)] if self.scheduler else []
+        self.restore_states(optimizer, schedulers)  # of a Trainer that continues
+        return [optimizer], schedulers
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> dict[str, Any]:
         """Run a block of epochs, each one as on the sheet: forward pass, loss, backpropagation, update.

@@ -1,6 +1,5 @@
 """What a checkpoint holds of a run, and how a module is restored from it."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -49,21 +48,8 @@ def descriptions(module: Any) -> list[dict[str, Any]]:
 
 def states(trainer: Trainer) -> list[dict[str, Any]]:
     """The states of the optimizer and the scheduler of a Trainer."""
-    return [part.state_dict() for part in optimizer_and_scheduler(trainer)]
-
-
-def restore_states(module: Any, earlier: Sequence[dict[str, Any]]) -> bool:
-    """Restore the earlier states of optimizer and scheduler; return False if other ones have been chosen since."""
-    if module.descriptions != descriptions(module):
-        return False
-    for part, state in zip(optimizer_and_scheduler(module.trainer), earlier, strict=True):
-        part.load_state_dict(state)
-    return True
-
-
-def optimizer_and_scheduler(trainer: Trainer) -> list[Any]:
-    """The optimizer and the scheduler of a Trainer."""
-    return [*trainer.optimizers, *(each.scheduler for each in trainer.lr_scheduler_configs)]
+    parts: list[Any] = [*trainer.optimizers, *(each.scheduler for each in trainer.lr_scheduler_configs)]
+    return [part.state_dict() for part in parts]
 
 
 def load(module: Any, checkpoint: dict[str, Any]) -> None:

@@ -13,6 +13,7 @@ from conftest import fit
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch.utils.data import DataLoader, TensorDataset
 
+from xornet.callbacks.checkpoint import LastCheckpoint
 from xornet.data import XORDataModule, truth_table
 from xornet.module import XORModule
 
@@ -21,7 +22,7 @@ X, Y = truth_table()
 COUNTS = "the Trainer counts {} and {} epochs, but the networks have had {} epochs: .* use a new Trainer"
 
 
-def trainer(folder: Path, epochs: int, *callbacks: Callback) -> Trainer:
+def trainer(folder: Path, epochs: int, *callbacks: Callback, **how: Any) -> Trainer:
     return Trainer(
         max_epochs=epochs,
         accelerator="cpu",
@@ -31,6 +32,7 @@ def trainer(folder: Path, epochs: int, *callbacks: Callback) -> Trainer:
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
+        **how,
     )
 
 
@@ -290,6 +292,64 @@ def test_a_fit_that_had_nothing_to_train_leaves_nothing_to_the_next_run(tmp_path
             weight.copy_(value)
     trainer(tmp_path, 10).fit(other, XORDataModule())
     assert torch.equal(module(X), other(X))
+
+
+ADAM = partial(torch.optim.Adam, lr=0.05)
+FALL = partial(torch.optim.lr_scheduler.StepLR, step_size=30)
+
+
+def test_a_fit_with_nothing_to_train_keeps_the_state_of_the_optimizer(tmp_path: Path) -> None:
+    """As a cell of a notebook that is run twice; the checkpoint that it saves is that of the end."""
+    fitter, module = fit(tmp_path, 50, [LastCheckpoint(str(tmp_path))], optimizer=ADAM, scheduler=FALL)
+    fitter.fit(module, XORDataModule())
+    go_on(fitter, module, 100)
+    _, straight = fit(tmp_path / "straight", 100, optimizer=ADAM, scheduler=FALL)
+    assert torch.equal(module(X), straight(X))
+    fitter.fit(module, XORDataModule())
+    _, resumed = fit(tmp_path / "longer", 120, ckpt_path=tmp_path / "last.ckpt", optimizer=ADAM, scheduler=FALL)
+    assert torch.equal(resumed(X), fit(tmp_path / "straight", 120, optimizer=ADAM, scheduler=FALL)[1](X))
+
+
+def test_a_run_resumed_at_its_end_and_then_extended_keeps_the_state_of_its_optimizer(tmp_path: Path) -> None:
+    fit(tmp_path, 50, [LastCheckpoint(str(tmp_path))], optimizer=ADAM)
+    fitter, module = fit(tmp_path, 50, ckpt_path=tmp_path / "last.ckpt", optimizer=ADAM)
+    go_on(fitter, module, 100)
+    assert torch.equal(module(X), fit(tmp_path, 100, optimizer=ADAM)[1](X))
+
+
+class Fails(Callback):
+    """Raises in one hook, once."""
+
+    every_n_epochs = math.inf
+
+    def __init__(self, hook: str) -> None:
+        self.is_armed = False
+        setattr(self, hook, self.fail)
+
+    def fail(self, *args: Any, **kwargs: Any) -> None:
+        was_armed, self.is_armed = self.is_armed, False
+        if was_armed:
+            raise RuntimeError("once")
+
+
+@pytest.mark.parametrize(
+    "hook", ["setup", "on_fit_start", "on_sanity_check_start", "on_validation_end", "on_train_start"]
+)
+def test_an_error_before_the_first_step_of_a_fit_costs_the_optimizer_nothing(tmp_path: Path, hook: str) -> None:
+    failing = Fails(hook)
+    loader = XORDataModule().train_dataloader()
+    fitter, module = trainer(tmp_path, 50, failing, num_sanity_val_steps=1), XORModule(ADAM, FALL)
+    fitter.fit(module, loader, loader)
+    failing.is_armed = True
+    fitter.fit_loop.max_epochs = 100
+    with pytest.raises(RuntimeError, match="once"):
+        fitter.fit(module, loader, loader)
+    fitter.save_checkpoint(tmp_path / "last.ckpt")
+    fitter.fit(module.train(), loader, loader)
+    straight = fit(tmp_path, 100, optimizer=ADAM, scheduler=FALL)[1](X)
+    assert torch.equal(module(X), straight)
+    _, resumed = fit(tmp_path, 100, ckpt_path=tmp_path / "last.ckpt", optimizer=ADAM, scheduler=FALL)
+    assert torch.equal(resumed(X), straight)
 
 
 def test_a_used_trainer_that_is_given_a_checkpoint_resumes_it(tmp_path: Path) -> None:
