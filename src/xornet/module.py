@@ -71,7 +71,7 @@ class XORModule(RunHooks):
         self.has_own_optimizer = optimizer is not None
         self.optimizer = check_optimizer(optimizer or partial(torch.optim.SGD, lr=0.1))
         self.scheduler = check_scheduler(scheduler, self.optimizer) if scheduler else None
-        check_compile(compile, gradient, self.scheduler)
+        check_compile(compile, gradient, self.optimizer, self.scheduler)
         self.save_hyperparameters(ignore=["optimizer", "scheduler"])
         self.set_training_table(*truth_table(bits))
         self.reset_history()

@@ -1,5 +1,6 @@
 """Steps of an optimizer: the bare one is the ordinary one, and what a user registers on it runs at every epoch."""
 
+import math
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,7 @@ from oracle import SheetNet, X, Y
 from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
+from xornet.engine.compile_choice import obstacle
 from xornet.engine.optimizers import NOT_ELEMENTWISE, bare_step
 from xornet.module import XORModule
 
@@ -138,3 +140,73 @@ def test_a_hook_that_is_removed_lets_the_epochs_be_compiled_again(tmp_path: Path
     _, straight = fit(tmp_path, 60, networks=3, compile=False, trainer=double)
     for ours, theirs in zip(module.ensemble.weights, straight.ensemble.weights, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-12)
+
+
+class Rebinds(torch.optim.Optimizer):
+    """Gradient descent as tutorials write it: each step gives the weights new tensors, and clears the gradients."""
+
+    def __init__(self, params: Any, lr: float = 0.1) -> None:
+        super().__init__(params, {"lr": lr})
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]  # PyTorch's returns the loss of a closure
+        for group in self.param_groups:
+            for weight in group["params"]:
+                weight.data = weight.data - group["lr"] * weight.grad
+        self.zero_grad()
+
+
+def test_an_optimizer_of_the_users_may_give_the_weights_new_tensors(tmp_path: Path) -> None:
+    how: dict[str, Any] = {"networks": 3, "trainer": {"precision": "64-true"}}
+    _, ours = fit(tmp_path, 300, optimizer=partial(Rebinds, lr=1.0), **how)
+    _, stock = fit(tmp_path, 300, optimizer=partial(torch.optim.SGD, lr=1.0), **how)
+    torch.testing.assert_close(ours(X.double()), stock(X.double()), rtol=0, atol=1e-12)
+    curves = [module.history.curve["losses"] for module in (ours, stock)]
+    torch.testing.assert_close(*curves, rtol=0, atol=1e-12)
+
+
+def clear(optimizer: Optimizer, *_: Any) -> None:
+    optimizer.zero_grad()
+
+
+def halve(optimizer: Optimizer, *_: Any) -> None:
+    for weight in optimizer.param_groups[0]["params"]:
+        weight.grad = weight.grad * 0.5
+
+
+def shrink(optimizer: Optimizer, *_: Any) -> None:
+    for weight in optimizer.param_groups[0]["params"]:
+        weight.data = weight.data * 0.99
+
+
+@pytest.mark.parametrize("hook", [clear, halve, shrink])
+def test_a_hook_of_the_optimizer_may_give_weights_and_gradients_new_tensors(tmp_path: Path, hook: Any) -> None:
+    class Hooks(Callback):
+        every_n_epochs = math.inf
+
+        def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+            (optimizer,) = trainer.optimizers
+            optimizer.register_step_pre_hook(hook) if hook is halve else optimizer.register_step_post_hook(hook)
+
+    adam, how = partial(torch.optim.Adam, lr=0.05), {"precision": "64-true"}
+    _, ours = fit(tmp_path, 200, [Hooks()], optimizer=adam, trainer=how)
+    _, oracle = fit(tmp_path, 200, [Hooks()], optimizer=adam, trainer=how, gradient="autograd")
+    torch.testing.assert_close(ours(X.double()), oracle(X.double()), rtol=0, atol=1e-10)
+
+
+def test_an_optimizer_or_a_scheduler_of_the_users_is_not_compiled(tmp_path: Path) -> None:
+    class Decays(torch.optim.lr_scheduler.StepLR):
+        """Changes what a compiled epoch would read at the beginning of a block only."""
+
+        def step(self, epoch: int | None = None) -> None:
+            super().step(epoch)
+            for group in self.optimizer.param_groups:
+                group["weight_decay"] = 1e-2 * (self.last_epoch // 50)
+
+    decays = partial(Decays, step_size=1000)
+    for optimizer, scheduler in ((Rebinds, None), (torch.optim.SGD, decays)):
+        with pytest.raises(ValueError, match=r"model\.compile=true cannot take (Rebinds|Decays), which is no class of"):
+            XORModule(partial(optimizer, lr=1.0), scheduler, compile=True)
+    assert obstacle(Rebinds, None)
+    assert obstacle(torch.optim.SGD, decays)
+    assert not obstacle(torch.optim.SGD, partial(torch.optim.lr_scheduler.StepLR, step_size=3))

@@ -5,9 +5,8 @@ from typing import Any
 import torch
 
 from xornet.engine.blocks import has_step_hooks, run_length, samples_every
-from xornet.engine.compile_choice import is_compiled
+from xornet.engine.compile_choice import is_compiled, obstacle
 from xornet.engine.runner import EpochRunner
-from xornet.engine.schedulers import changes_momentum
 from xornet.engine.step_hooks import call_step_hooks
 
 
@@ -22,8 +21,8 @@ def make_runner(module: Any, is_new: bool) -> EpochRunner:
     trainer, hparams = module.trainer, module.hparams
     gradient, is_watched = hparams["gradient"], has_step_hooks(trainer, module)
     compiles = is_compiled(hparams["compile"], gradient, len(module.ensemble), run_length(trainer))
-    compiles &= not (is_watched or (module.scheduler and changes_momentum(module.scheduler)))
     optimizer = module.optimizers(use_pl_optimizer=False)
+    compiles &= not (is_watched or obstacle(type(optimizer), module.scheduler))
     with torch.inference_mode(gradient == "backprop"):
         args = (module.ensemble, module.x, module.y, optimizer, module.history, gradient, compiles, module.stopwatch)
         runner = EpochRunner(*args, is_new, samples_every(trainer))

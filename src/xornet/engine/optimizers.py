@@ -38,6 +38,11 @@ def check_optimizer(optimizer: Any) -> "partial[Any]":
     return optimizer
 
 
+def is_stock(kind: type) -> bool:
+    """Whether an optimizer or a scheduler is a class of PyTorch or of this project."""
+    return kind.__module__.startswith(("torch.", "xornet."))
+
+
 def has_hooks(optimizer: Optimizer) -> bool:
     """Whether a user has registered a hook of the step, on this optimizer or on all optimizers."""
     own = optimizer._optimizer_step_pre_hooks, optimizer._optimizer_step_post_hooks
