@@ -580,3 +580,77 @@ def test_a_stop_button_that_python_ignores_while_it_compiles_ends_the_run_behind
 
 def test_clipping_that_is_switched_off_is_none(tmp_path: Path) -> None:
     assert fit(tmp_path, 5, trainer={"gradient_clip_val": 0})[0].global_step == 5
+
+
+def test_a_data_loader_may_keep_its_workers(tmp_path: Path) -> None:
+    kept = DataLoader(TensorDataset(X, Y), batch_size=4, num_workers=1, persistent_workers=True)
+    trainer(tmp_path, 20).fit(module := XORModule(), kept)
+    assert torch.equal(module(X), fit(tmp_path, 20)[1](X))
+    stream = DataLoader(TensorDataset(X, Y), batch_sampler=[[0, 1, 2, 3]], num_workers=1, persistent_workers=True)
+    with pytest.raises(ValueError, match="cannot keep its workers; use persistent_workers=False"):
+        trainer(tmp_path, 20).fit(XORModule(), stream)
+
+
+def test_blocks_of_epochs_draw_nothing_from_the_global_generator(tmp_path: Path) -> None:
+    """How many blocks there are depends on the clock."""
+    draws = []
+    for every in (5, 20):
+        torch.manual_seed(1)
+        fit(tmp_path, 20, [Every(every)])
+        draws.append(torch.rand(1))
+    assert torch.equal(*draws)
+
+
+class Every(Callback):
+    """Ends blocks."""
+
+    def __init__(self, epochs: int) -> None:
+        self.every_n_epochs = epochs
+
+
+class Foreign(LightningModule):
+    """Of another program."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = torch.nn.Linear(2, 1)
+
+
+@pytest.mark.parametrize("use", ["fit", "test", "validate", "predict"])
+def test_a_checkpoint_of_another_program_is_refused_by_name(tmp_path: Path, use: str) -> None:
+    other = trainer(tmp_path)
+    other.strategy.connect(Foreign())
+    other.save_checkpoint(path := tmp_path / "other.ckpt")
+    line = f"^ckpt_path={path} was written by another version of this project, or by another program; use that version"
+    with pytest.raises(ValueError, match=line):
+        getattr(trainer(tmp_path), use)(XORModule(), load(X, Y), ckpt_path=path, weights_only=True)
+
+
+class Extra(XORModule):
+    """Takes an argument that the networks do not depend on."""
+
+    def __init__(self, extra: int = 1, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.save_hyperparameters("extra")
+
+
+def test_an_argument_of_a_subclass_may_differ_from_that_of_its_checkpoint(tmp_path: Path) -> None:
+    trainer(tmp_path, 5).fit(module := Extra(networks=3), XORDataModule())
+    module.trainer.save_checkpoint(path := tmp_path / "extra.ckpt")
+    assert Extra.load_from_checkpoint(path, extra=9).hparams["extra"] == 9
+    with pytest.raises(
+        ValueError, match="networks=4, but the checkpoint's networks were trained with networks=3; drop it"
+    ):
+        Extra.load_from_checkpoint(path, networks=4)
+
+
+class Wants(torch.optim.SGD):
+    """Wants the loss as a function."""
+
+    def step(self, closure: Any) -> Any:  # type: ignore[override]  # PyTorch's needs none
+        return closure()
+
+
+def test_an_optimizer_that_wants_a_closure_is_refused_by_its_own_name() -> None:
+    with pytest.raises(ValueError, match=r"missing 1 required .*'closure'; use what Wants takes"):
+        XORModule(Wants)

@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, RandomSampler
+from torch.utils.data import DataLoader, IterableDataset, RandomSampler
 
 
 def only_batch(loader: Any) -> tuple[Tensor, Tensor]:
@@ -16,7 +16,9 @@ def only_batch(loader: Any) -> tuple[Tensor, Tensor]:
     if not hasattr(loader, "__iter__"):
         raise ValueError(f"train_dataloader must return a DataLoader, got {loader}; use return DataLoader(...)")
     if is_shuffled(loader):
-        loader = DataLoader(loader.dataset, loader.batch_size, collate_fn=loader.collate_fn, drop_last=loader.drop_last)
+        loader = copy_of(loader, sampler=None)
+    elif getattr(loader, "persistent_workers", False):  # its only iterator is Lightning's already
+        loader = copy_of(loader, sampler=loader.sampler)
     tables = [check_batch(batch, number) for number, batch in enumerate(loader)]
     if not tables:
         raise ValueError("data must be one batch, the whole table, got none; use data with points")
@@ -30,6 +32,14 @@ def is_shuffled(loader: Any) -> bool:
     sampler: Any = loader.sampler
     is_whole = sampler.num_samples == len(sampler.data_source) and not sampler.replacement
     return is_whole and sampler.data_source is loader.dataset
+
+
+def copy_of(loader: DataLoader[Any], sampler: Any) -> DataLoader[Any]:
+    """Return a DataLoader of the same dataset that reads it in this process."""
+    if loader.batch_size is None or isinstance(loader.dataset, IterableDataset):
+        raise ValueError("a DataLoader of this kind cannot keep its workers; use persistent_workers=False")
+    how = {"sampler": sampler, "collate_fn": loader.collate_fn, "drop_last": loader.drop_last}
+    return DataLoader(loader.dataset, loader.batch_size, **how)
 
 
 def check_batch(batch: Any, batch_idx: int) -> tuple[Tensor, Tensor]:

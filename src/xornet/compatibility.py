@@ -1,14 +1,18 @@
 """Whether a checkpoint is compatible with the run that resumes from it, or with the module that it is loaded into."""
 
-from collections.abc import Iterator, Mapping
+import inspect
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
-from lightning.pytorch import Trainer
+import torch
+from lightning.pytorch import LightningModule, Trainer
+from torch import Tensor
 
 from xornet import schema
 from xornet.batches import same_points
 from xornet.checkpoint import table_of
-from xornet.engine.blocks import callbacks_of
+from xornet.engine.blocks import base_of, callbacks_of
 from xornet.engine.optimizers import describe, fresh_states
 from xornet.engine.progress import correct_loop_state
 from xornet.schema import check_like, need
@@ -25,12 +29,16 @@ def check_networks(checkpoint: dict[str, Any], hparams: dict[str, Any]) -> None:
             raise ValueError(f"ckpt_path holds networks with {name}={was}, but the module has {name}={new}; {remedy}")
 
 
-def check_same_model(before: dict[str, Any], hparams: dict[str, Any]) -> None:
-    """Refuse arguments of load_from_checkpoint that differ from those the networks were trained with."""
+def check_same_model(before: dict[str, Any], module: LightningModule) -> None:
+    """Refuse arguments of load_from_checkpoint that differ from those the networks were trained with.
+
+    A subclass may take others for arguments of its own.
+    """
+    hparams, known = dict(module.hparams), inspect.signature(base_of(module)).parameters
     for name, was in before.items():
         if name not in hparams:
             raise ValueError(f"the checkpoint's networks are of a class with an argument {name}={was}; use that class")
-        if f"model.{name}" not in MAY_CHANGE and listed(was) != listed(new := hparams[name]):
+        if name in known and f"model.{name}" not in MAY_CHANGE and listed(was) != listed(new := hparams[name]):
             raise ValueError(f"{name}={new}, but the checkpoint's networks were trained with {name}={was}; drop it")
 
 
@@ -41,9 +49,14 @@ def check_resumable(checkpoint: dict[str, Any], module: Any) -> None:
         raise ValueError(f"ckpt_path={trainer.ckpt_path} holds the weights alone; use a whole checkpoint to resume")
     weights, steps = list(checkpoint["state_dict"].values()), checkpoint["global_step"]
     scheduler = describe(module.scheduler) if module.scheduler else {}
-    ours = configuration(module.hparams, describe(module.optimizer), scheduler, trainer.precision)
     known, precision = checkpoint["hyper_parameters"], f"{8 * weights[0].itemsize}-true"
-    theirs = configuration(known, checkpoint["optimizer"], checkpoint.get("scheduler", {}), precision)
+    ours, theirs = (
+        configuration(hparams, with_defaults(steps, module.optimizer), with_defaults(rates, module.scheduler), dtype)
+        for hparams, steps, rates, dtype in (
+            (module.hparams, describe(module.optimizer), scheduler, trainer.precision),
+            (known, checkpoint["optimizer"], checkpoint.get("scheduler", {}), precision),
+        )
+    )
     for name in dict.fromkeys([*ours, *theirs]):
         was, new = theirs.get(name), ours.get(name)
         if name not in MAY_CHANGE and was != new:
@@ -64,10 +77,10 @@ def check_resumable(checkpoint: dict[str, Any], module: Any) -> None:
             state = checkpoint["callbacks"].get(callback.state_key)
             if state and type(callback).__module__.startswith(("lightning.", "xornet.")):
                 check_like(state, callback.state_dict(), f"callbacks: {callback.state_key}", loose=True)
-        state, schedulers = fresh_states(module.optimizer, module.scheduler, weights)
-        check_optimizer(checkpoint["optimizer_states"], state, steps)
+        _, schedulers = fresh_states(module.optimizer, module.scheduler, weights)
+        check_optimizer(checkpoint["optimizer_states"], module.optimizer, weights, steps)
         check_like(checkpoint["lr_schedulers"], schedulers, "lr_schedulers", loose=True)
-        need(all(follower["last_epoch"] == steps for follower in checkpoint["lr_schedulers"]), "lr_schedulers")
+        need(all(0 <= one["last_epoch"] <= steps for one in checkpoint["lr_schedulers"]), "lr_schedulers")
 
 
 def configuration(
@@ -95,11 +108,48 @@ def counts(progress: dict[str, Any]) -> Iterator[int]:
         yield from counts(value) if isinstance(value, dict) else [value]
 
 
-def check_optimizer(states: Any, fresh: dict[str, Any], steps: int) -> None:
-    """Check the one optimizer's state after `steps` steps against that of a fresh one after its first."""
-    (group,) = fresh["param_groups"]
-    numbers = {key: float(value) for key, value in group.items() if type(value) is int}  # which a callback may change
-    template = {"state": fresh["state"] if steps else {}, "param_groups": [group | numbers]}
-    check_like(states, [template], "optimizer_states")
-    fixed = {key: value for key, value in group.items() if type(value) not in (int, float, tuple)}
-    need(fixed.items() <= states[0]["param_groups"][0].items(), "optimizer_states: param_groups")
+def check_optimizer(states: Any, optimizer: "partial[Any]", weights: Sequence[Tensor], steps: int) -> None:
+    """Check the state of the only optimizer after `steps` steps; a callback may have changed its settings on the way.
+
+    Args:
+        states: of the checkpoint.
+        optimizer: makes it.
+        weights: one (I + 1, H, N) tensor per layer.
+        steps: the number of updates.
+
+    """
+    part = "optimizer_states"
+    need(isinstance(states, list) and len(states) == 1 and isinstance(states[0], dict), part)
+    (saved,), (fresh, _) = states, fresh_states(optimizer, None, weights)
+    need(saved.keys() == fresh.keys(), part)
+    groups = f"{part}: param_groups"
+    members = [[group["params"] for group in one["param_groups"]] for one in (saved, fresh)]
+    need(members[0] == members[1], groups)
+    for group in saved["param_groups"]:
+        need(all(is_finite(value) for value in group.values()), groups)
+    # What both the settings of the module and those of the checkpoint have; a step with all of it must work.
+    other, _ = fresh_states(optimizer, None, weights, {**saved, "state": {}})
+    for index, weight in enumerate(weights) if steps else ():
+        first, held = fresh["state"].get(index, {}), saved["state"].get(index, {})
+        both = {name: value for name, value in first.items() if name in other["state"].get(index, {})}
+        check_like({name: held[name] for name in both if name in held}, both, f"{part}: state")
+        rest = (value for name, value in held.items() if name not in both and isinstance(value, Tensor))
+        need(all(value.dim() == 0 or value.shape == weight.shape for value in rest), f"{part}: state")
+    need(bool(steps) or not saved["state"], f"{part}: state")
+    fresh_states(optimizer, None, weights, saved)
+
+
+def is_finite(value: Any) -> bool:
+    """Whether a setting of an optimizer is finite: a number, or several; anything else is."""
+    if isinstance(value, list | tuple):
+        return all(map(is_finite, value))
+    return bool(torch.as_tensor(value).isfinite().all()) if isinstance(value, int | float | Tensor) else True
+
+
+def with_defaults(described: dict[str, Any], made: "partial[Any] | None") -> dict[str, Any]:
+    """The description of an optimizer or a scheduler with its default arguments, if it is of the class of `made`."""
+    if not made or described.get("_target_") != describe(made)["_target_"]:
+        return described
+    known = inspect.signature(made.func).parameters
+    defaults = {name: one.default for name, one in known.items() if one.default is not inspect.Parameter.empty}
+    return {"_target_": described["_target_"], **defaults, **described}

@@ -53,7 +53,8 @@ class XORDataModule(LightningDataModule):
 
     def train_dataloader(self) -> TableLoader:
         """One batch: x (P, bits), y (P, 1)."""
-        return DataLoader(self.table, batch_size=len(self.table))
+        # With a generator of its own it draws nothing from the global one, once a block of epochs.
+        return DataLoader(self.table, batch_size=len(self.table), generator=torch.Generator())
 
     def val_dataloader(self) -> TableLoader | list[TableLoader]:
         """The same table; nothing during `Trainer.fit`."""

@@ -6,8 +6,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+from torch.optim.lr_scheduler import LRScheduler
 
 from xornet import resumption
 from xornet.batches import check_batch, check_same, only_batch
@@ -22,7 +21,7 @@ from xornet.engine.requirements import check_monitors, check_trainer
 from xornet.engine.runner import EpochRunner
 from xornet.engine.schedulers import check_length
 from xornet.engine.stopwatch import Stopwatch
-from xornet.engine.subclasses import check_module, check_overrides
+from xornet.engine.subclasses import check_loss, check_module, check_overrides
 from xornet.engine.threads import set_threads
 from xornet.table import TableModule
 
@@ -85,22 +84,6 @@ class RunHooks(TableModule):
         """The state for copying and pickling, without the epoch runner."""
         return super().__getstate__() | {"runner": None}
 
-    def restore_states(self, optimizer: Optimizer, schedulers: Sequence[LRScheduler | ReduceLROnPlateau]) -> None:
-        """Give a new optimizer and its scheduler the states that those of the Trainer had, if it continues a run.
-
-        In `configure_optimizers`, so that the Trainer never holds others, even if an error ends the fit before a step.
-        """
-        if self.stage != "fit":
-            return
-        before, self.descriptions = self.descriptions, resumption.descriptions(self)
-        self.has_new_optimizer = bool(self.saved_states) and before != self.descriptions
-        if self.saved_states:
-            check_counts(self.history.epochs, self.trainer.current_epoch, self.trainer.global_step)
-        if self.saved_states and not self.has_new_optimizer:
-            parts: list[Any] = [optimizer, *schedulers]
-            for part, state in zip(parts, self.saved_states, strict=True):
-                part.load_state_dict(state)
-
     def on_train_start(self) -> None:
         """Make the epoch runner; the checkpoint is restored now, and every callback has accepted the run."""
         correct_counters(self.trainer)
@@ -125,6 +108,16 @@ class RunHooks(TableModule):
         check_counts(self.history.epochs, self.trainer.current_epoch, self.trainer.global_step)
         check_kept(self.trainer.optimizers[0], self.ensemble, self.runner)
         check_same([part.to(self.x) for part in check_batch(batch, 0)], (self.x, self.y))
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Refuse a subclass that returns another loss."""
+        check_loss(self, outputs, self.block.loss)
+
+    @property
+    def block(self) -> Block:
+        """The last block of epochs that has been run."""
+        assert self.runner is not None
+        return self.runner.block
 
     def on_train_end(self) -> None:
         """Record which networks solve the table after the last update; convert what autograd could not use."""

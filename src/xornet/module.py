@@ -21,6 +21,7 @@ from xornet.engine.runner import GRADIENTS
 from xornet.engine.schedulers import check_scheduler
 from xornet.hooks import RunHooks
 from xornet.network import Ensemble, layer_names
+from xornet.resumption import restore_states
 
 
 class XORModule(RunHooks):
@@ -96,17 +97,17 @@ class XORModule(RunHooks):
         assert self.optimizer is not None
         optimizer = self.optimizer(self.ensemble.parameters())
         schedulers = [self.scheduler(optimizer)] if self.scheduler else []
-        self.restore_states(optimizer, schedulers)  # of a Trainer that continues
+        restore_states(self, [optimizer, *schedulers])  # if the Trainer continues a run
         return [optimizer], schedulers
 
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> dict[str, Any]:
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """Run a block of epochs, each one as on the sheet: forward pass, loss, backpropagation, update.
 
         If the epochs are compiled, the body of this loop never runs: `runner.epochs` calls one compiled function of the
         same three steps for each epoch.
 
         Returns:
-            `block`, for callbacks (engine/history.py), and the last `loss` as Lightning wants it.
+            the loss before the last update, over the networks the median. Callbacks find the block as `block`.
 
         """
         runner = self.runner
@@ -119,7 +120,7 @@ class XORModule(RunHooks):
                 runner.backward(errors)  # writes ∂L/∂W into the weights' .grad
                 runner.update()  # the optimizer's step, with SGD W ← W - η ∂L/∂W
         self.record(runner.block)
-        return {"block": runner.block, "loss": torch.tensor(runner.block.loss)}
+        return torch.tensor(self.block.loss)
 
     def validation_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> None:
         """Log the scores of the networks on a table: `val/loss`, `val/accuracy`, `val/solved` (engine/scores.py)."""

@@ -1,5 +1,6 @@
 """What a checkpoint holds of a run, and how a module is restored from it."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -46,6 +47,26 @@ def descriptions(module: Any) -> list[dict[str, Any]]:
     return [describe(part) for part in (module.optimizer, module.scheduler) if part]
 
 
+def restore_states(module: Any, parts: Sequence[Any]) -> None:
+    """Give a new optimizer and its scheduler the states that those of the Trainer had, if it continues a run.
+
+    This is called in `configure_optimizers`: even if an error ends the fit before a step, the Trainer keeps the states.
+
+    Raises:
+        ValueError: the Trainer and the networks do not count the same epochs.
+
+    """
+    if module.stage != "fit":
+        return
+    before, module.descriptions = module.descriptions, descriptions(module)
+    module.has_new_optimizer = bool(module.saved_states) and before != module.descriptions
+    if module.saved_states:
+        check_counts(module.history.epochs, module.trainer.current_epoch, module.trainer.global_step)
+    if module.saved_states and not module.has_new_optimizer:
+        for part, state in zip(parts, module.saved_states, strict=True):
+            part.load_state_dict(state)
+
+
 def states(trainer: Trainer) -> list[dict[str, Any]]:
     """The states of the optimizer and the scheduler of a Trainer."""
     parts: list[Any] = [*trainer.optimizers, *(each.scheduler for each in trainer.lr_scheduler_configs)]
@@ -59,12 +80,14 @@ def load(module: Any, checkpoint: dict[str, Any]) -> None:
         ValueError: the checkpoint is damaged, or does not agree with the module; naming what differs.
 
     """
+    path = module.trainer.ckpt_path if module.stage else "(as given)"
+    schema.check_format(checkpoint, path)
     # load_from_checkpoint makes them OmegaConf (with hparams_file=) and adds a given optimizer and scheduler
     known = plain(checkpoint["hyper_parameters"])
     checkpoint["hyper_parameters"] = {key: known[key] for key in known if key not in ("optimizer", "scheduler")}
     if not module.stage and isinstance(checkpoint.get("model"), dict):  # load_from_checkpoint
-        check_same_model(checkpoint["model"], dict(module.hparams))
-    schema.check(checkpoint, module.trainer.ckpt_path if module.stage else "(as given)")
+        check_same_model(checkpoint["model"], module)
+    schema.check(checkpoint, path)
     if module.stage == "fit":
         check_resumable(checkpoint, module)
         module.carried = {part: checkpoint[part] for part in schema.OF_CALLBACKS if part in checkpoint}

@@ -43,12 +43,17 @@ def need(is_right: bool, part: str) -> None:
         raise ValueError(f"it holds no valid {part}")
 
 
-def check(checkpoint: Any, path: str | Path | None) -> None:
-    """Refuse a checkpoint that cannot be evaluated; the error names its path and the part that is wrong."""
+def check_format(checkpoint: Any, path: str | Path | None) -> None:
+    """Refuse a checkpoint of another program, or of another version of this one."""
     version = checkpoint.get("xornet") if isinstance(checkpoint, dict) else None
     if type(version) is not int or version != FORMAT:
         cause = "was written by another version of this project, or by another program"
         raise ValueError(f"ckpt_path={path} {cause}; use that version, or train again")
+
+
+def check(checkpoint: Any, path: str | Path | None) -> None:
+    """Refuse a checkpoint that cannot be evaluated; the error names its path and the part that is wrong."""
+    check_format(checkpoint, path)
     with refusing(path, "used"):
         check_configuration(checkpoint)
         for part, template in expected(checkpoint).items():

@@ -84,7 +84,8 @@ def test_the_trajectory_of_a_long_run_has_no_more_snapshots_than_that_of_a_short
     for block in range(0, 5000, 1000):  # as in a run without an end
         weights = [[torch.full((3, 4), float(epoch))] for epoch in range(block, block + 1000)]
         snapshots = SimpleNamespace(epochs=range(block, block + 1000), weights=weights, every=1)
-        long.on_train_batch_end(trainer, module, {"block": SimpleNamespace(snapshots=snapshots)}, None, 0)
+        module.runner = SimpleNamespace(block=SimpleNamespace(snapshots=snapshots))  # type: ignore[assignment]
+        long.on_train_batch_end(trainer, module, None, None, 0)
     assert 500 <= len(long.trajectory) <= CURVE_POINTS
     assert all(torch.equal(place, torch.full((12,), float(epoch))) for epoch, place in long.trajectory.items())
 

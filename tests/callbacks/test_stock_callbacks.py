@@ -4,6 +4,7 @@ import csv
 import inspect
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import torch
 from conftest import NO_FIGURES, SRC, Command, fit
 from lightning.pytorch import Callback, LightningModule, Trainer, callbacks
 from lightning.pytorch.accelerators import CPUAccelerator
+from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.utilities.types import LRSchedulerConfig
 from oracle import SheetNet
@@ -292,3 +294,18 @@ def test_a_refused_callback_is_one_line_and_nothing_is_trained(command: Command)
     assert "Traceback" not in run.err
     assert "Epoch 0" not in run.out
     assert not list(run.folder.rglob("*.ckpt")) + list(run.folder.glob("events*"))
+
+
+def test_a_model_checkpoint_that_lightning_does_not_serve_here_is_refused(tmp_path: Path) -> None:
+    """Manual optimisation: it would save nothing, or with a metric of an earlier validation."""
+    timed = ModelCheckpoint(tmp_path, train_time_interval=timedelta(milliseconds=1))
+    with pytest.raises(
+        ValueError, match=r"ModelCheckpoint\.train_time_interval would save nothing here; use every_n_ep"
+    ):
+        fit(tmp_path, 3, [timed])
+    stale = ModelCheckpoint(tmp_path, monitor="val/loss", every_n_train_steps=2)
+    with pytest.raises(
+        ValueError, match=r"ModelCheckpoint\.every_n_train_steps would save with the val/loss of an earli"
+    ):
+        fit(tmp_path, 3, [stale], trainer={"check_val_every_n_epoch": 4})
+    assert not list(tmp_path.glob("*.ckpt"))

@@ -16,8 +16,11 @@ from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, OnExcept
 from xornet.callbacks import stopping
 from xornet.callbacks.checkpoint import LastCheckpoint
 from xornet.callbacks.interruption import StopOnSignal
+from xornet.callbacks.stopping import EarlyStopping as EarlyStoppingOfOurs
 from xornet.callbacks.stopping import ResumeStopped
 from xornet.checkpoint import CheckpointFile
+from xornet.data import XORDataModule
+from xornet.module import XORModule
 
 
 class Signal(Callback):
@@ -165,3 +168,25 @@ def test_a_run_of_one_epoch_with_early_stopping_is_not_taken_for_one_that_it_has
     longer = command(*given, "trainer.max_epochs=300", f"ckpt_path={first.folder}/checkpoints/last.ckpt")
     assert longer.status == 0, longer.err
     assert longer.metrics["epochs"] == 300
+
+
+@pytest.mark.parametrize(("monitor", "validated", "stops"), [
+    ("train/loss", 1, 300), ("train/loss", 10, 300), ("val/loss", 1, 300), ("val/loss", 10, 300), ("val/loss", 70, 350),
+])  # fmt: skip
+def test_early_stopping_checks_at_its_own_epochs_however_often_a_run_is_validated(
+    tmp_path: Path, monitor: str, validated: int, stops: int
+) -> None:
+    loader = XORDataModule().train_dataloader()
+    stopping = EarlyStoppingOfOurs(monitor, every_n_epochs=100, patience=2, min_delta=0.5)
+    how: dict[str, Any] = {"check_val_every_n_epoch": validated, "num_sanity_val_steps": 0, "logger": False}
+    how |= {"enable_progress_bar": False, "enable_model_summary": False, "enable_checkpointing": False}
+    trainer = Trainer(max_epochs=1000, accelerator="cpu", callbacks=[stopping], **how)
+    trainer.fit(XORModule(), loader, loader)
+    assert trainer.current_epoch == stops
+
+
+def test_early_stopping_needs_no_validation_where_that_is_rare(tmp_path: Path) -> None:
+    """As Lightning's would, which checks behind a validation that never comes."""
+    stopping = EarlyStoppingOfOurs(every_n_epochs=100, patience=2, min_delta=0.5)
+    trainer, _ = fit(tmp_path, 1000, [stopping], trainer={"check_val_every_n_epoch": 10})
+    assert trainer.current_epoch == 300

@@ -112,7 +112,7 @@ def test_a_resumed_run_logs_at_the_steps_of_a_straight_one(tmp_path: Path, limit
 class Faulty(XORModule):
     """Fails once its eighth epoch is trained, before Lightning counts it."""
 
-    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> dict[str, Any]:
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         output = super().training_step(batch, batch_idx)
         if self.trainer.global_step == 8:
             raise RuntimeError("broken off")

@@ -10,6 +10,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from xornet.engine.history import Block
 from xornet.engine.snapshots import LARGEST
+from xornet.module import XORModule
 
 ADAM = partial(torch.optim.Adam, lr=0.01)  # one whose steps depend on the ones before
 MODELS = [{}, {"gradient": "autograd"}, pytest.param({"compile": True}, marks=pytest.mark.further)]
@@ -26,7 +27,8 @@ class Blocks(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        self.blocks.append(outputs["block"])
+        assert isinstance(pl_module, XORModule)
+        self.blocks.append(pl_module.block)
 
 
 @pytest.mark.parametrize("model", [*MODELS, {"networks": 3}], ids=str)

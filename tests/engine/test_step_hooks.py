@@ -15,6 +15,10 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
+from xornet.callbacks.animation import BoundaryAnimation
+from xornet.callbacks.console import EpochProgressBar
+from xornet.callbacks.gradient_monitor import GradientMonitor
+from xornet.callbacks.loss_surface import LossSurface
 from xornet.data import XORDataModule
 from xornet.engine.blocks import EPOCH_HOOKS, STEP_HOOKS
 from xornet.engine.runner import GRADIENTS
@@ -213,9 +217,10 @@ def test_an_optimizer_that_replaces_another_within_a_run_is_refused(tmp_path: Pa
 
 
 RUN_HOOKS = [hook for hook in vars(RunHooks) if hook in vars(LightningModule) or hasattr(LightningModule, hook)]
+CHECKS = ("on_train_batch_end",)  # which do nothing but to check
 
 
-@pytest.mark.parametrize("hook", [hook for hook in RUN_HOOKS if not hook.startswith("_")])
+@pytest.mark.parametrize("hook", [hook for hook in RUN_HOOKS if not hook.startswith("_") and hook not in CHECKS])
 def test_a_hook_in_a_subclass_keeps_what_the_module_does_there(hook: str) -> None:
     with pytest.raises(ValueError, match=rf"Mine\.{hook} leaves out a part of the run .*; use super\(\)\.{hook}\("):
         type("Mine", (XORModule,), {hook: lambda self, *args: None})()
@@ -340,3 +345,33 @@ def test_a_weight_that_is_frozen_is_not_trained_in_silence() -> None:
     assert predictions is not None  # what is not trained may be frozen
     module.unfreeze()
     train(module)
+
+
+class Returns(XORModule):
+    """Returns something else of its training step."""
+
+    returned: Any = None
+
+    def training_step(self, batch: Any, batch_idx: int) -> Any:
+        loss = super().training_step(batch, batch_idx)
+        return self.returned(loss) if self.returned else None
+
+
+@pytest.mark.parametrize("returned", [None, lambda loss: loss, lambda loss: {"loss": loss, "more": 1}])
+def test_the_callbacks_need_nothing_of_what_a_training_step_returns(tmp_path: Path, returned: Any) -> None:
+    Returns.returned = staticmethod(returned) if returned else None
+    module, metrics = Returns(), GradientMonitor(10, 10)
+    callbacks = [metrics, LossSurface(), EpochProgressBar(), BoundaryAnimation()]
+    Trainer(max_epochs=20, accelerator="cpu", default_root_dir=tmp_path, callbacks=callbacks, **QUIET).fit(
+        module, XORDataModule()
+    )
+    assert metrics.logged == 20
+
+
+@pytest.mark.parametrize("returned", [lambda loss: loss + 0.1, lambda loss: {"loss": 2 * loss}])
+def test_a_loss_with_another_term_is_refused_since_nothing_would_be_trained_with_it(returned: Any) -> None:
+    Returns.returned = staticmethod(returned)
+    with pytest.raises(
+        ValueError, match=r"Returns\.training_step returns another loss than XORModule, but the gradient"
+    ):
+        train(Returns())

@@ -15,7 +15,6 @@ from xornet.callbacks.figures import log_image, publish
 from xornet.callbacks.pictures import boundary_pictures, table
 from xornet.callbacks.run_callback import RunCallback
 from xornet.engine.blocks import is_smoke_test, run_length
-from xornet.engine.history import Block
 from xornet.module import XORModule
 from xornet.plots.decision_boundary import boundary_grid
 from xornet.plots.frames import FrameRenderer
@@ -81,7 +80,7 @@ class BoundaryAnimation(RunCallback):
     ) -> None:
         """Draw the snapshots of the block at which the boundary has moved."""
         assert isinstance(pl_module, XORModule)
-        block: Block = outputs["block"]
+        block = pl_module.block
         if not self.renderer:
             return
         taken, errors = block.snapshots, block.errors[:, :, 0, 0].cpu().numpy()

@@ -69,7 +69,8 @@ class EpochProgressBar(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Advance by a block."""
-        block = outputs["block"]
+        assert isinstance(pl_module, XORModule)
+        block = pl_module.block
         self.bar.set_postfix(loss=f"{block.loss:.4f}", refresh=False)
         self.bar.update(block.length)
 

@@ -10,7 +10,6 @@ from xornet import validation
 from xornet.callbacks.run_callback import RunCallback
 from xornet.engine.blocks import run_length
 from xornet.engine.curve import CURVE_POINTS, spacing
-from xornet.engine.history import Block
 from xornet.engine.snapshots import SAMPLE
 from xornet.module import XORModule
 from xornet.runs.events import writers
@@ -54,7 +53,7 @@ class GradientMonitor(RunCallback):
     ) -> None:
         """Log the gradients and updates of the block at its logging steps."""
         assert isinstance(pl_module, XORModule)
-        block: Block = outputs["block"]
+        block = pl_module.block
         samples = block.snapshots.samples
         for epoch, weights in samples.items():
             self.log_state(trainer, pl_module, epoch, weights)

@@ -33,6 +33,7 @@ class StopOnSignal(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Replace Lightning's handlers; Lightning restores the earlier ones when training ends."""
         end_if_received()  # a signal may have come during setup
+        self.received = None  # by an earlier run
         self.handle(trainer, pl_module)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -49,7 +49,7 @@ class LossSurface(RunCallback):
     ) -> None:
         """Add the snapshots of the block."""
         assert isinstance(pl_module, XORModule)
-        taken = outputs["block"].snapshots
+        taken = pl_module.block.snapshots
         self.trajectory |= {epoch: flat(layers) for epoch, layers in zip(taken.epochs, taken.weights, strict=True)}
         numbers = len(flat(pl_module.ensemble.weights_of_first(1)))
         most = max(2, min(CURVE_POINTS, LARGEST // numbers))  # fewer of a large network

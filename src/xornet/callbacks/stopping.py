@@ -25,6 +25,8 @@ class EarlyStopping(LightningEarlyStopping):
                 validation.number(f"callbacks.early_stopping.{name}", kwargs[name], f"use e.g. {name}=0.01")
         if "patience" in kwargs:
             validation.interval("early_stopping.patience", kwargs["patience"], example=10)
+        if not monitor.startswith("val/"):  # Lightning would check after validation only, unless that is every epoch
+            kwargs.setdefault("check_on_train_epoch_end", True)
         super().__init__(monitor, **kwargs)
         self.every_n_epochs = validation.interval("early_stopping.every_n_epochs", every_n_epochs, example=100)
 
@@ -32,6 +34,12 @@ class EarlyStopping(LightningEarlyStopping):
         """Check, if a check is due."""
         if (trainer.current_epoch + 1) % self.every_n_epochs == 0:
             super().on_train_epoch_end(trainer, pl_module)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Check, if this is the first validation since a check was due."""
+        every = trainer.check_val_every_n_epoch or trainer.val_check_interval
+        if (trainer.current_epoch + 1) % self.every_n_epochs < every:
+            super().on_validation_end(trainer, pl_module)
 
 
 class ResumeStopped(Callback):

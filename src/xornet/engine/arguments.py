@@ -41,8 +41,8 @@ def try_out(group: str, made: "partial[Any]", package: str, attempt: Callable[["
     except Exception as error:  # each class checks its arguments in its own way
         if made.func.__module__.startswith("xornet."):  # ours names key and remedy
             raise
-        cause = f"{to_blame(group, made, attempt)}: {error}"
-        raise ValueError(f"{cause}; use what {package}.{made.func.__name__} takes") from error
+        name = f"{package}.{made.func.__name__}" if made.func.__module__.startswith(package) else made.func.__qualname__
+        raise ValueError(f"{to_blame(group, made, attempt)}: {error}; use what {name} takes") from error
 
 
 def to_blame(group: str, made: "partial[Any]", attempt: Callable[["partial[Any]"], object]) -> str:

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from functools import partial
 from types import ModuleType
 from typing import Any
@@ -80,9 +81,18 @@ def from_description(described: dict[str, Any], *modules: ModuleType) -> "partia
 
 
 def fresh_states(
-    optimizer: "partial[Any]", scheduler: "partial[Any] | None", weights: Sequence[Tensor]
+    optimizer: "partial[Any]",
+    scheduler: "partial[Any] | None",
+    weights: Sequence[Tensor],
+    before: dict[str, Any] | None = None,
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """The `state_dict` of an optimizer after its first step, for parameters of the sizes of `weights`.
+    """The `state_dict` of an optimizer after a step, for parameters of the sizes of `weights`.
+
+    Args:
+        optimizer: makes it.
+        scheduler: makes its scheduler, if it has one.
+        weights: one tensor per parameter.
+        before: its `state_dict` before the step; None if the step is its first.
 
     Returns:
         it, and a list with that of the scheduler, empty without one.
@@ -91,6 +101,8 @@ def fresh_states(
     parameters = [torch.zeros_like(weight, requires_grad=True) for weight in weights]
     made: Optimizer = optimizer(parameters)
     schedulers = [scheduler(made)] if scheduler else []
+    if before is not None:
+        made.load_state_dict(deepcopy(before))  # the step changes it in place
     for parameter in parameters:
         parameter.grad = torch.zeros_like(parameter)
     with torch.no_grad():

@@ -26,7 +26,7 @@ _ONE_BATCH = "an epoch is one batch, the whole table; "
 _ONE_DEVICE = "the table fits one device; use networks=N to train many networks side by side"
 _REFUSED_CALLBACKS: dict[type[Callback], str] = {
     StochasticWeightAveraging: "the epoch that it adds for batch normalisation would train; leave it out",
-    WeightAveraging: "a finished run that is resumed would go on from the average; leave it out",
+    WeightAveraging: "a finished run that is resumed would continue from the average; leave it out",
     BaseFinetuning: "every layer is trained from the first epoch on; leave it out",
     ModelPruning: "the networks are stacked tensors, no layers to prune; use a smaller model.hidden",
     GradientAccumulationScheduler: _ONE_BATCH + "leave it out",
@@ -86,6 +86,26 @@ def check_trainer(trainer: Trainer) -> None:
         for kind, reason in _REFUSED_CALLBACKS.items():
             if isinstance(callback, kind):
                 raise ValueError(f"the callback {type(callback).__name__} cannot work here: {reason}")
+        if isinstance(callback, ModelCheckpoint):
+            check_model_checkpoint(callback, trainer)
+
+
+def check_model_checkpoint(callback: ModelCheckpoint, trainer: Trainer) -> None:
+    """Refuse a ModelCheckpoint that Lightning does not serve in manual optimisation.
+
+    Raises:
+        ValueError: naming the argument.
+
+    """
+    # Its arguments are private; the key of its state names them.
+    if "'train_time_interval': None" not in callback.state_key:
+        raise ValueError("ModelCheckpoint.train_time_interval would save nothing here; use every_n_epochs")
+    is_stale = str(callback.monitor).startswith("val/") and trainer.check_val_every_n_epoch != 1
+    if is_stale and "'every_n_train_steps': 0" not in callback.state_key:
+        raise ValueError(
+            f"ModelCheckpoint.every_n_train_steps would save with the {callback.monitor} of an earlier epoch; use "
+            "every_n_epochs"
+        )
 
 
 def check_monitors(trainer: Trainer, trained: Collection[str], validated: Collection[str]) -> None:

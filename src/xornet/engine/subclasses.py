@@ -1,6 +1,8 @@
 """Checks of subclasses of XORModule."""
 
 import inspect
+import math
+from typing import Any
 
 from lightning.pytorch import LightningModule
 
@@ -37,6 +39,21 @@ def check_overrides(module: LightningModule) -> None:
                 f"{type(module).__name__}.{hook} leaves out a part of the run that XORModule does there; "
                 f"use super().{hook}(...) in it"
             )
+
+
+def check_loss(module: LightningModule, outputs: Any, loss: float) -> None:
+    """Refuse a subclass whose training step returns another loss: in manual optimisation, it is not trained with.
+
+    Raises:
+        ValueError: naming the class.
+
+    """
+    returned = outputs.get("loss") if isinstance(outputs, dict) else outputs
+    if returned is not None and not math.isclose(returned, loss, rel_tol=1e-6):
+        raise ValueError(
+            f"{type(module).__name__}.training_step returns another loss than XORModule, but the gradient is that of "
+            "the mean squared error; use super().training_step(...) alone"
+        )
 
 
 def check_module(module: LightningModule) -> None:
