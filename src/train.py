@@ -4,6 +4,7 @@ from xornet.cli import startup  # noqa: F401 isort: skip - first: it sets signal
 
 import logging
 import sys
+from pathlib import Path
 
 import hydra
 from hydra.utils import instantiate
@@ -46,7 +47,7 @@ def train(cfg: DictConfig, directory: RunDirectory) -> float:
     folder = trainer.default_root_dir
     checkpoint.save(module.ensemble.network(0).state_dict(), f"{folder}/xornet.pt")
     results = write_results(module, trainer.current_epoch, folder, **module.stopwatch.times())
-    logging.getLogger(__name__).info("results in %s", folder)
+    logging.getLogger(__name__).info("results in %s", Path(folder).absolute())
     return objective(results)
 
 

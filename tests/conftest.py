@@ -22,6 +22,7 @@ from lightning.pytorch.callbacks import Checkpoint
 import xornet
 from xornet.checkpoint import CheckpointFile
 from xornet.cli.cluster import OneProcess
+from xornet.cli.signals import SIGNALS
 from xornet.data import XORDataModule
 from xornet.module import XORModule
 from xornet.runs import directory
@@ -154,6 +155,7 @@ def command(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pyte
         monkeypatch.setattr(sys, "argv", [script, *overrides])
         monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
         capfd.readouterr()
+        taken = {number: signal.getsignal(number) for number in SIGNALS}
         try:
             runpy.run_path(str(SRC / script), run_name="__main__")
             status = 0
@@ -161,6 +163,8 @@ def command(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pyte
             status = int(stop.code or 0)
         finally:
             os.environ.pop("HYDRA_FULL_ERROR", None)
+            for number, taker in taken.items():
+                signal.signal(number, taker)
             for handler in set(logging.getLogger().handlers) - handlers:  # which writes into the log of this run
                 logging.getLogger().removeHandler(handler)
                 handler.close()

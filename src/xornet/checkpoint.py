@@ -74,6 +74,8 @@ class CheckpointFile(TorchCheckpointIO):
             files.check_archive(path)
             with warnings.catch_warnings(action="ignore"):  # about files that are refused anyway
                 checkpoint = torch.load(path, map_location=map_location, weights_only=True)
+        except PermissionError as error:
+            raise ValueError(f"ckpt_path={path} cannot be read: {error.strerror}; make it readable") from error
         except pickle.UnpicklingError as error:
             cause = "damaged, or holds more than tensors and plain values (nothing in it was run)"
             raise ValueError(f"ckpt_path={path} is {cause}; {REMEDY}") from error

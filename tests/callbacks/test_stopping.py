@@ -64,6 +64,16 @@ def test_an_interrupted_run_is_resumed_with_the_checkpoint_that_is_named(
     assert torch.equal(resumed.ensemble.weights[0], straight.ensemble.weights[0])
 
 
+def test_the_checkpoint_that_is_named_is_found_from_anywhere(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A relative directory is where the run is, which with hydra.job.chdir is not where its command was given."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit):
+        fit(tmp_path, 60, [StopOnSignal(), Signal(37, signal.SIGTERM), LastCheckpoint("kept")])
+    assert capsys.readouterr().err.splitlines()[-1].endswith(f"resume with ckpt_path={tmp_path}/kept/last.ckpt")
+
+
 @pytest.mark.filterwarnings("ignore:.*was called without a model")
 @pytest.mark.filterwarnings("ignore:.*there is no last checkpoint")
 def test_lightnings_checkpoint_on_exception_is_one_as_well_and_none_is_none(

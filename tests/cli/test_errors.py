@@ -9,6 +9,7 @@ from conftest import NO_FIGURES, Command
 from hydra.errors import ConfigCompositionException
 
 from xornet import files
+from xornet.cli.annotations import check_texts
 from xornet.cli.errors import explain, report
 from xornet.runs import directory
 from xornet.runs.directory import PROJECT
@@ -431,3 +432,16 @@ def test_a_place_that_holds_no_directory_is_said_in_plain_words(command: Command
     assert run.last_line.startswith("error: [Errno ")
     assert f"'{tmp_path}/logs/train" in run.last_line
     assert run.last_line.endswith("; use hydra.run.dir=<a writable directory with free space>")
+
+
+def test_a_text_for_a_switch_is_refused_also_where_some_annotations_cannot_be_resolved() -> None:
+    """WandbLogger's name a type that only a type checker imports."""
+    node = {"_target_": "lightning.pytorch.loggers.WandbLogger", "offline": "no"}
+    with pytest.raises(ValueError, match=r"logger\.wandb\.offline=no is a text; use true or false"):
+        check_texts("logger.wandb", node)
+
+
+def test_a_rerun_of_a_pickled_configuration_is_refused_with_what_to_use(command: Command) -> None:
+    run = command("--experimental-rerun", "job.pickle")
+    assert run.last_line.startswith("error: --experimental-rerun is not supported")
+    assert run.last_line.endswith("use --config-path <run>/.hydra --config-name config")

@@ -16,7 +16,7 @@ from xornet.plots import comparison, render
 from xornet.plots.decision_boundary import boundary_grid
 from xornet.plots.render import Array
 from xornet.runs.compare import apart, labels, read_run
-from xornet.runs.record import Run, read_job
+from xornet.runs.record import Run, read_job, read_jobs
 from xornet.sweeps.table import loss_words
 
 SHORT = ("trainer.max_epochs=300", *NO_FIGURES)
@@ -163,7 +163,7 @@ def test_an_error_is_one_line_and_nothing_is_written(command: Command, tmp_path:
         ([good, good.parent / "." / good.name], f"{good} is given twice; use each run once"),
         ([good, "--fast"], f"--fast is no option of compare.py; {usage}"),
         ([good, tmp_path / "none"], f"there is no directory {tmp_path}/none; {run}"),
-        ([empty, good], f"{empty} is no run: it has no checkpoints/last.ckpt; {run}"),
+        ([empty, good], f"{empty} is no run: it has no .hydra/config.yaml; {run}"),
         ([good, bad], f"ckpt_path={checkpoint} cannot be read as a checkpoint; {REMEDY}"),
     ):
         refused = command(*map(str, arguments), script="compare.py")
@@ -207,5 +207,17 @@ def test_a_run_that_begins_anew_and_fails_is_not_shown_as_the_one_before(command
     diverges = ["optimizer.momentum=2", "trainer.max_epochs=500", "callbacks.loss_table.every_n_epochs=10"]
     assert command(*here, *diverges).status == 1
     compared = command(str(tmp_path / "reused"), str(other), script="compare.py")
-    assert f"{tmp_path}/reused is no run: it has no checkpoints/last.ckpt" in compared.last_line
+    said = f"{tmp_path}/reused cannot be compared: there is no {tmp_path}/reused/checkpoints/last.ckpt"
+    assert f"{said}; use runs with callbacks.checkpoint" in compared.last_line
     assert not list((tmp_path / "reused").glob("events.out.tfevents.*"))
+
+
+@pytest.mark.further
+def test_runs_whose_checkpoints_are_elsewhere_are_compared_and_drawn(command: Command, tmp_path: Path) -> None:
+    sweep = command("-m", "seed=1,2", *SHORT, "callbacks.checkpoint.dirpath=${hydra:runtime.output_dir}/kept")
+    assert all(job.curve for job in read_jobs(sweep.folder))
+    other = command(*SHORT, "seed=3", f"callbacks.checkpoint.dirpath={tmp_path}/kept").folder
+    assert command(str(other), str(command(*SHORT).folder), script="compare.py").status == 0
+    none = command(*SHORT, "callbacks.checkpoint=null").folder
+    refused = command(str(none), str(other), script="compare.py")
+    assert refused.last_line.endswith(f"there is no {none}/checkpoints/last.ckpt; use runs with callbacks.checkpoint")

@@ -172,6 +172,9 @@ def test_a_sweep_of_evaluations_that_is_refused_stays_as_it_was(command: Command
         assert contents(tmp_path) == before
     checked = command("-m", "seed=1,2", sweep, script="check_gradients.py")
     assert "use another directory" in checked.last_line
+    shared = command("-m", pair, f"hydra.sweep.dir={tmp_path}/new", "hydra.sweep.subdir=same", script="eval.py")
+    said = "hydra.sweep.subdir=same is not allowed: each job needs its own directory; drop it"
+    assert shared.last_line == f"error: {said}"
     for script, job in (("eval.py", "ckpt_path=/nowhere,/else"), ("check_gradients.py", "optimizer.lr=-1,-2")):
         assert command("-m", job, f"hydra.sweep.dir={tmp_path}/new/sweep", script=script).status == 1
     assert contents(tmp_path) == before
@@ -507,3 +510,13 @@ def test_a_table_outside_that_may_not_be_written_keeps_the_run_from_going_on_wit
     assert refused.returncode == 1
     assert f"cannot write into {tmp_path}/csv: Permission denied" in refused.stderr
     assert contents(tmp_path) == before
+
+
+@pytest.mark.further
+def test_a_checkpoint_that_may_not_be_read_is_not_called_damaged(command: Command, tmp_path: Path) -> None:
+    assert command(f"hydra.run.dir={tmp_path}/run", *SHORT).status == 0
+    last = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    last.chmod(0o000)
+    refused = as_a_user([f"ckpt_path={last}", *SHORT, "trainer.max_epochs=60"])
+    line = f"error: ckpt_path={last} cannot be read: Permission denied; make it readable"
+    assert refused.stderr.splitlines()[-1] == line

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import logging
 import os
 import shutil
 import signal
@@ -339,3 +340,21 @@ def test_a_fault_in_a_package_of_ones_own_shows_where_it_is(command: Command) ->
     assert "Traceback" in run.err
     assert "tracker.py" in run.err
     assert "no space left" in run.last_line
+
+
+@pytest.mark.further
+def test_a_warning_of_a_tracker_that_cannot_be_reached_leaves_the_log_of_the_run_alone(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreachable() -> None:
+        logging.getLogger("urllib3").warning("Retrying")
+        raise ConnectionError("no route")
+
+    run = command("~logger", "trainer.max_epochs=3", *NO_FIGURES)
+    before = files(tmp_path)
+    monkeypatch.setattr(tracker, "init", unreachable)
+    resumed = (f"ckpt_path={run.folder}/checkpoints/last.ckpt", f"hydra.run.dir={run.folder}", "trainer.max_epochs=5")
+    refused = command(NAMED, *resumed, *NO_FIGURES)
+    assert "logger.tracker cannot begin a run: no route" in refused.last_line
+    assert "Retrying" in refused.err
+    assert files(tmp_path) == before

@@ -675,9 +675,11 @@ def test_a_job_that_was_resumed_alone_is_still_a_job_of_its_sweep(command: Comma
     assert again.status == 0, again.err
     assert [row["optimizer.lr"] for row in rows(tmp_path / "sweep")] == ["0.1", "0.3"]
     assert again.err.count("skipped, finished before") == 2
-    # Trained anew, and otherwise, it is a job no more.
-    assert command(*SHORT, "seed=7", f"hydra.run.dir='{folder}'").status == 0
-    assert command(*sweep).status == 1
+    # Another run in its place would be shown as that job.
+    before = untouched(folder)
+    refused = command(*SHORT, "seed=7", f"hydra.run.dir='{folder}'")
+    assert refused.last_line.endswith("use another directory, or resume the job with ckpt_path")
+    assert untouched(folder) == before
 
 
 def test_a_text_for_a_number_is_refused_before_the_first_job(command: Command, tmp_path: Path) -> None:
@@ -710,6 +712,16 @@ def test_a_setting_that_changes_nothing_makes_no_other_sweep(command: Command, t
             assert "To go on" not in run.out
     assert [row["optimizer.lr"] for row in rows(tmp_path / "sweep")] == ["0.1", "0.2", "0.3", "0.4"]
     assert command("-m", "optimizer.lr=0.5", "networks=2", *here).status == 1
+
+
+@pytest.mark.further
+def test_a_label_means_the_same_in_every_part_of_a_sweep(command: Command, tmp_path: Path) -> None:
+    here = (*SHORT, f"hydra.sweep.dir={tmp_path}/sweep")
+    assert command("-m", "optimizer=sgd,adam", *here).status == 0
+    refused = command("-m", "optimizer=rmsprop", "optimizer.lr=0.1", *here)  # which is sgd's, but not rmsprop's own
+    said = f"in {tmp_path}/sweep optimizer=rmsprop means optimizer.lr=0.01, but this sweep has optimizer.lr=0.1"
+    assert refused.last_line.endswith(f"{said}; use another hydra.sweep.dir")
+    assert [row["optimizer"] for row in rows(tmp_path / "sweep")] == ["sgd", "adam"]
 
 
 @pytest.mark.further

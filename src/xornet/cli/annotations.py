@@ -1,7 +1,8 @@
 """Checks of configured values against the annotations of the class that takes them."""
 
+import sys
 from contextlib import suppress
-from types import NoneType, UnionType
+from types import NoneType, SimpleNamespace, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from hydra.utils import get_object
@@ -39,6 +40,9 @@ def annotations(made: Any) -> dict[str, Any]:
         if base.__module__.startswith("xornet."):
             hints |= dict.fromkeys(getattr(init, "__annotations__", {}))
             continue
-        with suppress(NameError):  # an annotation can name what only a type checker imports
-            hints |= get_type_hints(init)
+        for name, hint in getattr(init, "__annotations__", {}).items():
+            with suppress(NameError):  # an annotation can name what only a type checker imports
+                hints |= get_type_hints(
+                    SimpleNamespace(__annotations__={name: hint}), vars(sys.modules[base.__module__])
+                )
     return hints

@@ -50,6 +50,11 @@ def one_line(overrides: Sequence[str], disk: str = DISK) -> Iterator[None]:
     logging.raiseExceptions = False  # what cannot be written into train.log has been on the console
     try:
         with signals.exit_status():
+            if any(word.startswith("--experimental-rerun") for word in overrides):
+                raise ValueError(
+                    "--experimental-rerun is not supported: it unpickles a file; use --config-path <run>/.hydra "
+                    "--config-name config"
+                )
             yield
             sys.stdout.flush()  # here, so that a failure to write is an error like any other
     except Exception as error:

@@ -49,6 +49,10 @@ class DirectoryCallback(Callback):
         """Refuse a directory that holds other results: Hydra writes into it before the first job begins."""
         folder = Path(config.hydra.sweep.dir).absolute()
         check_holder(folder, "a sweep of evaluations")
+        sweep: Any = OmegaConf.to_container(config.hydra.sweep, resolve=False)
+        if "trainer" in config and "${hydra.job.num}" not in sweep["subdir"]:  # check_gradients.py writes nothing
+            said = f"hydra.sweep.subdir={sweep['subdir']} is not allowed: each job needs its own directory"
+            raise ValueError(f"{said}; drop it")
         if (folder / SWEEP).exists():
             earlier = read_sweep(folder)["hydra"]["overrides"]["task"]
             now = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)

@@ -15,7 +15,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from omegaconf import DictConfig, OmegaConf
 
 from xornet import files
-from xornet.cli.hydra_run import is_job, output_dir, record
+from xornet.cli.hydra_run import is_job, is_job_of, output_dir, record
 from xornet.cli.paths import check_outside, outside
 from xornet.runs.csv_logger import CSVLogger
 from xornet.runs.directory import check_holder, is_begun
@@ -28,6 +28,11 @@ from xornet.runs.resumed_logs import forget_ends, is_own
 from xornet.runs.settings import CONFIG
 from xornet.runs.trackers import begin_trackers
 from xornet.runs.undo import expect
+
+
+def nothing(record: logging.LogRecord) -> bool:
+    """A filter that no record passes."""
+    return False
 
 
 class RunDirectory(Callback):
@@ -75,6 +80,9 @@ class RunDirectory(Callback):
         """Refuse a directory with other contents, and an outside directory with files of another run."""
         for folder in {self.folder, output_dir()}:
             check_holder(folder, "a run")
+        if not is_job() and not self.cfg.get("ckpt_path") and is_job_of(self.folder):
+            said = f"{self.folder} holds a job of a sweep, whose summary would be wrong"
+            raise ValueError(f"{said}; use another directory, or resume the job with ckpt_path")
         check_outside(self.outside, self.cfg, self.folder)
         read_metrics(self.folder)  # raises for those of another program
 
@@ -120,10 +128,16 @@ class RunDirectory(Callback):
         if self.is_begun:
             return
         # First everything that can still fail: a tracker that cannot be reached, a log that cannot be written.
-        begin_trackers(trainer)
-        for handler in logging.getLogger().handlers:
-            if isinstance(handler, logging.FileHandler):
-                Path(handler.baseFilename).open("a", encoding="utf-8").close()
+        handlers = [one for one in logging.getLogger().handlers if isinstance(one, logging.FileHandler)]
+        for handler in handlers:  # a warning of a tracker would open the log of a run that is then refused
+            handler.addFilter(nothing)
+        try:
+            begin_trackers(trainer)
+        finally:
+            for handler in handlers:
+                handler.removeFilter(nothing)
+        for handler in handlers:
+            Path(handler.baseFilename).open("a", encoding="utf-8").close()
         for logger in trainer.loggers:
             if isinstance(logger, EventLogger):
                 logger.put_last()

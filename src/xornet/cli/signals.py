@@ -53,9 +53,8 @@ def exit_status() -> Iterator[None]:
     except BaseException:
         end_if_received()
         raise
-    finally:  # Python's own
-        for number in taken():
-            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    finally:
+        exit_at_once()  # while the process ends
 
 
 def end_if_received(numbers: list[int] = received) -> None:

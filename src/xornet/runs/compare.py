@@ -11,8 +11,8 @@ from xornet import schema
 from xornet.checkpoint import CheckpointFile
 from xornet.module import XORModule
 from xornet.runs.metrics import evaluate, evaluate_networks
-from xornet.runs.record import Run, differing
-from xornet.runs.settings import read_config
+from xornet.runs.record import Run, differing, last_checkpoint
+from xornet.runs.settings import CONFIG, read_config
 
 REMEDY = "use the directory of a run, or of one job of a sweep"
 UNSET = "unset"  # for a key that only other runs have
@@ -38,10 +38,11 @@ def read_run(folder: Path) -> tuple[Run, XORModule]:
     """
     if not folder.is_dir():
         raise ValueError(f"there is no directory {folder}; {REMEDY}")
-    checkpoint, config = folder / "checkpoints" / "last.ckpt", folder / ".hydra" / "config.yaml"
-    for path in (checkpoint, config):
-        if not path.is_file():
-            raise ValueError(f"{folder} is no run: it has no {path.relative_to(folder)}; {REMEDY}")
+    if not (folder / CONFIG).is_file():
+        raise ValueError(f"{folder} is no run: it has no {CONFIG}; {REMEDY}")
+    checkpoint = last_checkpoint(folder)
+    if not checkpoint.is_file():
+        raise ValueError(f"{folder} cannot be compared: there is no {checkpoint}; use runs with callbacks.checkpoint")
     module, epochs = load(str(checkpoint))
     # A class is named by the key of its group: `optimizer`, not `optimizer._target_`.
     values = {key.removesuffix("._target_"): value for key, value in read_config(folder).items()}

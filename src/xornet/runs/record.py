@@ -50,7 +50,7 @@ class Run:
     def curve(self) -> tuple[Array, Array] | None:
         """Epochs (S,) and losses (S,), of an ensemble the median; None if no checkpoint holds them."""
         try:
-            curve = CheckpointFile().load_checkpoint(self.folder / "checkpoints" / "last.ckpt")["history"]["curve"]
+            curve = CheckpointFile().load_checkpoint(last_checkpoint(self.folder))["history"]["curve"]
             return curve["epochs"].double().numpy(), curve["losses"][:, 1].numpy()
         except (ValueError, KeyError):
             return None
@@ -72,6 +72,14 @@ class Run:
         share = np.nan if self.result("solved") is None else float(self.result("solved"))
         low, high = self.result("solved_interval") or (share, share)
         return share, low, high
+
+
+def last_checkpoint(folder: Path) -> Path:
+    """The path of the `last.ckpt` of a run, in its directory or where it was configured to be."""
+    dirpath = str(read_config(folder).get("callbacks.checkpoint.dirpath") or folder / "checkpoints")
+    for own in ("${trainer.default_root_dir}", "${hydra:runtime.output_dir}"):
+        dirpath = dirpath.replace(own, str(folder))
+    return Path(dirpath, "last.ckpt")
 
 
 def read_jobs(sweep: Path) -> list[Run]:

@@ -66,8 +66,8 @@ class SweepCallback(DirectoryCallback):
             return compose(config_name, [*hydra["overrides"]["hydra"], *overrides], return_hydra_config=True)
 
         fixed = [text for key, override in parsed.items() if key not in keys for text in written(override)]
-        check_earlier(folder, earlier, keys, fixed, compose_job)
         jobs = [fixed, fixed] if is_search else product(parsed.values())  # two, to find paths that jobs would share
+        check_earlier(folder, earlier, keys, jobs, compose_job)
         check_jobs(jobs, folder, compose_job, keys)
 
         named = dict.fromkeys([*parsed, *(key for one in earlier for key in one.overrides)])

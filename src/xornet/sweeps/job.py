@@ -1,7 +1,7 @@
 """A run, alone or as a job of a sweep; a job is skipped if finished, resumed if interrupted, and may fail alone."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -91,10 +91,15 @@ def check_same_job(folder: Path, cfg: DictConfig) -> None:
     """Refuse to resume or skip a job that was configured differently."""
     if not is_begun(folder):
         return
-    before, now = read_config(folder), flatten(cfg)
+    for key, was, new in differences(read_config(folder), flatten(cfg)):
+        raise ValueError(f"{folder} was run with {key}={was}, but this sweep has {key}={new}; {REMEDY}")
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    """Yield the keys in which two configurations differ, with both values."""
     # A different class is named first, since its arguments differ too.
     for key in sorted(before.keys() | now.keys(), key=lambda key: (not key.endswith("._target_"), key)):
         was, new = before.get(key), now.get(key)
         are_numbers = type(was) in (int, float) and type(new) in (int, float)
         if not (repr(was) == repr(new) or (are_numbers and was == new)):  # nan is not equal to itself
-            raise ValueError(f"{folder} was run with {key}={was}, but this sweep has {key}={new}; {REMEDY}")
+            yield key, was, new

@@ -14,21 +14,23 @@ from xornet.cli.overrides import GLOBAL, NODES, chosen
 from xornet.cli.paths import paths_of_job
 from xornet.runs.directory import is_begun
 from xornet.runs.record import Run, distinguishing
-from xornet.runs.settings import key_of, read_lines
-from xornet.sweeps.job import REMEDY, check_same_job
+from xornet.runs.settings import flatten, key_of, read_lines
+from xornet.sweeps.job import REMEDY, check_same_job, differences
 
 KEYS = (*NODES, "question", "seed", "networks", "ckpt_path")
 Compose = Callable[[Sequence[str]], DictConfig]
 
 
-def check_earlier(folder: Path, earlier: list[Run], keys: Sequence[str], fixed: list[str], compose: Compose) -> None:
+def check_earlier(
+    folder: Path, earlier: list[Run], keys: Sequence[str], jobs: Sequence[Sequence[str]], compose: Compose
+) -> None:
     """Refuse a directory that holds another sweep.
 
     Args:
         folder: the directory.
         earlier: the jobs that it holds.
         keys: what is swept.
-        fixed: the overrides that all jobs share.
+        jobs: the overrides of each job of this command.
         compose: composes a job from its overrides.
 
     """
@@ -43,8 +45,21 @@ def check_earlier(folder: Path, earlier: list[Run], keys: Sequence[str], fixed: 
             over, ours = (", ".join(names) or "nothing" for names in (theirs or job.overrides, keys))
             raise ValueError(f"{folder} holds a sweep over {over}, but this one is over {ours}; {REMEDY}")
     if begun := next((job.folder for job in earlier if is_begun(job.folder)), None):  # the others shared its settings
-        values = [line for line in read_lines(begun) if key_of(line) in keys]
-        check_same_job(begun, without_hydra(compose([*fixed, *values])))
+        values, shared = split(read_lines(begun), keys)
+        check_same_job(begun, without_hydra(compose([*split(jobs[0], keys)[1], *values])))
+        for planned in jobs:
+            swept, fixed = split(planned, keys)
+            if sorted(fixed) == sorted(shared):
+                return
+            before, now = (flatten(without_hydra(compose(part))) for part in ([*shared, *swept], planned))
+            for key, was, new in differences(before, now):
+                said = f"in {folder} {' '.join(swept)} means {key}={was}, but this sweep has {key}={new}"
+                raise ValueError(f"{said}; {REMEDY}")
+
+
+def split(lines: Sequence[str], keys: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The overrides of these keys, and the others."""
+    return [line for line in lines if key_of(line) in keys], [line for line in lines if key_of(line) not in keys]
 
 
 def check_jobs(jobs: Sequence[Sequence[str]], folder: Path, compose: Compose, keys: Sequence[str]) -> None:
