@@ -398,7 +398,7 @@ def test_the_data_module_validates_nothing_while_a_run_trains(tmp_path: Path) ->
     assert [name for name in run.callback_metrics if name.startswith("val/")] == []
 
 
-def test_a_trainer_can_go_on(tmp_path: Path) -> None:
+def test_a_trainer_can_continue(tmp_path: Path) -> None:
     module, straight, run = XORModule(), XORModule(), trainer(tmp_path, 50)
     run.fit(module, XORDataModule())
     run.fit_loop.max_epochs = 120

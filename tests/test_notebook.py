@@ -184,7 +184,7 @@ def test_a_block_that_was_broken_off_is_in_no_checkpoint(tmp_path: Path) -> None
     assert not (tmp_path / "torn.ckpt").exists()
 
 
-def test_a_trainer_whose_block_was_broken_off_does_not_go_on(tmp_path: Path) -> None:
+def test_a_trainer_whose_block_was_broken_off_does_not_continue(tmp_path: Path) -> None:
     class Fault(Callback):
         every_n_epochs = 50
 
@@ -264,7 +264,7 @@ def test_networks_that_are_replaced_in_a_run_end_it(tmp_path: Path, how: Callabl
         trainer(tmp_path, callbacks=[Replace(how)]).fit(XORModule(FAST), XORDataModule())
 
 
-def test_a_trainer_that_goes_on_does_so_on_the_same_table(tmp_path: Path) -> None:
+def test_a_trainer_that_continues_does_so_on_the_same_table(tmp_path: Path) -> None:
     module, fitter = XORModule(FAST), trainer(tmp_path)
     fitter.fit(module, train_dataloaders=load(X, Y))
     fitter.fit_loop.max_epochs = 200

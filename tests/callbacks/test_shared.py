@@ -85,7 +85,7 @@ def test_a_callback_that_another_trainer_has_used_since_is_refused(tmp_path: Pat
         fitter.fit(first, XORDataModule())
 
 
-def test_a_trainer_that_goes_on_logs_no_frame_twice(tmp_path: Path) -> None:
+def test_a_trainer_that_continues_logs_no_frame_twice(tmp_path: Path) -> None:
     logger = TensorBoardLogger(tmp_path, "", "", default_hp_metric=False)
     animation = BoundaryAnimation()
     fitter, net = fit(tmp_path, 50, [animation], trainer={"logger": logger, "log_every_n_steps": 1}, optimizer=FAST)

@@ -260,7 +260,7 @@ def test_anomaly_detection_is_refused_where_no_autograd_runs(tmp_path: Path) -> 
 
 @pytest.mark.filterwarnings("ignore:.*was called without a model")  # it looks for an earlier exception's
 @pytest.mark.filterwarnings("ignore:.*there is no last checkpoint")
-def test_a_checkpoint_of_a_run_that_raised_goes_on_to_the_same_bits(tmp_path: Path) -> None:
+def test_a_checkpoint_of_a_run_that_raised_continues_to_the_same_bits(tmp_path: Path) -> None:
     class Fail(Callback):
         def on_train_batch_end(self, trainer: Trainer, *args: Any, **kwargs: Any) -> None:
             if trainer.current_epoch == 5:

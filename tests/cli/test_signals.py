@@ -213,7 +213,7 @@ def test_compiling_is_no_reason_to_wait(compiler: None, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_run_stopped_while_it_compiles_goes_on_to_the_same_bits(compiler: None, tmp_path: Path) -> None:
+def test_a_run_stopped_while_it_compiles_continues_to_the_same_bits(compiler: None, tmp_path: Path) -> None:
     folder, straight = tmp_path / "run", tmp_path / "straight"
     fresh = partial(compile_into, folder / "cache")
     run = ["networks=1000", "trainer.max_epochs=500", "model.compile=true", "callbacks.animation=null"]

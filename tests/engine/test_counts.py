@@ -1,4 +1,4 @@
-"""Networks, their Trainer and their checkpoints count the same epochs, or nothing goes on and nothing is saved."""
+"""Networks, their Trainer and their checkpoints count the same epochs, or nothing is trained and nothing is saved."""
 
 import math
 import os
@@ -36,7 +36,7 @@ def trainer(folder: Path, epochs: int, *callbacks: Callback, **how: Any) -> Trai
     )
 
 
-def go_on(fitter: Trainer, module: XORModule, epochs: int, data: Any = None) -> None:
+def continue_fit(fitter: Trainer, module: XORModule, epochs: int, data: Any = None) -> None:
     fitter.fit_loop.max_epochs = epochs
     fitter.fit(module, data or XORDataModule())
 
@@ -164,15 +164,15 @@ def test_a_checkpoint_that_counts_an_epoch_without_its_batch_resumes_with_that_b
     assert torch.equal(resumed(X), fit(tmp_path, 20)[1](X))
 
 
-def test_a_trainer_goes_on_with_none_but_the_networks_that_it_has_trained(tmp_path: Path) -> None:
+def test_a_trainer_continues_with_none_but_the_networks_that_it_has_trained(tmp_path: Path) -> None:
     fitter, module = fit(tmp_path, 10)
     with pytest.raises(ValueError, match=COUNTS.format(10, 10, 0)):
-        go_on(fitter, XORModule(FAST), 20)
+        continue_fit(fitter, XORModule(FAST), 20)
     other = trainer(tmp_path, 15)
     other.fit(module, XORDataModule())
     with pytest.raises(ValueError, match=COUNTS.format(10, 10, 15)):
-        go_on(fitter, module, 20)
-    go_on(other, module, 20)
+        continue_fit(fitter, module, 20)
+    continue_fit(other, module, 20)
     assert module.history.curve["epochs"].tolist() == list(range(20))
 
 
@@ -197,9 +197,9 @@ def test_a_trainer_that_has_not_trained_saves_networks_but_no_run(tmp_path: Path
         fit(tmp_path, 20, ckpt_path=path)
 
 
-def test_a_trainer_that_goes_on_keeps_the_order_of_its_table(tmp_path: Path) -> None:
+def test_a_trainer_that_continues_keeps_the_order_of_its_table(tmp_path: Path) -> None:
     fitter, module = fit(tmp_path, 10)
-    go_on(fitter, module, 20, DataLoader(TensorDataset(X.flip(0), Y.flip(0)), batch_size=4))
+    continue_fit(fitter, module, 20, DataLoader(TensorDataset(X.flip(0), Y.flip(0)), batch_size=4))
     assert torch.equal(module.x, X)
     _, straight = fit(tmp_path, 20)
     assert torch.equal(module.history.curve["errors"], straight.history.curve["errors"])
@@ -225,7 +225,7 @@ def test_a_stop_while_the_batch_is_fetched_counts_no_epoch_without_it(tmp_path: 
 
 
 @pytest.mark.usefixtures("interrupts")
-def test_any_number_of_stops_can_be_resumed_and_gone_on_from(tmp_path: Path) -> None:
+def test_any_number_of_stops_can_be_resumed_and_continued_from(tmp_path: Path) -> None:
     path = tmp_path / "last.ckpt"
     resumed, ckpt_path, epoch = XORModule(FAST), None, 0
     together, one = trainer(tmp_path, 1000, Presses()), XORModule(FAST)
@@ -260,12 +260,12 @@ class Presses(Callback):
         (FAST, partial(torch.optim.lr_scheduler.StepLR, step_size=30)),
     ],
 )
-def test_a_trainer_that_goes_on_keeps_the_state_of_its_optimizer_and_scheduler(
+def test_a_trainer_that_continues_keeps_the_state_of_its_optimizer_and_scheduler(
     tmp_path: Path, optimizer: Any, scheduler: Any
 ) -> None:
-    """For which Lightning makes both anew."""
+    """Lightning makes both again for each fit."""
     fitter, module = fit(tmp_path, 50, optimizer=optimizer, scheduler=scheduler)
-    go_on(fitter, module, 100)
+    continue_fit(fitter, module, 100)
     _, straight = fit(tmp_path, 100, optimizer=optimizer, scheduler=scheduler)
     assert torch.equal(module(X), straight(X))
     fitter.save_checkpoint(tmp_path / "last.ckpt")
@@ -273,10 +273,10 @@ def test_a_trainer_that_goes_on_keeps_the_state_of_its_optimizer_and_scheduler(
     assert torch.equal(resumed(X), fit(tmp_path, 120, optimizer=optimizer, scheduler=scheduler)[1](X))
 
 
-def test_a_trainer_that_goes_on_takes_another_optimizer_that_it_is_given(tmp_path: Path) -> None:
+def test_a_trainer_that_continues_takes_another_optimizer_that_it_is_given(tmp_path: Path) -> None:
     fitter, module = fit(tmp_path, 50)
     module.optimizer = FAST
-    go_on(fitter, module, 51)
+    continue_fit(fitter, module, 51)
     assert fitter.optimizers[0].param_groups[0]["lr"] == 1.0
 
 
@@ -302,7 +302,7 @@ def test_a_fit_with_nothing_to_train_keeps_the_state_of_the_optimizer(tmp_path: 
     """As a cell of a notebook that is run twice; the checkpoint that it saves is that of the end."""
     fitter, module = fit(tmp_path, 50, [LastCheckpoint(str(tmp_path))], optimizer=ADAM, scheduler=FALL)
     fitter.fit(module, XORDataModule())
-    go_on(fitter, module, 100)
+    continue_fit(fitter, module, 100)
     _, straight = fit(tmp_path / "straight", 100, optimizer=ADAM, scheduler=FALL)
     assert torch.equal(module(X), straight(X))
     fitter.fit(module, XORDataModule())
@@ -313,7 +313,7 @@ def test_a_fit_with_nothing_to_train_keeps_the_state_of_the_optimizer(tmp_path: 
 def test_a_run_resumed_at_its_end_and_then_extended_keeps_the_state_of_its_optimizer(tmp_path: Path) -> None:
     fit(tmp_path, 50, [LastCheckpoint(str(tmp_path))], optimizer=ADAM)
     fitter, module = fit(tmp_path, 50, ckpt_path=tmp_path / "last.ckpt", optimizer=ADAM)
-    go_on(fitter, module, 100)
+    continue_fit(fitter, module, 100)
     assert torch.equal(module(X), fit(tmp_path, 100, optimizer=ADAM)[1](X))
 
 
@@ -360,11 +360,11 @@ def test_a_used_trainer_that_is_given_a_checkpoint_resumes_it(tmp_path: Path) ->
     assert torch.equal(other(X), fit(tmp_path, 40)[1](X))
 
 
-def test_a_run_that_goes_on_to_fewer_epochs_keeps_its_curve_even(tmp_path: Path) -> None:
+def test_a_run_that_continues_to_fewer_epochs_keeps_its_curve_even(tmp_path: Path) -> None:
     fitter, module = trainer(tmp_path, 20_000, Stops(40)), XORModule(FAST)
     fitter.fit(module, XORDataModule())
     fitter.should_stop = False
-    go_on(fitter, module, 100)
+    continue_fit(fitter, module, 100)
     assert module.history.curve["epochs"].tolist() == list(range(0, 100, 20))
 
 

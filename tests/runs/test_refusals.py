@@ -268,7 +268,9 @@ def test_a_place_outside_of_its_directory_is_one_runs_alone(command: Command, tm
     assert command(*spelled, f"hydra.run.dir={tmp_path}/first").status == 0
 
 
-def test_a_run_goes_on_in_the_place_of_the_checkpoint_that_it_is_resumed_from(command: Command, tmp_path: Path) -> None:
+def test_a_run_continues_in_the_place_of_the_checkpoint_that_it_is_resumed_from(
+    command: Command, tmp_path: Path
+) -> None:
     there = f"callbacks.checkpoint.dirpath={tmp_path}/there"
     assert command(there, *SHORT).status == 0
     resumed = command(there, *SHORT, "trainer.max_epochs=60", f"ckpt_path={tmp_path}/there/last.ckpt")

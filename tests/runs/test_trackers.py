@@ -179,7 +179,7 @@ def test_jobs_that_begin_at_once_share_a_new_database_of_mlflow(tmp_path: Path, 
 @THEIRS
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_an_mlflow_run_that_is_interrupted_goes_on_and_one_that_is_extended_has_a_new_one(
+def test_an_mlflow_run_that_is_interrupted_continues_and_one_that_is_extended_has_a_new_one(
     tmp_path: Path, mlflow: Any, number: signal.Signals
 ) -> None:
     store = f"sqlite:///{tmp_path}/mlflow.db"

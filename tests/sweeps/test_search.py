@@ -65,7 +65,7 @@ def test_a_search_whose_every_job_fails_ends_in_its_summary(command: Command, tm
 
 
 @pytest.mark.further
-def test_a_search_that_is_kept_in_a_file_goes_on_by_the_same_command(command: Command, tmp_path: Path) -> None:
+def test_a_search_that_is_kept_in_a_file_continues_by_the_same_command(command: Command, tmp_path: Path) -> None:
     folder = tmp_path / "search"
     # the storage may stand in the sweep's own directory, which is made for it
     search = ["-m", "hydra/sweeper=optuna", "hydra.sweeper.n_jobs=1", "hydra.sweeper.n_trials=2"]

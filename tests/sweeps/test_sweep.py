@@ -152,21 +152,21 @@ def test_a_sweep_directory_for_each_job_is_refused(command: Command, tmp_path: P
 def test_a_finished_sweep_with_a_group_taken_away_and_chosen_again_is_finished(command: Command) -> None:
     run = command("-m", "seed=1,2", "~callbacks", "callbacks=default", *SHORT[:1])
     assert run.status == 0, run.err
-    assert "To go on" not in run.out
+    assert "To continue" not in run.out
 
 
-def test_a_sweep_that_ended_between_two_jobs_says_how_to_go_on(command: Command) -> None:
+def test_a_sweep_that_ended_between_two_jobs_says_how_to_continue(command: Command) -> None:
     run = command("-m", "seed=1,2", *SHORT)
-    assert "To go on" not in run.out
+    assert "To continue" not in run.out
     shutil.rmtree(next(run.folder.glob("1_*")))
     with redirect_stdout(StringIO()) as said:
         summary.write(run.folder, ["seed"])
-    assert said.getvalue().endswith(f"To go on, give the same command with hydra.sweep.dir={run.folder}\n")
+    assert said.getvalue().endswith(f"To continue, give the same command with hydra.sweep.dir={run.folder}\n")
 
 
 @pytest.mark.further
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=SLOW)])
-def test_a_signal_stops_the_sweep_which_then_goes_on_to_the_same_bits(
+def test_a_signal_stops_the_sweep_which_then_continues_to_the_same_bits(
     command: Command, tmp_path: Path, number: signal.Signals, status: int
 ) -> None:
     sweep = ["-m", "optimizer.lr=0.1,0.2", "trainer.max_epochs=6000", "callbacks.animation=null"]
@@ -175,7 +175,7 @@ def test_a_signal_stops_the_sweep_which_then_goes_on_to_the_same_bits(
     assert run.status == status
     assert [row["status"] for row in rows(folder)] == ["interrupted"]
     assert f"Summary: {folder}/sweep.csv" in run.output
-    assert run.output.endswith(f"To go on, give the same command with hydra.sweep.dir={folder}\n")
+    assert run.output.endswith(f"To continue, give the same command with hydra.sweep.dir={folder}\n")
     with redirect_stdout(StringIO()) as said:  # a launcher's jobs go on without the command
         summary.write(folder, ["optimizer.lr"], is_elsewhere=True)
     assert "Jobs that the launcher has started may still run: cancel them, or wait" in said.getvalue()
@@ -420,7 +420,7 @@ def test_damaged_files_of_a_job_are_named_and_cost_no_other_job(command: Command
 
 
 @pytest.mark.further
-def test_a_search_goes_on_though_a_job_fails(command: Command) -> None:
+def test_a_search_continues_though_a_job_fails(command: Command) -> None:
     sweep = ["-m", "hydra/sweeper=optuna", "hydra.sweeper.n_trials=3", "hydra.sweeper.n_jobs=1"]
     run = command(*sweep, "optimizer.lr=choice(-1,-2)", *SHORT)
     assert [row["status"] for row in rows(run.folder)] == ["failed"] * 3
@@ -490,7 +490,7 @@ def test_a_job_is_recognised_by_what_it_is(command: Command, tmp_path: Path) -> 
 
 
 @pytest.mark.further
-def test_a_sweep_whose_jobs_all_failed_goes_on_without_what_made_them_fail(command: Command) -> None:
+def test_a_sweep_whose_jobs_all_failed_continues_without_what_made_them_fail(command: Command) -> None:
     failed = command("-m", "seed=1,2", "trainer.precision=8", *SHORT)
     assert failed.status == 1
     repaired = ["-m", "seed=1,2", *SHORT, f"hydra.sweep.dir={failed.folder}"]
@@ -709,7 +709,7 @@ def test_a_setting_that_changes_nothing_makes_no_other_sweep(command: Command, t
         for _ in range(2):
             run = command("-m", *given, *here)
             assert run.status == 0, run.err
-            assert "To go on" not in run.out
+            assert "To continue" not in run.out
     assert [row["optimizer.lr"] for row in rows(tmp_path / "sweep")] == ["0.1", "0.2", "0.3", "0.4"]
     assert command("-m", "optimizer.lr=0.5", "networks=2", *here).status == 1
 
@@ -735,7 +735,7 @@ def test_a_setting_of_one_group_only_makes_no_other_sweep(command: Command, tmp_
     ):
         run = command("-m", *given, *here)
         assert run.status == 0, run.err
-        assert "To go on" not in run.out
+        assert "To continue" not in run.out
     assert [row["optimizer"] for row in rows(tmp_path / "sweep")] == ["adam", "sgd", "rmsprop"]
 
 

@@ -63,7 +63,7 @@ def write(
         if any(job.begun >= start for job in interrupted):
             print(f"The same command with {override('hydra.sweep.dir', folder)} adds trials; none is resumed.")
     elif interrupted or unstarted(folder):
-        print(f"To go on, give the same command with {override('hydra.sweep.dir', folder)}")
+        print(f"To continue, give the same command with {override('hydra.sweep.dir', folder)}")
     failed = [job for job in jobs if job.cause and (job.failed_at is None or job.failed_at >= start)]
     lines = [f"error: {job.folder.name} {job.status}: {job.cause}" for job in failed]
     return [*lines, f"error: {len(failed)} of {len(jobs)} jobs failed"] if failed else []
