@@ -1,6 +1,5 @@
 """The directory of this run: claimed, with its configuration written, once the run can no longer be refused."""
 
-import logging
 import math
 import os
 import time
@@ -15,6 +14,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from omegaconf import DictConfig, OmegaConf
 
 from xornet import files
+from xornet.cli import run_log
 from xornet.cli.hydra_run import is_job, is_job_of, output_dir, record
 from xornet.cli.paths import check_outside, outside
 from xornet.runs.csv_logger import CSVLogger
@@ -28,11 +28,6 @@ from xornet.runs.resumed_logs import forget_ends, is_own
 from xornet.runs.settings import CONFIG
 from xornet.runs.trackers import begin_trackers
 from xornet.runs.undo import expect
-
-
-def nothing(record: logging.LogRecord) -> bool:
-    """A filter that no record passes."""
-    return False
 
 
 class RunDirectory(Callback):
@@ -128,16 +123,9 @@ class RunDirectory(Callback):
         if self.is_begun:
             return
         # First everything that can still fail: a tracker that cannot be reached, a log that cannot be written.
-        handlers = [one for one in logging.getLogger().handlers if isinstance(one, logging.FileHandler)]
-        for handler in handlers:  # a warning of a tracker would open the log of a run that is then refused
-            handler.addFilter(nothing)
-        try:
+        with run_log.paused():
             begin_trackers(trainer)
-        finally:
-            for handler in handlers:
-                handler.removeFilter(nothing)
-        for handler in handlers:
-            Path(handler.baseFilename).open("a", encoding="utf-8").close()
+        run_log.check_writable()
         for logger in trainer.loggers:
             if isinstance(logger, EventLogger):
                 logger.put_last()

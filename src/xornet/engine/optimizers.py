@@ -59,6 +59,28 @@ def bare_step(optimizer: Optimizer) -> Callable[[], object]:
     return partial(inspect.unwrap(type(optimizer).step), optimizer)
 
 
+def step_and_restore(optimizer: Optimizer, is_scheduled: bool, restore: Callable[[], object]) -> Callable[[], object]:
+    """Return the optimizer's step; a step with code of the user's is followed by `restore`.
+
+    Args:
+        optimizer: steps the weights.
+        is_scheduled: whether it has a scheduler, which counts the calls of the step itself.
+        restore: copies weights and gradients back into their buffers, if the step has given them new tensors.
+
+    """
+    is_hooked = has_hooks(optimizer)
+    step = optimizer.step if is_hooked or is_scheduled else bare_step(optimizer)
+    step = torch.no_grad()(step) if torch.is_grad_enabled() else step
+    if not is_hooked and is_stock(type(optimizer)):
+        return step
+
+    def update() -> None:
+        step()
+        restore()
+
+    return update
+
+
 def leave_inference_mode(optimizer: Optimizer) -> None:
     """Replace the gradients and the state, which were made in inference mode and cannot be used by autograd."""
     optimizer.zero_grad()

@@ -15,7 +15,7 @@ from xornet.engine.compiled import CompiledEpochs
 from xornet.engine.history import Block, History
 from xornet.engine.inplace import InplaceBackprop
 from xornet.engine.interrupt import Interrupt
-from xornet.engine.optimizers import bare_step, has_hooks, is_stock
+from xornet.engine.optimizers import has_hooks, step_and_restore
 from xornet.engine.schedulers import step_scheduler
 from xornet.engine.snapshots import Snapshots, max_block_length
 from xornet.engine.stopwatch import Stopwatch
@@ -95,7 +95,7 @@ class EpochRunner:
         every, sampled, curve = self.history.every, self.samples_every, list[Tensor]()
         length = 1 if is_first else int(min(length, MAX_BLOCK_EPOCHS, max_block_length(self.weights, every, sampled)))
         compiled = None if is_first or has_hooks(self.optimizer) else self.compiled
-        self.update = self.make_update()
+        self.update = step_and_restore(self.optimizer, bool(self.schedules), self.restore)
         snapshots = Snapshots(self.weights)
         end = start + (length if compiled else min(length, len(self.errors)))
         buffers = repeat(compiled.error) if compiled else self.errors[: end - start]
@@ -130,21 +130,6 @@ class EpochRunner:
         errors = torch.stack(curve) if curve else self.errors[:0].clone()
         self.block = Block(start, length, errors, error.clone(), snapshots)
         self.history.epochs = start + length
-
-    def make_update(self) -> Callable[[], object]:
-        """Return the optimizer's step; if it runs code of the user's, it then restores the buffers."""
-        is_hooked = has_hooks(self.optimizer)
-        # Schedulers count the calls of the step itself.
-        step = self.optimizer.step if is_hooked or self.schedules else bare_step(self.optimizer)
-        step = torch.no_grad()(step) if torch.is_grad_enabled() else step
-        if not is_hooked and is_stock(type(self.optimizer)):
-            return step
-
-        def update() -> None:
-            step()
-            self.restore()  # it may have given a weight new tensors
-
-        return update
 
     def begin(self, compiled: CompiledEpochs, start: int) -> bool:
         """Run the first epoch of a compiled block; return whether compiling it has worked."""
