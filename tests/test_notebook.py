@@ -24,6 +24,7 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from xornet.callbacks.figures import HiddenUnits, LossCurve
 from xornet.data import XORDataModule, truth_table
+from xornet.engine import stopwatch
 from xornet.engine.compiled import CompiledEpochs
 from xornet.engine.history import Block, History
 from xornet.module import XORModule
@@ -654,3 +655,40 @@ class Wants(torch.optim.SGD):
 def test_an_optimizer_that_wants_a_closure_is_refused_by_its_own_name() -> None:
     with pytest.raises(ValueError, match=r"missing 1 required .*'closure'; use what Wants takes"):
         XORModule(Wants)
+
+
+class Clock(Callback):
+    """A clock that shows a second more whenever a block of 100 epochs begins; it may raise then."""
+
+    every_n_epochs = 100
+    now, raises_at = 0.0, -1
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.now += 1
+        if trainer.current_epoch == self.raises_at:
+            raise ZeroDivisionError
+
+    def perf_counter(self) -> float:
+        return self.now
+
+
+def test_the_seconds_of_a_run_are_those_of_its_parts_and_not_of_the_time_between_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, path = Clock(), tmp_path / "last.ckpt"
+    monkeypatch.setattr(stopwatch, "time", clock)
+    fitter, module = trainer(tmp_path, callbacks=[clock]), XORModule()
+    for part in (1, 2):
+        fitter.fit_loop.max_epochs = 200 * part
+        fitter.fit(module, XORDataModule())
+        clock.now += 3600
+        fitter.save_checkpoint(path)
+        assert torch.load(path, weights_only=True)["times"]["seconds"] == 2 * part
+    clock.raises_at, fitter.fit_loop.max_epochs = 500, 600
+    with pytest.raises(ZeroDivisionError):
+        fitter.fit(module, XORDataModule())
+    clock.now += 3600
+    assert module.stopwatch.times()["seconds"] == 5
+    clock.raises_at = -1
+    trainer(tmp_path, 600, callbacks=[clock]).fit(other := XORModule(), XORDataModule(), ckpt_path=path)
+    assert other.stopwatch.times()["seconds"] == 6

@@ -12,7 +12,7 @@ from xornet import resumption
 from xornet.batches import check_batch, check_same, only_batch
 from xornet.engine import scores
 from xornet.engine.assembly import make_runner
-from xornet.engine.blocks import PRECISIONS, run_length
+from xornet.engine.blocks import run_length
 from xornet.engine.consistency import check_counts, check_end, check_kept
 from xornet.engine.history import Block, History
 from xornet.engine.optimizers import leave_inference_mode
@@ -55,12 +55,7 @@ class RunHooks(TableModule):
     def setup(self, stage: str) -> None:
         """Take the precision of the Trainer and, for `fit`, the table, which is the only batch of the training data."""
         self.stage = stage
-        dtype, now = PRECISIONS[self.trainer.precision], self.ensemble.weights[0].dtype
-        if stage == "fit" and now not in (torch.float32, dtype):
-            said = f"the networks are {now}, but trainer.precision={self.trainer.precision} trains {dtype}"
-            raise ValueError(f"{said}; use Trainer(precision='64-true'), or module.float()")
-        if stage == "fit" or dtype == torch.float64:  # now, since float32 would round a checkpoint that is loaded later
-            self.to(dtype)
+        self.take_precision(self.trainer.precision, stage == "fit")
         if stage == "fit":
             check_module(self)
             is_new = self.trainer.current_epoch == self.trainer.global_step == 0
@@ -68,7 +63,7 @@ class RunHooks(TableModule):
                 self.reset_history()
             # Of a Trainer that continues: Lightning is about to call configure_optimizers again.
             self.saved_states = () if is_new else resumption.states(self.trainer)
-            self.stopwatch.restart()
+            self.stopwatch.start()
             self.trainer.fit_loop.setup_data()  # from the data module, or from the DataLoader given to `fit`
             if self.trainer.enable_validation:
                 self.trainer.fit_loop.epoch_loop.val_loop.setup_data()  # blocks end where validation is due
@@ -79,6 +74,7 @@ class RunHooks(TableModule):
     def teardown(self, stage: str) -> None:
         """Leave the Trainer."""
         self.stage = None
+        self.stopwatch.stop()
 
     def __getstate__(self) -> dict[str, Any]:
         """The state for copying and pickling, without the epoch runner."""
@@ -149,6 +145,7 @@ class RunHooks(TableModule):
         errors = self.errors() if end >= run_length(self.trainer) else block.last_errors
         scores.check_finite(errors, self.runner.weights, self.history.diverged_epoch, end)
         self.history.record(block)
+        self.stopwatch.lap()
         count_epochs(self.trainer, block.length)
         # `self.log` takes 0.1 ms per metric, as long as several epochs. callbacks/metrics.py writes to the loggers.
         metrics = {f"train/{name}": torch.tensor(value) for name, value in self.monitored(block.last_errors).items()}

@@ -1,5 +1,7 @@
 """The truth table that a module is trained on, and the errors of its networks on it."""
 
+from typing import Any
+
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor
@@ -7,6 +9,7 @@ from torch import Tensor
 from xornet.batches import same_points
 from xornet.data import point_names
 from xornet.engine import scores
+from xornet.engine.blocks import PRECISIONS
 from xornet.engine.history import History
 from xornet.network import Ensemble
 
@@ -18,6 +21,15 @@ class TableModule(LightningModule):
     y: Tensor  # (P, O)
     ensemble: Ensemble
     history: History
+
+    def take_precision(self, precision: Any, is_fitting: bool) -> None:
+        """Convert networks and table to `trainer.precision`; float32 would round a checkpoint that is loaded later."""
+        dtype, now = PRECISIONS[precision], self.ensemble.weights[0].dtype
+        if is_fitting and now not in (torch.float32, dtype):
+            said = f"the networks are {now}, but trainer.precision={precision} trains {dtype}"
+            raise ValueError(f"{said}; use Trainer(precision='64-true'), or module.float()")
+        if is_fitting or dtype == torch.float64:
+            self.to(dtype)
 
     def set_training_table(self, x: Tensor, y: Tensor) -> None:
         """Store the truth table, x (P, I) and y (P, O), on the device and in the precision of the networks."""
