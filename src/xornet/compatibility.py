@@ -48,15 +48,11 @@ def check_resumable(checkpoint: dict[str, Any], module: Any) -> None:
     if not checkpoint.get("optimizer_states"):  # save_weights_only=True, or of a Trainer that has not trained
         raise ValueError(f"ckpt_path={trainer.ckpt_path} holds the weights alone; use a whole checkpoint to resume")
     weights, steps = list(checkpoint["state_dict"].values()), checkpoint["global_step"]
-    scheduler = describe(module.scheduler) if module.scheduler else {}
-    known, precision = checkpoint["hyper_parameters"], f"{8 * weights[0].itemsize}-true"
-    ours, theirs = (
-        configuration(hparams, with_defaults(steps, module.optimizer), with_defaults(rates, module.scheduler), dtype)
-        for hparams, steps, rates, dtype in (
-            (module.hparams, describe(module.optimizer), scheduler, trainer.precision),
-            (known, checkpoint["optimizer"], checkpoint.get("scheduler", {}), precision),
-        )
-    )
+    optimizer, scheduler = module.optimizer, module.scheduler
+    described = checkpoint["optimizer"], checkpoint.get("scheduler", {}), f"{8 * weights[0].itemsize}-true"
+    theirs = configuration(checkpoint["hyper_parameters"], *described, module)
+    described = describe(optimizer), describe(scheduler) if scheduler else {}, trainer.precision
+    ours = configuration(module.hparams, *described, module)
     for name in dict.fromkeys([*ours, *theirs]):
         was, new = theirs.get(name), ours.get(name)
         if name not in MAY_CHANGE and was != new:
@@ -77,18 +73,29 @@ def check_resumable(checkpoint: dict[str, Any], module: Any) -> None:
             state = checkpoint["callbacks"].get(callback.state_key)
             if state and type(callback).__module__.startswith(("lightning.", "xornet.")):
                 check_like(state, callback.state_dict(), f"callbacks: {callback.state_key}", loose=True)
-        _, schedulers = fresh_states(module.optimizer, module.scheduler, weights)
-        check_optimizer(checkpoint["optimizer_states"], module.optimizer, weights, steps)
+        _, schedulers = fresh_states(optimizer, scheduler, weights)
+        check_optimizer(checkpoint["optimizer_states"], optimizer, weights, steps)
         check_like(checkpoint["lr_schedulers"], schedulers, "lr_schedulers", loose=True)
         need(all(0 <= one["last_epoch"] <= steps for one in checkpoint["lr_schedulers"]), "lr_schedulers")
 
 
 def configuration(
-    hparams: dict[str, Any], optimizer: dict[str, Any], scheduler: dict[str, Any], precision: str
+    hparams: dict[str, Any], optimizer: dict[str, Any], scheduler: dict[str, Any], precision: str, module: Any
 ) -> dict[str, Any]:
-    """Everything a run was configured with, by configuration key: `model.hidden`, `optimizer.lr`."""
-    known = by_config_key(hparams) | {f"optimizer.{key}": value for key, value in optimizer.items()}
-    known |= {f"scheduler.{key}": value for key, value in scheduler.items()} | {"trainer.precision": precision}
+    """Everything a run was configured with, by configuration key: `model.hidden`, `optimizer.lr`.
+
+    Args:
+        hparams: of an XORModule.
+        optimizer: as `describe` returns it.
+        scheduler: the same, empty without one.
+        precision: of the Trainer.
+        module: whose optimizer and scheduler have the same default arguments, if they are of the same classes.
+
+    """
+    known = by_config_key(hparams) | {"trainer.precision": precision}
+    for group, described in (("optimizer", optimizer), ("scheduler", scheduler)):
+        arguments = with_defaults(described, getattr(module, group))
+        known |= {f"{group}.{key}": value for key, value in arguments.items()}
     return {key: listed(value) for key, value in known.items()}
 
 
@@ -118,25 +125,23 @@ def check_optimizer(states: Any, optimizer: "partial[Any]", weights: Sequence[Te
         steps: the number of updates.
 
     """
-    part = "optimizer_states"
-    need(isinstance(states, list) and len(states) == 1 and isinstance(states[0], dict), part)
-    (saved,), (fresh, _) = states, fresh_states(optimizer, None, weights)
-    need(saved.keys() == fresh.keys(), part)
-    groups = f"{part}: param_groups"
-    members = [[group["params"] for group in one["param_groups"]] for one in (saved, fresh)]
-    need(members[0] == members[1], groups)
-    for group in saved["param_groups"]:
-        need(all(is_finite(value) for value in group.values()), groups)
-    # What both the settings of the module and those of the checkpoint have; a step with all of it must work.
-    other, _ = fresh_states(optimizer, None, weights, {**saved, "state": {}})
+    need(len(states) == 1 and states[0].keys() == {"state", "param_groups"}, "optimizer_states")
+    saved, (fresh, _) = states[0], fresh_states(optimizer, None, weights)
+    groups, state = saved["param_groups"], saved["state"]
+    is_grouped = [group["params"] for group in groups] == [group["params"] for group in fresh["param_groups"]]
+    are_finite = all(is_finite(value) for group in groups for value in group.values())
+    need(is_grouped and are_finite, "optimizer_states: param_groups")
+    need(bool(steps) or not state, "optimizer_states: state")
+    changed, _ = fresh_states(optimizer, None, weights, {"state": {}, "param_groups": groups})
     for index, weight in enumerate(weights) if steps else ():
-        first, held = fresh["state"].get(index, {}), saved["state"].get(index, {})
-        both = {name: value for name, value in first.items() if name in other["state"].get(index, {})}
-        check_like({name: held[name] for name in both if name in held}, both, f"{part}: state")
-        rest = (value for name, value in held.items() if name not in both and isinstance(value, Tensor))
-        need(all(value.dim() == 0 or value.shape == weight.shape for value in rest), f"{part}: state")
-    need(bool(steps) or not saved["state"], f"{part}: state")
-    fresh_states(optimizer, None, weights, saved)
+        held, before, after = (one.get(index, {}) for one in (state, fresh["state"], changed["state"]))
+        kept = {
+            name: before[name] for name in before if name in after
+        }  # with the settings of the module and with these
+        check_like({name: held.get(name) for name in kept}, kept, "optimizer_states: state")
+        others = (value for name, value in held.items() if name not in kept and isinstance(value, Tensor))
+        need(all(value.dim() == 0 or value.shape == weight.shape for value in others), "optimizer_states: state")
+    fresh_states(optimizer, None, weights, saved)  # a step with all of it works
 
 
 def is_finite(value: Any) -> bool:
