@@ -28,7 +28,7 @@ from xornet.engine import stopwatch
 from xornet.engine.compiled import CompiledEpochs
 from xornet.engine.history import Block, History
 from xornet.module import XORModule
-from xornet.runs.metrics import evaluate
+from xornet.runs.metrics import evaluate, write_results
 
 FAST = partial(torch.optim.SGD, lr=1.0)
 X, Y = truth_table()
@@ -692,3 +692,27 @@ def test_the_seconds_of_a_run_are_those_of_its_parts_and_not_of_the_time_between
     clock.raises_at = -1
     trainer(tmp_path, 600, callbacks=[clock]).fit(other := XORModule(), XORDataModule(), ckpt_path=path)
     assert other.stopwatch.times()["seconds"] == 6
+
+
+def test_a_module_that_is_not_trained_has_no_block() -> None:
+    assert not hasattr(XORModule(), "block")
+
+
+def test_results_of_networks_that_have_all_diverged_are_refused(tmp_path: Path) -> None:
+    module = XORModule()
+    with torch.no_grad():
+        for weight in module.ensemble.weights:
+            weight.fill_(torch.nan)
+    with pytest.raises(ValueError, match="all networks have diverged: there are no results to write; use a smaller"):
+        write_results(module, 1, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_every_argument_of_a_module_may_be_a_number_of_numpy() -> None:
+    given: dict[str, Any] = {"bits": np.int64(3), "initialisations": np.int64(2), "networks": np.int64(4)}
+    given |= {"tolerance": np.float32(0.25), "compile": np.bool_(False)}
+    module = XORModule(**given)
+    assert type(module.hparams["bits"]) is type(module.hparams["initialisations"]) is int
+    assert (module.hparams["tolerance"], module.hparams["compile"]) == (0.25, False)
+    two: Any = np.int64(2)
+    assert len(truth_table(two)[0]) == 4

@@ -23,7 +23,7 @@ def truth_table(bits: int = 2) -> tuple[Tensor, Tensor]:
         x (P, bits) and y (P, 1), float32, P = 2**bits.
 
     """
-    validation.integer("data.bits", bits, 1, 16, "use data.bits=2 for XOR")
+    bits = validation.integer("data.bits", validation.plain(bits), 1, 16, "use data.bits=2 for XOR")
     rows = torch.arange(2**bits)[:, None]
     x = (rows >> torch.arange(bits - 1, -1, -1)) & 1
     return x.float(), (x.sum(1, keepdim=True) % 2).float()

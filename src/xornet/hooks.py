@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
+from weakref import ref
 
 import torch
-from lightning.pytorch import Callback
+from lightning.pytorch import Callback, Trainer
 from torch.optim.lr_scheduler import LRScheduler
 
 from xornet import resumption
@@ -35,6 +36,8 @@ class RunHooks(TableModule):
     unknown_parts: tuple[str, ...] = ()  # which of the two the loaded checkpoint has, but not of torch.optim
     stage: str | None = None  # of the Trainer: fit, validate, test, predict; None outside
     runner: EpochRunner | None = None
+    fitted_by: "ref[Trainer] | None" = None  # the Trainer that has trained the networks last
+    threads: int | None = None  # that PyTorch had before
     is_to_stop = False  # whether a stop was requested before this epoch's batch
     saved_states: Sequence[dict[str, Any]] = ()  # of the optimizer and the scheduler, when a Trainer continues
     descriptions: Sequence[dict[str, Any]] = ()  # classes and arguments of the two
@@ -61,6 +64,7 @@ class RunHooks(TableModule):
             is_new = self.trainer.current_epoch == self.trainer.global_step == 0
             if is_new:
                 self.reset_history()
+                self.fitted_by = ref(self.trainer)
             # Of a Trainer that continues: Lightning is about to call configure_optimizers again.
             self.saved_states = () if is_new else resumption.states(self.trainer)
             self.stopwatch.start()
@@ -69,16 +73,20 @@ class RunHooks(TableModule):
                 self.trainer.fit_loop.epoch_loop.val_loop.setup_data()  # blocks end where validation is due
             self.take_table(*only_batch(self.trainer.train_dataloader))
             self.history.set_length(run_length(self.trainer))
+        self.threads = self.threads or torch.get_num_threads()
         set_threads(len(self.ensemble))
 
     def teardown(self, stage: str) -> None:
         """Leave the Trainer."""
         self.stage = None
         self.stopwatch.stop()
+        if self.threads:
+            torch.set_num_threads(self.threads)
+        self.threads = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """The state for copying and pickling, without the epoch runner."""
-        return super().__getstate__() | {"runner": None}
+        """The state for copying and pickling, without the epoch runner and the Trainer."""
+        return super().__getstate__() | {"runner": None, "fitted_by": None}
 
     def on_train_start(self) -> None:
         """Make the epoch runner; the checkpoint is restored now, and every callback has accepted the run."""
@@ -111,8 +119,9 @@ class RunHooks(TableModule):
 
     @property
     def block(self) -> Block:
-        """The last block of epochs that has been run."""
-        assert self.runner is not None
+        """The last block of epochs that has been run; only while the module is trained."""
+        if self.runner is None:
+            raise AttributeError("block")
         return self.runner.block
 
     def on_train_end(self) -> None:
@@ -159,3 +168,5 @@ class RunHooks(TableModule):
         """Load a checkpoint, to continue its run or to evaluate its networks; refuse what is damaged or differs."""
         self.saved_states = ()
         resumption.load(self, checkpoint)
+        if self.stage == "fit":
+            self.fitted_by = ref(self.trainer)

@@ -65,8 +65,9 @@ class XORModule(RunHooks):
         super().__init__()
         self.automatic_optimization = False
         validation.choice("model.gradient", gradient, GRADIENTS)
+        bits, hidden, init, tolerance = validation.plain((bits, hidden, init, tolerance))
+        compile, networks, seed, initialisations = validation.plain((compile, networks, seed, initialisations))
         tolerance = validation.number("model.tolerance", tolerance, "use model.tolerance=0.5")
-        hidden, init, networks, seed = validation.plain((hidden, init, networks, seed))
         self.ensemble = Ensemble(bits, hidden, activation, networks, seed, init, initialisations)
         self.layer_names, hidden = layer_names(hidden), list(hidden)  # a list, as in checkpoints
         self.has_own_optimizer = optimizer is not None

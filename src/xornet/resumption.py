@@ -1,10 +1,11 @@
 """What a checkpoint holds of a run, and how a module is restored from it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
 from lightning.pytorch import Trainer
+from torch import Tensor
 from torch.optim import lr_scheduler
 
 from xornet import schema
@@ -17,6 +18,8 @@ from xornet.engine.consistency import check_counts
 from xornet.engine.optimizers import describe, from_description
 from xornet.validation import plain
 
+OTHER = "another Trainer has trained these networks since"
+
 
 def save(module: Any, checkpoint: dict[str, Any]) -> None:
     """Add the history of an XORModule's run, the seconds it has taken, its table, its optimizer and its scheduler.
@@ -26,6 +29,7 @@ def save(module: Any, checkpoint: dict[str, Any]) -> None:
 
     """
     check_counts(module.history.epochs, checkpoint["global_step"])
+    check_saver(module, checkpoint)
     for part, kept in module.carried.items():
         checkpoint.setdefault(part, kept)
     for part in ("optimizer_states", "lr_schedulers", "callbacks"):  # callbacks may put NumPy's numbers there
@@ -53,7 +57,7 @@ def restore_states(module: Any, parts: Sequence[Any]) -> None:
     This is called in `configure_optimizers`: even if an error ends the fit before a step, the Trainer keeps the states.
 
     Raises:
-        ValueError: the Trainer and the networks do not count the same epochs.
+        ValueError: another Trainer has trained the networks, or they do not count the same epochs.
 
     """
     if module.stage != "fit":
@@ -61,10 +65,39 @@ def restore_states(module: Any, parts: Sequence[Any]) -> None:
     before, module.descriptions = module.descriptions, descriptions(module)
     module.has_new_optimizer = bool(module.saved_states) and before != module.descriptions
     if module.saved_states:
+        check_fitter(module)
         check_counts(module.history.epochs, module.trainer.current_epoch, module.trainer.global_step)
     if module.saved_states and not module.has_new_optimizer:
         for part, state in zip(parts, module.saved_states, strict=True):
             part.load_state_dict(state)
+
+
+def check_fitter(module: Any) -> None:
+    """Refuse to continue networks that another Trainer has trained, or this one not at all."""
+    if module.fitted_by is None and module.history.epochs == 0:
+        raise ValueError("this Trainer has trained other networks; use a new Trainer for these")
+    if module.fitted_by is not None and module.fitted_by() is not module.trainer:
+        raise ValueError(f"{OTHER}; use that one, or a new Trainer with a ckpt_path")
+
+
+def check_saver(module: Any, checkpoint: dict[str, Any]) -> None:
+    """Refuse a checkpoint by another Trainer than the one that has trained the networks.
+
+    The module does not know which Trainer saves, but the states in the checkpoint are those of its optimizer.
+    """
+    fitter: Trainer | None = module.fitted_by() if module.fitted_by else None
+    if fitter is None or "optimizer_states" not in checkpoint:
+        return
+    saved, held = checkpoint["optimizer_states"], [optimizer.state_dict() for optimizer in fitter.optimizers]
+    if list(map(id, tensors(saved))) != list(map(id, tensors(held))):
+        raise ValueError(f"{OTHER}; use save_checkpoint of that one")
+
+
+def tensors(states: Sequence[dict[str, Any]]) -> Iterator[Tensor]:
+    """Yield the tensors in the states of optimizers."""
+    for state in states:
+        for parts in state["state"].values():
+            yield from (value for value in parts.values() if isinstance(value, Tensor))
 
 
 def states(trainer: Trainer) -> list[dict[str, Any]]:

@@ -217,3 +217,12 @@ def test_a_stop_button_works_behind_an_error_within_an_error(tmp_path: Path) -> 
         fit(tmp_path, 20, [Fails()])
     with pytest.raises(KeyboardInterrupt):
         signal.raise_signal(signal.SIGINT)
+
+
+def test_event_files_of_one_second_are_read_in_the_order_in_which_one_logger_wrote_them(tmp_path: Path) -> None:
+    """TensorBoard reads .10 before .9: the count of the files of a process is a part of their names."""
+    logger = EventLogger(str(tmp_path))
+    for step in range(12):
+        logger.log_metrics({"train/loss": float(step)}, step)
+        logger.finalize("success")
+    assert [event.step for event in events.read(tmp_path).Scalars("train/loss")] == list(range(12))

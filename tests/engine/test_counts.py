@@ -166,14 +166,33 @@ def test_a_checkpoint_that_counts_an_epoch_without_its_batch_resumes_with_that_b
 
 def test_a_trainer_continues_with_none_but_the_networks_that_it_has_trained(tmp_path: Path) -> None:
     fitter, module = fit(tmp_path, 10)
-    with pytest.raises(ValueError, match=COUNTS.format(10, 10, 0)):
+    with pytest.raises(ValueError, match="this Trainer has trained other networks; use a new Trainer for these"):
         continue_fit(fitter, XORModule(FAST), 20)
-    other = trainer(tmp_path, 15)
-    other.fit(module, XORDataModule())
-    with pytest.raises(ValueError, match=COUNTS.format(10, 10, 15)):
-        continue_fit(fitter, module, 20)
+    for epochs in (10, 15):  # the same number tells nothing
+        other = trainer(tmp_path, epochs)
+        other.fit(module, XORDataModule())
+        with pytest.raises(ValueError, match="another Trainer has trained these networks since; use that one"):
+            continue_fit(fitter, module, 20)
     continue_fit(other, module, 20)
     assert module.history.curve["epochs"].tolist() == list(range(20))
+    _, third = fit(tmp_path, 10)
+    with pytest.raises(ValueError, match="another Trainer has trained these networks since"):
+        continue_fit(fitter, third, 20)
+
+
+def test_a_trainer_saves_no_networks_that_another_has_trained_as_long(tmp_path: Path) -> None:
+    """Beside which its own optimizer's state would stand."""
+    fitter, module = fit(tmp_path, 20, optimizer=ADAM)
+    other = trainer(tmp_path, 20)
+    other.fit(module, XORDataModule())
+    with pytest.raises(ValueError, match="another Trainer has trained these networks since; use save_checkp"):
+        fitter.save_checkpoint(tmp_path / "last.ckpt")
+    assert not (tmp_path / "last.ckpt").exists()
+    trainer(tmp_path, 1).test(module, XORDataModule(), verbose=False)
+    other.save_checkpoint(tmp_path / "last.ckpt")
+    _, resumed = fit(tmp_path, 30, ckpt_path=tmp_path / "last.ckpt", optimizer=ADAM)
+    continue_fit(other, module, 30)
+    assert torch.equal(resumed(X), module(X))
 
 
 def test_a_trainer_saves_none_but_the_networks_that_it_has_trained(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import fit
+from lightning.pytorch.callbacks import LambdaCallback
 
 from xornet.engine.threads import WORTH_THREADS, cores
 
@@ -13,10 +14,13 @@ from xornet.engine.threads import WORTH_THREADS, cores
 def test_few_networks_use_one_thread_and_many_use_every_core(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     before = torch.get_num_threads()
-    fit(tmp_path, 2, networks=WORTH_THREADS)
-    assert torch.get_num_threads() == cores()
-    fit(tmp_path, 2, networks=2)
-    assert torch.get_num_threads() == 1
+    torch.set_num_threads(3)
+    for networks, threads in ((WORTH_THREADS, cores()), (2, 1)):
+        found: list[int] = []
+        note = LambdaCallback(on_train_start=lambda *_, found=found: found.append(torch.get_num_threads()))
+        fit(tmp_path, 2, [note], networks=networks)
+        assert found == [threads]
+        assert torch.get_num_threads() == 3  # for what else a notebook does
     torch.set_num_threads(before)
 
 

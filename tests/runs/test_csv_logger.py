@@ -2,11 +2,17 @@
 
 import csv
 from pathlib import Path
+from typing import Any
 
 import events
 import pytest
-from conftest import NO_FIGURES, Command
+from conftest import NO_FIGURES, Command, fit
+from lightning.pytorch import Callback, Trainer
 
+from xornet.callbacks.gradient_monitor import GradientMonitor
+from xornet.callbacks.metrics import Metrics
+from xornet.data import XORDataModule
+from xornet.module import XORModule
 from xornet.runs.csv_logger import CSVLogger
 
 CSV = [
@@ -139,3 +145,46 @@ def test_a_table_that_is_none_is_refused_by_name(tmp_path: Path) -> None:
     logger.path.write_text("a,b\n1,2\n")
     with pytest.raises(ValueError, match=r"metrics\.csv has a row without a step; move it away, or use another"):
         logger.resume({"global_step": 10})
+
+
+def test_in_python_nothing_that_a_table_holds_is_lost(tmp_path: Path) -> None:
+    """An evaluation adds its row, and a resumed run the epochs that follow, each in a Trainer of its own."""
+
+    def make() -> Trainer:
+        quiet: dict[str, Any] = {"enable_checkpointing": False, "enable_progress_bar": False, "log_every_n_steps": 1}
+        how: dict[str, Any] = {"logger": CSVLogger(str(tmp_path)), "callbacks": [Metrics()], **quiet}
+        return Trainer(max_epochs=20, accelerator="cpu", enable_model_summary=False, **how)
+
+    make().fit(module := XORModule(), XORDataModule())
+    make().test(module, XORDataModule(), verbose=False)
+    rows = list(csv.DictReader(table(tmp_path).splitlines()))
+    assert [int(row["step"]) for row in rows if row["train/loss"]] == list(range(20))
+    assert len([row for row in rows if row["test/loss"]]) == 1
+
+
+def test_a_run_that_goes_back_to_a_checkpoint_logs_what_follows_again(tmp_path: Path) -> None:
+    class Lower(Callback):
+        """Lowers the learning rate at epoch 20, once it is switched on."""
+
+        every_n_epochs, is_on = 20, False
+
+        def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
+            if self.is_on and trainer.current_epoch == 20:
+                trainer.optimizers[0].param_groups[0]["lr"] = 0.0
+
+    lower, logger = Lower(), CSVLogger(str(tmp_path))
+    how: dict[str, Any] = {"logger": logger, "log_every_n_steps": 1}
+    trainer, module = fit(tmp_path, 20, [Metrics(), GradientMonitor(10), lower], trainer=how)
+    trainer.save_checkpoint(path := tmp_path / "early.ckpt")
+    trainer.fit_loop.max_epochs = 40
+    trainer.fit(module, XORDataModule())
+    lower.is_on = True
+    trainer.fit(module, XORDataModule(), ckpt_path=path, weights_only=True)
+    rows = list(csv.DictReader(table(tmp_path).splitlines()))
+    for name, steps in (("train/loss", range(20, 40)), ("update/ratio/output", (29, 39))):
+        logged = [float(row[name]) for row in rows if row[name] and int(row["step"]) in steps]
+        first, again = logged[: len(logged) // 2], logged[len(logged) // 2 :]
+        assert len(again) == len(steps)
+        assert again != first
+    losses = module.history.curve["losses"][20:, 1]
+    assert [float(row["train/loss"]) for row in rows if row["train/loss"]][-20:] == pytest.approx(losses.tolist())

@@ -48,6 +48,10 @@ class GradientMonitor(RunCallback):
         growth = spacing(run_length(trainer) / CURVE_POINTS / self.intervals[0])
         self.samples_every_n_epochs, self.histogram_every_n_epochs = (growth * every for every in self.intervals)
 
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Log what follows the checkpoint, also if this Trainer has logged another continuation of it."""
+        self.logged = min(self.logged, checkpoint["global_step"] - 1)
+
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:

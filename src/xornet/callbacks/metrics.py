@@ -28,6 +28,10 @@ class Metrics(RunCallback):
         """Forget what has been logged."""
         self.logged = -1  # the last epoch logged
 
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Log what follows the checkpoint, also if this Trainer has logged another continuation of it."""
+        self.logged = min(self.logged, checkpoint["global_step"] - 1)
+
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:

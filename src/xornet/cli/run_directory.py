@@ -85,7 +85,7 @@ class RunDirectory(Callback):
         """Find out where loggers write, and pause CSV loggers; refuse directories that cannot be written."""
         for logger in trainer.loggers:
             if isinstance(logger, CSVLogger):
-                logger.is_waiting = True
+                logger.replace()
         self.logged, tables = (
             [Path(str(logger.log_dir)).resolve() for logger in trainer.loggers if isinstance(logger, kind)]
             for kind in (TensorBoardLogger, CSVLogger)

@@ -17,10 +17,10 @@ Row = dict[str, Any]
 
 
 class CSVLogger(LightningCSVLogger):
-    """Lightning's CSVLogger, except that it does not delete an earlier table when a run is set up.
+    """Lightning's CSVLogger, except that it does not delete an earlier table, but adds rows to it.
 
-    A resumed run keeps the rows of its earlier part (see `resume`), a new run replaces the table with its first rows,
-    and a run that is refused leaves it unchanged.
+    In a command, a new run replaces the table with its first rows (see `replace`), a resumed run keeps the rows of its
+    earlier part (see `resume`), and a run that is refused leaves it unchanged.
 
     Args:
         save_dir, name, version: the run directory, a directory in it, and one in that.
@@ -39,13 +39,17 @@ class CSVLogger(LightningCSVLogger):
         self.first_step = 0  # the first step that is not among the kept rows
         self.hparams: Row = {}
         self.rows: list[Row] = []  # that are not written yet
-        self.kept: list[Row] | None = []  # from an earlier part of the run; None once the file has been written
+        self.kept: list[Row] | None = None  # what the first rows are written behind; None for what the file holds
         self.columns: set[str] = set()  # of the file
 
     @property
     def experiment(self) -> Any:
         """The logger itself; Lightning's object for writing would delete the table."""
         return self
+
+    def replace(self) -> None:
+        """Replace an earlier table by the first rows, once the run is accepted."""
+        self.is_waiting, self.kept = True, []
 
     def resume(self, checkpoint: Mapping[str, Any]) -> None:
         """Keep the rows that an earlier part of this run has logged before the checkpoint; write nothing yet.

@@ -53,13 +53,16 @@ class EventLogger(TensorBoardLogger):
         self.path: Path | None = None  # of its event file
         self.earlier = self.event_files()
         self.first_step = 0  # the first step of this run that earlier files do not hold
+        self.is_reopened = False  # whether the last of the earlier files is its own
         expect(Path(self.log_dir).absolute())
 
     @property
     def experiment(self) -> SummaryWriter:
         """TensorBoard's writer; Lightning asks for it before it loads the checkpoint to resume from."""
         if self.writer is None:
-            self.begin(purge_step=None if self.earlier else 0)
+            self.begin(purge_step=None)
+            if self.is_reopened:
+                self.put_last()
         assert self.writer is not None
         return self.writer
 
@@ -112,7 +115,7 @@ class EventLogger(TensorBoardLogger):
         with suppress(*([OSError] if status == "failed" else [])):
             if self.writer is not None:
                 self.writer.close()
-        self.writer, self.earlier = None, self.event_files()
+        self.writer, self.earlier, self.is_reopened = None, self.event_files(), True
 
 
 def begun(path: Path) -> int:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,8 @@ def objective(results: dict[str, Any]) -> float:
 def write_results(module: XORModule, epochs: int, folder: str | Path, **times: float) -> dict[str, Any]:
     """Write `networks.csv`, and last `metrics.json`, which marks a finished run; return the results."""
     results, rounded = evaluate(module), {name: round(seconds, 3) for name, seconds in times.items()}
+    if not math.isfinite(results["loss"]):
+        raise ValueError("all networks have diverged: there are no results to write; use a smaller optimizer.lr")
     numbers = {name: module.hparams[name] for name in ("seed", "networks")}
     text = json.dumps({"epochs": epochs, **results, **numbers, **rounded}, indent=2, allow_nan=False)
     files.write(Path(folder, "networks.csv"), lambda path: write_networks(module, path))

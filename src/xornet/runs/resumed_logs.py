@@ -41,8 +41,9 @@ class ResumeLogs(Callback):
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Tell TensorBoard to drop the steps to come from earlier event files of this directory."""
+        is_continued = trainer.global_step > 0 and not trainer.ckpt_path  # earlier files are of this very run
         for logger in trainer.loggers:
-            if isinstance(logger, EventLogger) and logger.earlier:
+            if isinstance(logger, EventLogger) and logger.earlier and not is_continued:
                 logger.begin(logger.first_step)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
