@@ -25,6 +25,7 @@ from xornet.data import XORDataModule
 from xornet.module import XORModule
 from xornet.runs.csv_logger import read_rows
 from xornet.runs.events import EventLogger
+from xornet.runs.resumed_logs import ResumeLogs
 
 FAST = partial(torch.optim.SGD, lr=1.0)
 
@@ -226,3 +227,11 @@ def test_event_files_of_one_second_are_read_in_the_order_in_which_one_logger_wro
         logger.log_metrics({"train/loss": float(step)}, step)
         logger.finalize("success")
     assert [event.step for event in events.read(tmp_path).Scalars("train/loss")] == list(range(12))
+
+
+def test_a_trainer_that_continues_keeps_what_it_has_logged_with_the_callback_of_the_commands(tmp_path: Path) -> None:
+    given = {"logger": EventLogger(str(tmp_path)), "log_every_n_steps": 1}
+    fitter, net = fit(tmp_path, 20, [Metrics(), ResumeLogs()], trainer=given)
+    fitter.fit_loop.max_epochs = 40
+    fitter.fit(net, XORDataModule())
+    assert [event.step for event in events.read(tmp_path).Scalars("train/loss")] == list(range(40))
