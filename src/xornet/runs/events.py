@@ -60,7 +60,7 @@ class EventLogger(TensorBoardLogger):
     def experiment(self) -> SummaryWriter:
         """TensorBoard's writer; Lightning asks for it before it loads the checkpoint to resume from."""
         if self.writer is None:
-            self.begin(purge_step=None)
+            self.begin(purge_step=None if self.earlier else 0)
             if self.is_reopened:
                 self.put_last()
         assert self.writer is not None
