@@ -441,7 +441,8 @@ def test_a_text_for_a_switch_is_refused_also_where_some_annotations_cannot_be_re
         check_texts("logger.wandb", node)
 
 
-def test_a_rerun_of_a_pickled_configuration_is_refused_with_what_to_use(command: Command) -> None:
-    run = command("--experimental-rerun", "job.pickle")
+@pytest.mark.parametrize("option", ["--experimental-rerun", "--exp"])
+def test_a_rerun_of_a_pickled_configuration_is_refused_with_what_to_use(command: Command, option: str) -> None:
+    run = command(option, "job.pickle")
     assert run.last_line.startswith("error: --experimental-rerun is not supported")
     assert run.last_line.endswith("use --config-path <run>/.hydra --config-name config")

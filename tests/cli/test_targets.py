@@ -164,7 +164,7 @@ COMMANDS = [
     "-m hydra.launcher._target_=module.X seed=1,2",
 ]
 # Not covered, for Hydra reads them first and the user alone types them: hydra.searchpath=[pkg://x] and --config-path
-# pkg://x import the package; --experimental-rerun FILE unpickles it; hydra.callbacks and hydra.job_logging as above.
+# pkg://x import the package; hydra.callbacks and hydra.job_logging as above.
 OPTUNA = ["hydra.sweeper.custom_search_space=module.X", "hydra.sweeper.sampler._target_=module.X"]
 
 

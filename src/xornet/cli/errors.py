@@ -50,7 +50,7 @@ def one_line(overrides: Sequence[str], disk: str = DISK) -> Iterator[None]:
     logging.raiseExceptions = False  # what cannot be written into train.log has been on the console
     try:
         with signals.exit_status():
-            if any(word.startswith("--experimental-rerun") for word in overrides):
+            if any(word.startswith("--e") for word in overrides):  # which may be abbreviated
                 raise ValueError(
                     "--experimental-rerun is not supported: it unpickles a file; use --config-path <run>/.hydra "
                     "--config-name config"
