@@ -14,6 +14,7 @@ from oracle import SheetNet, X, Y
 from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
+from xornet.callbacks.loss_surface import LossSurface
 from xornet.engine.compile_choice import obstacle
 from xornet.engine.optimizers import NOT_ELEMENTWISE, bare_step
 from xornet.module import XORModule
@@ -210,3 +211,38 @@ def test_an_optimizer_or_a_scheduler_of_the_users_is_not_compiled(tmp_path: Path
     assert obstacle(Rebinds, None)
     assert obstacle(torch.optim.SGD, decays)
     assert not obstacle(torch.optim.SGD, partial(torch.optim.lr_scheduler.StepLR, step_size=3))
+
+
+class Extrapolates(torch.optim.SGD):
+    """Keeps the gradient of the step before, as PyTorch makes a new one for each."""
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]  # PyTorch's returns the loss of a closure
+        for weight in self.param_groups[0]["params"]:
+            before = self.state[weight].get("before", weight.grad)
+            weight.sub_(self.param_groups[0]["lr"] * (weight.grad + 5 * (weight.grad - before)))
+            self.state[weight]["before"] = weight.grad
+
+
+@pytest.mark.parametrize("gradient", ["backprop", "autograd"])
+def test_an_optimizer_of_the_users_may_keep_a_gradient(tmp_path: Path, gradient: str) -> None:
+    torch.manual_seed(7)
+    model = SheetNet()
+    optimizer = Extrapolates(model.parameters(), lr=1.0)
+    for _ in range(EPOCHS):
+        optimizer.zero_grad()
+        torch.nn.functional.mse_loss(model(X), Y).backward()
+        optimizer.step()
+    _, module = fit(tmp_path, EPOCHS, optimizer=partial(Extrapolates, lr=1.0), seed=7, gradient=gradient)
+    for ours, theirs in zip(module.ensemble.network(0).parameters(), model.parameters(), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("gradient", ["backprop", "autograd"])
+def test_snapshots_are_of_the_weights_that_such_an_optimizer_makes(tmp_path: Path, gradient: str) -> None:
+    surfaces = []
+    for kind in (Rebinds, torch.optim.SGD):
+        surface = LossSurface()
+        fit(tmp_path, 200, [surface], optimizer=partial(kind, lr=1.0), gradient=gradient)
+        surfaces.append(torch.stack(list(surface.trajectory.values())))
+    torch.testing.assert_close(*surfaces, rtol=0, atol=1e-5)

@@ -60,7 +60,7 @@ def bare_step(optimizer: Optimizer) -> Callable[[], object]:
 
 
 def step_and_restore(optimizer: Optimizer, is_scheduled: bool, restore: Callable[[], object]) -> Callable[[], object]:
-    """Return the optimizer's step; a step with code of the user's is followed by `restore`.
+    """Return the optimizer's step; one with code of the user's gets copies of the gradients.
 
     Args:
         optimizer: steps the weights.
@@ -75,6 +75,9 @@ def step_and_restore(optimizer: Optimizer, is_scheduled: bool, restore: Callable
         return step
 
     def update() -> None:
+        for group in optimizer.param_groups:
+            for weight in group["params"]:  # the user's code may keep a gradient, but the buffers are overwritten
+                weight.grad = None if weight.grad is None else weight.grad.clone()
         step()
         restore()
 

@@ -19,7 +19,7 @@ class Snapshots:
     """
 
     def __init__(self, weights: Sequence[Tensor]) -> None:
-        self.live = [weight.detach() for weight in weights]
+        self.live = list(weights)  # and no views: an optimizer of the user's may give them new tensors
         self.epochs: list[int] = []
         self.weights: list[list[Tensor]] = []  # one (I + 1, H) tensor a layer, at each of these epochs
         self.samples: dict[int, list[Tensor]] = {}  # by epoch, one (I + 1, H, SAMPLE or N) tensor a layer
@@ -27,11 +27,11 @@ class Snapshots:
     def record(self, epoch: int) -> None:
         """Copy the weights of network 0."""
         self.epochs.append(epoch)
-        self.weights.append([weight[..., 0].clone() for weight in self.live])
+        self.weights.append([weight.detach()[..., 0].clone() for weight in self.live])
 
     def sample(self, epoch: int) -> None:
         """Copy the weights of the first SAMPLE networks."""
-        self.samples[epoch] = [weight[..., :SAMPLE].clone() for weight in self.live]
+        self.samples[epoch] = [weight.detach()[..., :SAMPLE].clone() for weight in self.live]
 
 
 def max_block_length(weights: Sequence[Tensor], every: int, samples_every: int) -> int:
