@@ -62,11 +62,11 @@ def restore_states(module: Any, parts: Sequence[Any]) -> None:
     """
     if module.stage != "fit":
         return
-    before, module.descriptions = module.descriptions, descriptions(module)
-    module.has_new_optimizer = bool(module.saved_states) and before != module.descriptions
     if module.saved_states:
         check_fitter(module)
         check_counts(module.history.epochs, module.trainer.current_epoch, module.trainer.global_step)
+    before, module.descriptions = module.descriptions, descriptions(module)
+    module.has_new_optimizer = bool(module.saved_states) and before != module.descriptions
     if module.saved_states and not module.has_new_optimizer:
         for part, state in zip(parts, module.saved_states, strict=True):
             part.load_state_dict(state)
@@ -115,7 +115,7 @@ def load(module: Any, checkpoint: dict[str, Any]) -> None:
     """
     path = module.trainer.ckpt_path if module.stage else "(as given)"
     schema.check_format(checkpoint, path)
-    # load_from_checkpoint makes them OmegaConf (with hparams_file=) and adds a given optimizer and scheduler
+    # load_from_checkpoint turns them into OmegaConf (with hparams_file=), and adds a given optimizer or scheduler.
     known = plain(checkpoint["hyper_parameters"])
     checkpoint["hyper_parameters"] = {key: known[key] for key in known if key not in ("optimizer", "scheduler")}
     if not module.stage and isinstance(checkpoint.get("model"), dict):  # load_from_checkpoint
