@@ -23,6 +23,7 @@ from torch.optim.lr_scheduler import LRScheduler, StepLR
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from xornet.callbacks.figures import HiddenUnits, LossCurve
+from xornet.callbacks.stopping import EarlyStopping as EarlyStoppingOfOurs
 from xornet.data import XORDataModule, truth_table
 from xornet.engine import stopwatch
 from xornet.engine.compiled import CompiledEpochs
@@ -716,3 +717,39 @@ def test_every_argument_of_a_module_may_be_a_number_of_numpy() -> None:
     assert (module.hparams["tolerance"], module.hparams["compile"]) == (0.25, False)
     two: Any = np.int64(2)
     assert len(truth_table(two)[0]) == 4
+
+
+def test_a_loader_without_batches_of_its_own_may_shuffle(tmp_path: Path) -> None:
+    table: Any = [(X, Y)]
+    whole: Any = DataLoader(table, batch_size=None, shuffle=True)
+    trainer(tmp_path, 20).fit(module := XORModule(), whole)
+    assert torch.equal(module(X), fit(tmp_path, 20)[1](X))
+
+
+class Named(ModelCheckpoint):
+    """Told apart by a key of its own, as Lightning documents it."""
+
+    @property
+    def state_key(self) -> str:
+        return "mine"
+
+
+def test_a_callback_may_have_a_key_of_its_own_and_change_the_loss_that_it_is_shown(tmp_path: Path) -> None:
+    class Scales(Callback):
+        def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+            outputs["loss"] = outputs["loss"] * 100
+
+    fitter = trainer(tmp_path, 5, callbacks=[Named(tmp_path), Scales()], enable_checkpointing=True)
+    fitter.fit(module := XORModule(), XORDataModule())
+    assert torch.equal(module(X), fit(tmp_path, 5)[1](X))
+
+
+def test_early_stopping_of_a_metric_of_the_users_waits_for_its_validation(tmp_path: Path) -> None:
+    class Logs(XORModule):
+        def validation_step(self, batch: Any, batch_idx: int) -> None:
+            self.log("val_loss", 0.25)
+
+    stopper = EarlyStoppingOfOurs("val_loss", every_n_epochs=100, patience=2, min_delta=0.5)
+    fitter = trainer(tmp_path, 1000, callbacks=[stopper], check_val_every_n_epoch=200)
+    fitter.fit(Logs(), load(X, Y), load(X, Y))
+    assert fitter.current_epoch == 600

@@ -17,7 +17,9 @@ def only_batch(loader: Any) -> tuple[Tensor, Tensor]:
         raise ValueError(f"train_dataloader must return a DataLoader, got {loader}; use return DataLoader(...)")
     if is_shuffled(loader):
         loader = copy_of(loader, sampler=None)
-    elif getattr(loader, "persistent_workers", False):  # its only iterator is Lightning's already
+    elif getattr(loader, "persistent_workers", False):  # it has one iterator, which Lightning uses already
+        if loader.batch_size is None or isinstance(loader.dataset, IterableDataset):
+            raise ValueError("a DataLoader of this kind cannot keep its workers; use persistent_workers=False")
         loader = copy_of(loader, sampler=loader.sampler)
     tables = [check_batch(batch, number) for number, batch in enumerate(loader)]
     if not tables:
@@ -36,8 +38,6 @@ def is_shuffled(loader: Any) -> bool:
 
 def copy_of(loader: DataLoader[Any], sampler: Any) -> DataLoader[Any]:
     """Return a DataLoader of the same dataset that reads it in this process."""
-    if loader.batch_size is None or isinstance(loader.dataset, IterableDataset):
-        raise ValueError("a DataLoader of this kind cannot keep its workers; use persistent_workers=False")
     how = {"sampler": sampler, "collate_fn": loader.collate_fn, "drop_last": loader.drop_last}
     return DataLoader(loader.dataset, loader.batch_size, **how)
 

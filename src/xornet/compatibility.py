@@ -45,7 +45,8 @@ def check_same_model(before: dict[str, Any], module: LightningModule) -> None:
 def check_resumable(checkpoint: dict[str, Any], module: Any) -> None:
     """Refuse to resume an XORModule from a checkpoint that is configured differently, or malformed."""
     trainer: Trainer = module.trainer
-    if not checkpoint.get("optimizer_states"):  # save_weights_only=True, or of a Trainer that has not trained
+    held = checkpoint.get("optimizer_states")
+    if held is None or (isinstance(held, list) and not held):  # save_weights_only=True, or its Trainer has not trained
         raise ValueError(f"ckpt_path={trainer.ckpt_path} holds the weights alone; use a whole checkpoint to resume")
     weights, steps = list(checkpoint["state_dict"].values()), checkpoint["global_step"]
     optimizer, scheduler = module.optimizer, module.scheduler
@@ -130,7 +131,8 @@ def check_optimizer(states: Any, optimizer: "partial[Any]", weights: Sequence[Te
     groups, state = saved["param_groups"], saved["state"]
     is_grouped = [group["params"] for group in groups] == [group["params"] for group in fresh["param_groups"]]
     are_finite = all(is_finite(value) for group in groups for value in group.values())
-    need(is_grouped and are_finite, "optimizer_states: param_groups")
+    is_descent = all(group.get("lr", 0) >= 0 for group in groups)
+    need(is_grouped and are_finite and is_descent, "optimizer_states: param_groups")
     need(bool(steps) or not state, "optimizer_states: state")
     changed, _ = fresh_states(optimizer, None, weights, {"state": {}, "param_groups": groups})
     for index, weight in enumerate(weights) if steps else ():

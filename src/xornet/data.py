@@ -53,7 +53,7 @@ class XORDataModule(LightningDataModule):
 
     def train_dataloader(self) -> TableLoader:
         """One batch: x (P, bits), y (P, 1)."""
-        # With a generator of its own it draws nothing from the global one, once a block of epochs.
+        # Without its own generator it would draw from the global one in every block, whose number depends on the clock.
         return DataLoader(self.table, batch_size=len(self.table), generator=torch.Generator())
 
     def val_dataloader(self) -> TableLoader | list[TableLoader]:

@@ -70,6 +70,7 @@ def restore_states(module: Any, parts: Sequence[Any]) -> None:
     if module.saved_states and not module.has_new_optimizer:
         for part, state in zip(parts, module.saved_states, strict=True):
             part.load_state_dict(state)
+    module.saved_states = ()
 
 
 def check_fitter(module: Any) -> None:

@@ -680,6 +680,10 @@ def test_a_job_that_was_resumed_alone_is_still_a_job_of_its_sweep(command: Comma
     refused = command(*SHORT, "seed=7", f"hydra.run.dir='{folder}'")
     assert refused.last_line.endswith("use another directory, or resume the job with ckpt_path")
     assert untouched(folder) == before
+    elsewhere = command(*SHORT, "seed=7").folder
+    foreign = (f"ckpt_path={elsewhere}/checkpoints/last.ckpt", "seed=7", f"hydra.run.dir='{folder}'")
+    assert command(*foreign, *SHORT).last_line.endswith("or resume the job with ckpt_path")
+    assert untouched(folder) == before
 
 
 def test_a_text_for_a_number_is_refused_before_the_first_job(command: Command, tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ class EarlyStopping(LightningEarlyStopping):
     """Lightning's EarlyStopping, checking only every `every_n_epochs` epochs, so that blocks stay long.
 
     Args:
-        every_n_epochs: epochs between two checks; `patience` counts checks.
+        every_n_epochs: epochs between two checks, which `patience` counts; a check of a metric that is not of training
+            waits for the next validation.
         **kwargs: Lightning's own.
 
     """
@@ -25,7 +26,9 @@ class EarlyStopping(LightningEarlyStopping):
                 validation.number(f"callbacks.early_stopping.{name}", kwargs[name], f"use e.g. {name}=0.01")
         if "patience" in kwargs:
             validation.interval("early_stopping.patience", kwargs["patience"], example=10)
-        if not monitor.startswith("val/"):  # Lightning would check after validation only, unless that is every epoch
+        if str(monitor).startswith(
+            "train/"
+        ):  # by default Lightning checks after validation, unless that is every epoch
             kwargs.setdefault("check_on_train_epoch_end", True)
         super().__init__(monitor, **kwargs)
         self.every_n_epochs = validation.interval("early_stopping.every_n_epochs", every_n_epochs, example=100)

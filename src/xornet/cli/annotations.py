@@ -41,7 +41,7 @@ def annotations(made: Any) -> dict[str, Any]:
             hints |= dict.fromkeys(getattr(init, "__annotations__", {}))
             continue
         for name, hint in getattr(init, "__annotations__", {}).items():
-            with suppress(NameError):  # an annotation can name what only a type checker imports
+            with suppress(Exception):  # an annotation can be any text, or name what only a type checker imports
                 hints |= get_type_hints(
                     SimpleNamespace(__annotations__={name: hint}), vars(sys.modules[base.__module__])
                 )

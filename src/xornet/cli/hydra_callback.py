@@ -1,6 +1,7 @@
 """A callback of Hydra that checks a command before Hydra writes anything."""
 
 import functools
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -50,7 +51,8 @@ class DirectoryCallback(Callback):
         folder = Path(config.hydra.sweep.dir).absolute()
         check_holder(folder, "a sweep of evaluations")
         sweep: Any = OmegaConf.to_container(config.hydra.sweep, resolve=False)
-        if "trainer" in config and "${hydra.job.num}" not in sweep["subdir"]:  # check_gradients.py writes nothing
+        is_own = re.search(r"\$\{hydra[.:]job\.(num|id|override_dirname)\}", sweep["subdir"])
+        if "trainer" in config and not is_own:  # check_gradients.py has no trainer, and writes nothing
             said = f"hydra.sweep.subdir={sweep['subdir']} is not allowed: each job needs its own directory"
             raise ValueError(f"{said}; drop it")
         if (folder / SWEEP).exists():

@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from xornet import files
 from xornet.cli import run_log
-from xornet.cli.hydra_run import is_job, is_job_of, output_dir, record
+from xornet.cli.hydra_run import ckpt_path, is_job, is_job_of, output_dir, record
 from xornet.cli.paths import check_outside, outside
 from xornet.runs.csv_logger import CSVLogger
 from xornet.runs.directory import check_holder, is_begun
@@ -75,8 +75,11 @@ class RunDirectory(Callback):
         """Refuse a directory with other contents, and an outside directory with files of another run."""
         for folder in {self.folder, output_dir()}:
             check_holder(folder, "a run")
-        if not is_job() and not self.cfg.get("ckpt_path") and is_job_of(self.folder):
-            said = f"{self.folder} holds a job of a sweep, whose summary would be wrong"
+        places = {folder.resolve() for folder in (self.folder, output_dir(), *self.outside.values())}
+        given = ckpt_path(self.cfg)
+        is_resumed = bool(given) and not places.isdisjoint(Path(str(given)).resolve().parents)
+        if not (is_job() or is_resumed) and any(map(is_job_of, (self.folder, output_dir()))):
+            said = f"{output_dir()} holds a job of a sweep, whose summary would be wrong"
             raise ValueError(f"{said}; use another directory, or resume the job with ckpt_path")
         check_outside(self.outside, self.cfg, self.folder)
         read_metrics(self.folder)  # raises for those of another program

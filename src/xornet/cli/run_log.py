@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 
@@ -11,22 +12,28 @@ def handlers() -> list[logging.FileHandler]:
     return [handler for handler in logging.getLogger().handlers if isinstance(handler, logging.FileHandler)]
 
 
-def reject(record: logging.LogRecord) -> bool:
-    """A filter that no record passes."""
+def keep(
+    handler: logging.Handler, records: list[tuple[logging.Handler, logging.LogRecord]], record: logging.LogRecord
+) -> bool:
+    """A filter that keeps the records of a handler, and lets none pass."""
+    records.append((handler, record))
     return False
 
 
 @contextmanager
 def paused() -> Iterator[None]:
-    """Write nothing into it, because the run may yet be refused; the console shows everything."""
-    held = handlers()
-    for handler in held:
-        handler.addFilter(reject)
+    """Write nothing into it yet, because the run may be refused by an error; the console shows everything at once."""
+    records: list[tuple[logging.Handler, logging.LogRecord]] = []
+    held = [(handler, partial(keep, handler, records)) for handler in handlers()]
+    for handler, keeping in held:
+        handler.addFilter(keeping)
     try:
         yield
     finally:
-        for handler in held:
-            handler.removeFilter(reject)
+        for handler, keeping in held:
+            handler.removeFilter(keeping)
+    for writer, record in records:
+        writer.handle(record)
 
 
 def check_writable() -> None:

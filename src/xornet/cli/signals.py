@@ -22,7 +22,7 @@ def taken() -> list[int]:
 
 
 def exit_at_once() -> None:
-    """End the process immediately on a signal: during imports, or on a second signal.
+    """End the process immediately on a signal: during imports, on a second signal, and while the process ends.
 
     Python's own KeyboardInterrupt may be caught during an import, and be raised as another error or not at all.
     """

@@ -83,7 +83,7 @@ class InplaceBackprop:
             self.backward_plan = self.backward_plan + layer.backward(above) + layer.gradient
 
     def restore(self) -> None:
-        """Copy weights and gradients back into the buffers, if a callback has given a weight new tensors.
+        """Copy weights that were given new tensors back into their buffers, and attach the gradient buffers again.
 
         Raises:
             ValueError: a hook of a weight waits for autograd to compute its gradient.

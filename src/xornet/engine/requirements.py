@@ -98,10 +98,11 @@ def check_model_checkpoint(callback: ModelCheckpoint, trainer: Trainer) -> None:
 
     """
     # Its arguments are private; the key of its state names them.
-    if "'train_time_interval': None" not in callback.state_key:
+    key = callback.state_key
+    if "'train_time_interval': " in key and "'train_time_interval': None" not in key:
         raise ValueError("ModelCheckpoint.train_time_interval would save nothing here; use every_n_epochs")
     is_stale = str(callback.monitor).startswith("val/") and trainer.check_val_every_n_epoch != 1
-    if is_stale and "'every_n_train_steps': 0" not in callback.state_key:
+    if is_stale and "'every_n_train_steps': " in key and "'every_n_train_steps': 0" not in key:
         raise ValueError(
             f"ModelCheckpoint.every_n_train_steps would save with the {callback.monitor} of an earlier epoch; use "
             "every_n_epochs"

@@ -43,7 +43,7 @@ class EpochRunner:
         gradient: one of GRADIENTS.
         compiles: whether to compile.
         stopwatch: counts the seconds that compiling takes.
-        is_new: whether the optimizer has not made a step yet: the run is not resumed.
+        is_new: whether the optimizer has not made a step yet: the run begins, or was given another optimizer.
         samples_every: m, to sample the weights at epochs 0, m, 2m, ... and at the epochs before; 0 for none.
 
     Raises:

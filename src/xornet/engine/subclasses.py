@@ -4,6 +4,7 @@ import inspect
 import math
 from typing import Any
 
+import torch
 from lightning.pytorch import LightningModule
 
 from xornet.engine.blocks import base_of, overridden
@@ -49,7 +50,9 @@ def check_loss(module: LightningModule, outputs: Any, loss: float) -> None:
 
     """
     returned = outputs.get("loss") if isinstance(outputs, dict) else outputs
-    if returned is not None and not math.isclose(returned, loss, rel_tol=1e-6):
+    if returned is None or not overridden(module, base_of(module), ["training_step"]):
+        return
+    if torch.as_tensor(returned).numel() != 1 or not math.isclose(returned, loss, rel_tol=1e-6):
         raise ValueError(
             f"{type(module).__name__}.training_step returns another loss than XORModule, but the gradient is that of "
             "the mean squared error; use super().training_step(...) alone"

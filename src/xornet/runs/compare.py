@@ -42,7 +42,9 @@ def read_run(folder: Path) -> tuple[Run, XORModule]:
         raise ValueError(f"{folder} is no run: it has no {CONFIG}; {REMEDY}")
     checkpoint = last_checkpoint(folder)
     if not checkpoint.is_file():
-        raise ValueError(f"{folder} cannot be compared: there is no {checkpoint}; use runs with callbacks.checkpoint")
+        raise ValueError(
+            f"{folder} cannot be compared: there is no {checkpoint}; use runs with their checkpoints in their directory"
+        )
     module, epochs = load(str(checkpoint))
     # A class is named by the key of its group: `optimizer`, not `optimizer._target_`.
     values = {key.removesuffix("._target_"): value for key, value in read_config(folder).items()}

@@ -75,11 +75,14 @@ class Run:
 
 
 def last_checkpoint(folder: Path) -> Path:
-    """The path of the `last.ckpt` of a run, in its directory or where it was configured to be."""
+    """The path of the `last.ckpt` of a run, where it was configured to be within the directory of the run.
+
+    One that is elsewhere may by now be of a later run.
+    """
     dirpath = str(read_config(folder).get("callbacks.checkpoint.dirpath") or folder / "checkpoints")
     for own in ("${trainer.default_root_dir}", "${hydra:runtime.output_dir}"):
         dirpath = dirpath.replace(own, str(folder))
-    return Path(dirpath, "last.ckpt")
+    return Path(dirpath if folder in Path(dirpath).parents else folder / "checkpoints", "last.ckpt")
 
 
 def read_jobs(sweep: Path) -> list[Run]:
