@@ -584,10 +584,19 @@ def test_clipping_that_is_switched_off_is_none(tmp_path: Path) -> None:
     assert fit(tmp_path, 5, trainer={"gradient_clip_val": 0})[0].global_step == 5
 
 
+def collate(rows: list[Any]) -> Any:
+    """Another table than PyTorch makes of the rows."""
+    return X, 1 - Y
+
+
 def test_a_data_loader_may_keep_its_workers(tmp_path: Path) -> None:
-    kept = DataLoader(TensorDataset(X, Y), batch_size=4, num_workers=1, persistent_workers=True)
-    trainer(tmp_path, 20).fit(module := XORModule(), kept)
-    assert torch.equal(module(X), fit(tmp_path, 20)[1](X))
+    cases: list[tuple[dict[str, Any], Tensor]] = [({}, Y), ({"collate_fn": collate}, 1 - Y)]
+    for how, targets in cases:
+        kept = DataLoader(TensorDataset(X, Y), batch_size=4, num_workers=1, persistent_workers=True, **how)
+        trainer(tmp_path, 20).fit(module := XORModule(), kept)
+        assert torch.equal(module.y, targets)
+        trainer(tmp_path, 20).fit(like := XORModule(), load(X, targets))
+        assert torch.equal(module(X), like(X))
     stream = DataLoader(TensorDataset(X, Y), batch_sampler=[[0, 1, 2, 3]], num_workers=1, persistent_workers=True)
     with pytest.raises(ValueError, match="cannot keep its workers; use persistent_workers=False"):
         trainer(tmp_path, 20).fit(XORModule(), stream)

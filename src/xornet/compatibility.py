@@ -137,9 +137,8 @@ def check_optimizer(states: Any, optimizer: "partial[Any]", weights: Sequence[Te
     changed, _ = fresh_states(optimizer, None, weights, {"state": {}, "param_groups": groups})
     for index, weight in enumerate(weights) if steps else ():
         held, before, after = (one.get(index, {}) for one in (state, fresh["state"], changed["state"]))
-        kept = {
-            name: before[name] for name in before if name in after
-        }  # with the settings of the module and with these
+        # What it has with the settings of the module and with the saved ones.
+        kept = {name: before[name] for name in before if name in after}
         check_like({name: held.get(name) for name in kept}, kept, "optimizer_states: state")
         others = (value for name, value in held.items() if name not in kept and isinstance(value, Tensor))
         need(all(value.dim() == 0 or value.shape == weight.shape for value in others), "optimizer_states: state")

@@ -102,6 +102,26 @@ def test_another_scheduler_that_a_continuing_trainer_is_given_is_resumed_to_the_
     assert torch.equal(resumed(X), run(70)[1](X))
 
 
+def test_a_default_of_a_scheduler_that_is_spelled_out_is_no_other_configuration(tmp_path: Path) -> None:
+    step = partial(torch.optim.lr_scheduler.StepLR, step_size=7)
+    fit(tmp_path, 20, [LastCheckpoint(str(tmp_path))], optimizer=SGD, scheduler=step)
+    _, resumed = fit(tmp_path, 40, None, tmp_path / "last.ckpt", SGD, scheduler=partial(step, gamma=0.1))
+    assert torch.equal(resumed(X), fit(tmp_path, 40, optimizer=SGD, scheduler=step)[1](X))
+
+
+def test_another_optimizer_of_a_continuing_trainer_makes_its_first_step_uncompiled(tmp_path: Path) -> None:
+    trainer, module = fit(tmp_path, 20, optimizer=SGD)
+    module.optimizer = ADAM
+    trainer.fit_loop.max_epochs = 21
+    made: list[bool] = []
+    trainer.fit(module, torch.utils.data.DataLoader(torch.utils.data.TensorDataset(*truth_table()), 4))
+    made.append(module.has_new_optimizer)
+    trainer.fit_loop.max_epochs = 22
+    trainer.fit(module, torch.utils.data.DataLoader(torch.utils.data.TensorDataset(*truth_table()), 4))
+    made.append(module.has_new_optimizer)
+    assert made == [True, False]
+
+
 def test_a_default_that_is_spelled_out_is_no_other_configuration(tmp_path: Path) -> None:
     fit(tmp_path, 20, [LastCheckpoint(str(tmp_path))], optimizer=ADAM)
     spelled = partial(ADAM, weight_decay=0, betas=[0.9, 0.999])
