@@ -300,6 +300,29 @@ def test_a_module_that_tests_a_checkpoint_is_that_of_the_run(saved: tuple[XORMod
             trainer(tmp_path).test(module, load(X, Y), ckpt_path=folder / "last.ckpt", weights_only=True)
 
 
+class Noted(XORModule):
+    """Takes an argument of its own, which changes no network."""
+
+    def __init__(self, note: str = "", **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.save_hyperparameters("note")
+
+
+def test_an_argument_that_a_subclass_adds_may_be_another_one_in_every_use_of_a_checkpoint(tmp_path: Path) -> None:
+    first, data = trainer(tmp_path, 20), XORDataModule()
+    module = Noted("first", optimizer=FAST)
+    first.fit(module, data)
+    first.save_checkpoint(tmp_path / "last.ckpt")
+    loaded = Noted.load_from_checkpoint(tmp_path / "last.ckpt", note="second")
+    tested = Noted("second", optimizer=FAST)
+    trainer(tmp_path).test(tested, data, ckpt_path=tmp_path / "last.ckpt", verbose=False, weights_only=True)
+    resumed = Noted("second", optimizer=FAST)
+    trainer(tmp_path, 20).fit(resumed, data, ckpt_path=tmp_path / "last.ckpt", weights_only=True)
+    for each in loaded, tested, resumed:
+        assert each.hparams["note"] == "second"
+        assert torch.equal(each(X), module(X))
+
+
 def test_what_a_checkpoint_is_not_for_is_said(saved: tuple[XORModule, Path], tmp_path: Path) -> None:
     _, folder = saved
     with pytest.raises(

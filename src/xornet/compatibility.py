@@ -21,25 +21,33 @@ MAY_CHANGE = ("model.gradient", "model.compile")  # they change neither the netw
 KEYS = {"seed": "seed", "networks": "networks", "bits": "data.bits"}  # the other hyperparameters are below `model`
 
 
-def check_networks(checkpoint: dict[str, Any], hparams: dict[str, Any]) -> None:
-    """Refuse a checkpoint whose networks differ from those of the module, which has these hyperparameters."""
-    for name, was in checkpoint.get("model", checkpoint["hyper_parameters"]).items():
-        if f"model.{name}" not in MAY_CHANGE and listed(was) != listed(new := hparams.get(name)):
-            remedy = "use XORModule.load_from_checkpoint"
-            raise ValueError(f"ckpt_path holds networks with {name}={was}, but the module has {name}={new}; {remedy}")
+def check_networks(checkpoint: dict[str, Any], module: LightningModule) -> None:
+    """Refuse a checkpoint whose networks are evaluated by a module that was made with other arguments."""
+    for name, was, new in differences(checkpoint.get("model", checkpoint["hyper_parameters"]), module):
+        remedy = "use XORModule.load_from_checkpoint"
+        raise ValueError(f"ckpt_path holds networks with {name}={was}, but the module has {name}={new}; {remedy}")
 
 
 def check_same_model(before: dict[str, Any], module: LightningModule) -> None:
-    """Refuse arguments of load_from_checkpoint that differ from those the networks were trained with.
-
-    A subclass may take others for arguments of its own.
-    """
-    hparams, known = dict(module.hparams), inspect.signature(base_of(module)).parameters
-    for name, was in before.items():
-        if name not in hparams:
+    """Refuse arguments of load_from_checkpoint that differ from those the networks were trained with."""
+    for name, was, new in differences(before, module):
+        if name not in module.hparams:
             raise ValueError(f"the checkpoint's networks are of a class with an argument {name}={was}; use that class")
-        if name in known and f"model.{name}" not in MAY_CHANGE and listed(was) != listed(new := hparams[name]):
-            raise ValueError(f"{name}={new}, but the checkpoint's networks were trained with {name}={was}; drop it")
+        raise ValueError(f"{name}={new}, but the checkpoint's networks were trained with {name}={was}; drop it")
+
+
+def differences(before: dict[str, Any], module: LightningModule) -> Iterator[tuple[str, Any, Any]]:
+    """Yield name, old value and value of the arguments of a module that differ from those before."""
+    hparams, may_change = dict(module.hparams), may_differ(module)
+    for name, was in before.items():
+        if f"model.{name}" not in may_change and listed(was) != listed(new := hparams.get(name)):
+            yield name, was, new
+
+
+def may_differ(module: LightningModule) -> set[str]:
+    """The configuration keys of what changes no network: also the arguments that a subclass adds."""
+    known = inspect.signature(base_of(module)).parameters
+    return {*MAY_CHANGE, *(f"model.{name}" for name in module.hparams if name not in known)}
 
 
 def check_resumable(checkpoint: dict[str, Any], module: Any) -> None:
@@ -54,9 +62,10 @@ def check_resumable(checkpoint: dict[str, Any], module: Any) -> None:
     theirs = configuration(checkpoint["hyper_parameters"], *described, module)
     described = describe(optimizer), describe(scheduler) if scheduler else {}, trainer.precision
     ours = configuration(module.hparams, *described, module)
+    may_change = may_differ(module)
     for name in dict.fromkeys([*ours, *theirs]):
         was, new = theirs.get(name), ours.get(name)
-        if name not in MAY_CHANGE and was != new:
+        if name not in may_change and was != new:
             differs = f"a run with {name}={was}, but this run has {name}={new}"
             raise ValueError(f"ckpt_path holds {differs}; resume with {name}={was}")
     if not same_points((module.x, module.y), table_of(checkpoint)):

@@ -66,7 +66,8 @@ def restore_states(module: Any, parts: Sequence[Any]) -> None:
         check_fitter(module)
         check_counts(module.history.epochs, module.trainer.current_epoch, module.trainer.global_step)
     before, module.descriptions = module.descriptions, descriptions(module)
-    module.has_new_optimizer = bool(module.saved_states) and before != module.descriptions
+    is_other = module.has_new_optimizer or before != module.descriptions
+    module.has_new_optimizer = bool(module.saved_states) and is_other
     if module.saved_states and not module.has_new_optimizer:
         for part, state in zip(parts, module.saved_states, strict=True):
             part.load_state_dict(state)
@@ -126,7 +127,7 @@ def load(module: Any, checkpoint: dict[str, Any]) -> None:
         check_resumable(checkpoint, module)
         module.carried = {part: checkpoint[part] for part in schema.OF_CALLBACKS if part in checkpoint}
     elif module.stage:
-        check_networks(checkpoint, dict(module.hparams))
+        check_networks(checkpoint, module)
         module.set_training_table(*table_of(checkpoint))
     else:
         module.to(checkpoint["state_dict"]["ensemble.weights.0"].dtype)  # which is the run's trainer.precision

@@ -55,6 +55,14 @@ def test_examples_of_an_ensemble_that_nobody_or_everybody_solved(tmp_path: Path)
     assert [i for i, _ in examples(module)] == [1, 2, 0]
 
 
+def test_no_example_of_one_or_two_solved_networks_is_shown_twice(tmp_path: Path) -> None:
+    for networks, names in (1, ["fastest"]), (2, ["fastest", "slowest"]):
+        _, module = fit(tmp_path, 3, networks=networks)
+        module.history.solved_epoch[:] = torch.arange(networks)
+        module.history.tolerance = 2.0
+        assert [title.partition(":")[0] for _, title in examples(module)] == names
+
+
 def test_examples_of_networks_that_start_from_the_same_seed_are_told_apart(tmp_path: Path) -> None:
     _, module = fit(tmp_path, 3, networks=6, initialisations=2)
     module.history.solved_epoch[:] = torch.arange(6)

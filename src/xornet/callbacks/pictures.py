@@ -87,8 +87,9 @@ def examples(module: XORModule) -> Iterator[tuple[int, str]]:
 
     _, losses, now = (tensor.cpu() for tensor in evaluate_networks(module))
     solved = [i for i in when.argsort().tolist() if now[i]]
-    ranks = {"fastest": 0, "median": (len(solved) - 1) // 2, "slowest": -1} if solved else {}
-    for which, rank in ranks.items():
+    # The last of equal ranks counts: of one or two solved networks none is shown twice.
+    ranks = {(len(solved) - 1) // 2: "median", len(solved) - 1: "slowest", 0: "fastest"} if solved else {}
+    for rank, which in sorted(ranks.items()):
         i = solved[rank]
         yield i, f"{which}: {name(i)}solved at epoch {when[i]:,}"
     by_loss = losses.argsort().tolist()
