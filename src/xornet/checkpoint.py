@@ -19,7 +19,11 @@ REMEDY = "use the checkpoints/last.ckpt of a run, or delete this one to train fr
 
 def find(ckpt_path: str | None) -> str | None:
     """Return `ckpt_path` if it is None or a file; Lightning's words `last`, `best` and `hpc` are refused."""
-    if ckpt_path is not None and not (isinstance(ckpt_path, str) and Path(ckpt_path).is_file()):
+    try:
+        is_found = ckpt_path is None or (isinstance(ckpt_path, str) and Path(ckpt_path).is_file())
+    except OSError as error:  # the directory may not be entered, or the name is too long
+        raise ValueError(f"ckpt_path={ckpt_path} cannot be read: {error.strerror}; use another path") from error
+    if not is_found:
         cause = "is a directory" if Path(str(ckpt_path)).is_dir() else "does not exist"
         raise ValueError(f"ckpt_path={ckpt_path} {cause}; use the checkpoints/last.ckpt of a run")
     return ckpt_path

@@ -522,3 +522,10 @@ def test_a_checkpoint_that_may_not_be_read_is_not_called_damaged(command: Comman
     refused = as_a_user([f"ckpt_path={last}", *SHORT, "trainer.max_epochs=60"])
     line = f"error: ckpt_path={last} cannot be read: Permission denied; make it readable"
     assert refused.stderr.splitlines()[-1] == line
+    last.parent.chmod(0o000)
+    try:
+        refused = as_a_user([f"ckpt_path={last}", *SHORT, "trainer.max_epochs=60"])
+    finally:
+        last.parent.chmod(0o755)
+    line = f"error: ckpt_path={last} cannot be read: Permission denied; use another path"
+    assert refused.stderr.splitlines()[-1] == line
