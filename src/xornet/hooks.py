@@ -16,7 +16,7 @@ from xornet.engine.assembly import make_runner
 from xornet.engine.blocks import run_length
 from xornet.engine.consistency import check_counts, check_end, check_kept
 from xornet.engine.history import Block, History
-from xornet.engine.optimizers import leave_inference_mode
+from xornet.engine.optimizers import copy_gradients, leave_inference_mode
 from xornet.engine.progress import correct_counters, count_epochs, drop_unfinished_epoch
 from xornet.engine.requirements import check_monitors, check_trainer
 from xornet.engine.runner import EpochRunner
@@ -41,7 +41,7 @@ class RunHooks(TableModule):
     is_to_stop = False  # whether a stop was requested before this epoch's batch
     saved_states: Sequence[dict[str, Any]] = ()  # of the optimizer and the scheduler, when a Trainer continues
     descriptions: Sequence[dict[str, Any]] = ()  # classes and arguments of the two
-    has_new_optimizer = False  # whether other ones were chosen since the last fit of the Trainer that continues
+    has_new_optimizer = False  # whether others were chosen since the Trainer that continues made its last step
 
     def reset_history(self) -> None:
         """Discard the record of an earlier run."""
@@ -155,6 +155,8 @@ class RunHooks(TableModule):
         scores.check_finite(errors, self.runner.weights, self.history.diverged_epoch, end)
         self.history.record(block)
         self.stopwatch.lap()
+        copy_gradients(self.parameters())
+        self.has_new_optimizer = False
         count_epochs(self.trainer, block.length)
         # `self.log` takes 0.1 ms per metric, as long as several epochs. callbacks/metrics.py writes to the loggers.
         metrics = {f"train/{name}": torch.tensor(value) for name, value in self.monitored(block.last_errors).items()}

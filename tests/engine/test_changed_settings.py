@@ -9,9 +9,12 @@ import pytest
 import torch
 from conftest import fit
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.callbacks import LambdaCallback
 
+from xornet import hooks
 from xornet.callbacks.checkpoint import LastCheckpoint
 from xornet.data import truth_table
+from xornet.engine.assembly import make_runner
 
 X, _ = truth_table()
 SGD = partial(torch.optim.SGD, lr=0.5)
@@ -109,17 +112,39 @@ def test_a_default_of_a_scheduler_that_is_spelled_out_is_no_other_configuration(
     assert torch.equal(resumed(X), fit(tmp_path, 40, optimizer=SGD, scheduler=step)[1](X))
 
 
-def test_another_optimizer_of_a_continuing_trainer_makes_its_first_step_uncompiled(tmp_path: Path) -> None:
-    trainer, module = fit(tmp_path, 20, optimizer=SGD)
+def test_another_optimizer_of_a_continuing_trainer_makes_its_first_step_uncompiled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[bool] = []
+
+    def make(module: Any, is_new: bool) -> Any:
+        made.append(is_new)
+        return make_runner(module, is_new)
+
+    def fail(trainer: Trainer, module: Any) -> None:
+        if isinstance(trainer.optimizers[0], torch.optim.Adam) and len(made) == 1:
+            made.append(True)
+            raise OSError("before the first step")
+
+    monkeypatch.setattr(hooks, "make_runner", make)
+    trainer, module = fit(tmp_path, 20, [LambdaCallback(on_train_start=fail)], optimizer=SGD)
+    loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(*truth_table()), 4)
     module.optimizer = ADAM
     trainer.fit_loop.max_epochs = 21
-    made: list[bool] = []
-    trainer.fit(module, torch.utils.data.DataLoader(torch.utils.data.TensorDataset(*truth_table()), 4))
-    made.append(module.has_new_optimizer)
+    with pytest.raises(OSError, match="before the first step"):
+        trainer.fit(module, loader)
+    trainer.fit(module, loader)
     trainer.fit_loop.max_epochs = 22
+    trainer.fit(module, loader)
+    assert made == [True, True, True, False]
+
+
+def test_another_optimizer_that_has_nothing_to_train_leaves_the_checkpoint_that_can_be_resumed(tmp_path: Path) -> None:
+    trainer, module = fit(tmp_path, 20, [LastCheckpoint(str(tmp_path))], optimizer=SGD)
+    module.optimizer = ADAM
     trainer.fit(module, torch.utils.data.DataLoader(torch.utils.data.TensorDataset(*truth_table()), 4))
-    made.append(module.has_new_optimizer)
-    assert made == [True, False]
+    _, resumed = fit(tmp_path / "resumed", 40, None, tmp_path / "last.ckpt", SGD)
+    assert torch.equal(resumed(X), fit(tmp_path / "straight", 40, optimizer=SGD)[1](X))
 
 
 def test_a_default_that_is_spelled_out_is_no_other_configuration(tmp_path: Path) -> None:

@@ -96,6 +96,24 @@ def test_a_callback_that_changes_the_gradient_does_so_at_every_epoch(tmp_path: P
     assert (plain_loop(factor=1.0) - plain_loop()).abs().max() > 1e-3
 
 
+@pytest.mark.parametrize("model", [{}, {"gradient": "autograd"}, {"compile": True}], ids=str)
+@pytest.mark.parametrize("hook", ["on_before_optimizer_step", "on_train_batch_end"])
+def test_a_callback_may_keep_the_gradients_of_all_epochs(tmp_path: Path, hook: str, model: dict[str, Any]) -> None:
+    kept: list[torch.Tensor | None] = []
+    keeping = LambdaCallback(**{hook: lambda trainer, module, *args: kept.append(module.ensemble.weights[0].grad)})
+    fit(tmp_path, EPOCHS, [keeping], optimizer=partial(torch.optim.SGD, lr=2.0), seed=7, **model)
+    torch.manual_seed(7)
+    network = SheetNet()
+    optimizer = torch.optim.SGD(network.parameters(), lr=2.0)
+    for gradient in kept:
+        optimizer.zero_grad()
+        torch.nn.functional.mse_loss(network(X), Y).backward()
+        assert gradient is not None
+        torch.testing.assert_close(gradient[:-1, :, 0].T, network.hidden.weight.grad, rtol=0, atol=1e-6)
+        optimizer.step()
+    assert len(kept) == EPOCHS
+
+
 def clamp_gradient(module: torch.nn.Module) -> None:
     for weight in module.parameters():
         assert weight.grad is not None
@@ -375,3 +393,18 @@ def test_a_loss_with_another_term_is_refused_since_nothing_would_be_trained_with
         ValueError, match=r"Returns\.training_step returns another loss than XORModule, but the gradient"
     ):
         train(Returns())
+
+
+def test_a_subclass_cannot_switch_the_check_of_its_loss_off_unnoticed() -> None:
+    class Unchecked(Returns):
+        def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+            """Do something else."""
+
+    with pytest.raises(ValueError, match=r"on_train_batch_end leaves out a part .*; use super\(\)\.on_train_batch_end"):
+        Unchecked()
+
+    class Trains(XORModule):  # whose training step is that of XORModule
+        def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+            """Do something else."""
+
+    train(Trains())

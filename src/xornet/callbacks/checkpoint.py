@@ -7,6 +7,7 @@ from lightning.pytorch.callbacks import Checkpoint
 
 from xornet import validation
 from xornet.engine.blocks import is_smoke_test
+from xornet.module import XORModule
 from xornet.runs.undo import expect
 
 
@@ -43,8 +44,12 @@ class LastCheckpoint(Checkpoint):
         self.save(trainer)
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Save the final state of a run that was resumed at its end, and so did not train."""
-        if not self.is_saved:
+        """Save the final state of a run that was resumed at its end, and so did not train.
+
+        An optimizer that was chosen since and has made no step has no state to resume from: the older file stays.
+        """
+        assert isinstance(pl_module, XORModule)
+        if not (self.is_saved or pl_module.has_new_optimizer):
             self.save(trainer)
 
     def save(self, trainer: Trainer) -> None:

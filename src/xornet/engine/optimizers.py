@@ -1,7 +1,7 @@
 """Elementwise `torch.optim` optimizers: checked before a run, stepped, and described in checkpoints."""
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from copy import deepcopy
 from functools import partial
 from types import ModuleType
@@ -75,13 +75,18 @@ def step_and_restore(optimizer: Optimizer, is_scheduled: bool, restore: Callable
         return step
 
     def update() -> None:
-        for group in optimizer.param_groups:
-            for weight in group["params"]:  # the user's code may keep a gradient, but the buffers are overwritten
-                weight.grad = None if weight.grad is None else weight.grad.clone()
+        copy_gradients(weight for group in optimizer.param_groups for weight in group["params"])
         step()
         restore()
 
     return update
+
+
+def copy_gradients(weights: Iterable[Tensor]) -> None:
+    """Give weights copies of their gradients: the user's code may keep them, but the buffers are overwritten."""
+    with torch.inference_mode(False):  # else `loss.backward()` in a callback could not add to them
+        for weight in weights:
+            weight.grad = None if weight.grad is None else weight.grad.clone()
 
 
 def leave_inference_mode(optimizer: Optimizer) -> None:

@@ -9,6 +9,7 @@ from torch.optim import Optimizer
 
 from xornet.engine import scores
 from xornet.engine.blocks import callbacks_of
+from xornet.engine.optimizers import copy_gradients
 
 
 def call_step_hooks(
@@ -28,6 +29,7 @@ def call_step_hooks(
         call("on_before_zero_grad", optimizer)
         call("on_before_backward", scores.losses(errors).sum())
         backward(errors)
+        copy_gradients(module.parameters())
         call("on_after_backward")
         call("on_before_optimizer_step", optimizer)
 

@@ -33,7 +33,10 @@ def check_overrides(module: LightningModule) -> None:
         ValueError: naming the hook.
 
     """
-    for hook in overridden(module, base_of(module), _RUN_HOOKS):
+    base = base_of(module)
+    # on_train_batch_end checks what an overridden training_step returns.
+    of_step = overridden(module, base, ["training_step"]) and ["on_train_batch_end"]
+    for hook in overridden(module, base, [*_RUN_HOOKS, *of_step]):
         code = getattr(inspect.unwrap(getattr(type(module), hook)), "__code__", None)
         if code is None or hook not in code.co_names:
             raise ValueError(
