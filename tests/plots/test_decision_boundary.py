@@ -47,7 +47,7 @@ def test_the_boundary_has_fifty_fixed_bands_the_contour_and_the_points() -> None
     np.testing.assert_allclose(np.asarray(points.get_array()), Y[:, 0])
     assert points.get_clim() == (0, 1)
     assert axes.get_title() == "Decision Boundary of Neural Network"
-    assert (axes.get_xlabel(), axes.get_ylabel(), bar.get_ylabel()) == ("$x_1$", "$x_2$", "prediction")
+    assert (axes.get_xlabel(), axes.get_ylabel(), bar.get_ylabel()) == ("x₁", "x₂", "prediction")
 
 
 def test_more_than_four_boundaries_stand_in_two_rows() -> None:

@@ -87,7 +87,7 @@ def draw_plane(axes: Axes, x: Array, y: Array) -> None:
     """Draw the points of the table, and the axes of the input plane."""
     draw_points(axes, x, y)
     across, up = plane(x)
-    axes.set(xlabel="$x_1$", ylabel="$x_2$", xlim=across[[0, -1]], ylim=up[[0, -1]])
+    axes.set(xlabel="x₁", ylabel="x₂", xlim=across[[0, -1]], ylim=up[[0, -1]])
     axes.locator_params(nbins=4)
 
 
