@@ -7,7 +7,7 @@ from lightning.pytorch import LightningModule, Trainer
 from torch import Tensor
 
 from xornet import validation
-from xornet.callbacks.run_callback import RunCallback
+from xornet.callbacks.run_callback import LoggingCallback
 from xornet.engine.blocks import run_length
 from xornet.engine.curve import CURVE_POINTS, spacing
 from xornet.engine.snapshots import SAMPLE
@@ -17,7 +17,7 @@ from xornet.runs.events import writers
 BINS = 30  # as many as TensorBoard shows; the default writes hundreds of empty ones, 9 KB for 12 weights
 
 
-class GradientMonitor(RunCallback):
+class GradientMonitor(LoggingCallback):
     """Logs ‖∂L/∂W‖ of each layer and ‖ΔW‖ / ‖W‖ of its update; for TensorBoard also histograms of ∂L/∂W and W.
 
     On a plateau the loss hardly falls because the gradient nearly vanishes, not because the weights are right. For an
@@ -36,21 +36,12 @@ class GradientMonitor(RunCallback):
             validation.interval("gradient_monitor.every_n_epochs", every_n_epochs, example=200),
             validation.interval("gradient_monitor.histogram_every_n_epochs", histogram_every_n_epochs, example=1000),
         ]
-        self.reset()
-
-    def reset(self) -> None:
-        """Forget what has been logged."""
-        self.logged = -1  # the last epoch that was logged
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Space the logging steps."""
         super().setup(trainer, pl_module, stage)
         growth = spacing(run_length(trainer) / CURVE_POINTS / self.intervals[0])
         self.samples_every_n_epochs, self.histogram_every_n_epochs = (growth * every for every in self.intervals)
-
-    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Log what follows the checkpoint, also if this Trainer has logged another continuation of it."""
-        self.logged = min(self.logged, checkpoint["global_step"] - 1)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int

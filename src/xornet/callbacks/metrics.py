@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from lightning.pytorch import LightningModule, Trainer
 
-from xornet.callbacks.run_callback import RunCallback
+from xornet.callbacks.run_callback import LoggingCallback
 from xornet.data import point_names
 from xornet.module import XORModule
 from xornet.runs.events import writers
@@ -13,24 +13,13 @@ from xornet.runs.metrics import evaluate_networks
 from xornet.runs.resumed_logs import first_step
 
 
-class Metrics(RunCallback):
+class Metrics(LoggingCallback):
     """Logs the curve of a run: loss, accuracy, and for one network its prediction on each point.
 
     For N > 1 the loss is the median, and its 10% and 90% quantiles and the share of networks that solve the table at
     that epoch are logged too. A resumed run logs its whole curve, from epoch 0, unless a command resumes it in its own
     directory (runs/resumed_logs.py).
     """
-
-    def __init__(self) -> None:
-        self.reset()
-
-    def reset(self) -> None:
-        """Forget what has been logged."""
-        self.logged = -1  # the last epoch logged
-
-    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Log what follows the checkpoint, also if this Trainer has logged another continuation of it."""
-        self.logged = min(self.logged, checkpoint["global_step"] - 1)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int

@@ -40,3 +40,17 @@ class RunCallback(Callback, ABC):
             name = type(self).__name__
             raise ValueError(f"{name} has been used by another Trainer since; use a new {name}() for each Trainer")
         self.trainer = ref(trainer)
+
+
+class LoggingCallback(RunCallback):
+    """A callback that logs numbers of one run, each epoch once."""
+
+    logged = -1  # the last epoch that was logged
+
+    def reset(self) -> None:
+        """Forget what has been logged."""
+        self.logged = -1
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Log what follows the checkpoint, also if this Trainer has logged another continuation of it."""
+        self.logged = min(self.logged, checkpoint["global_step"] - 1)
