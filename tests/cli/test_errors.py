@@ -9,7 +9,7 @@ from conftest import NO_FIGURES, Command
 from hydra.errors import ConfigCompositionException
 
 from xornet import files
-from xornet.cli.annotations import check_texts
+from xornet.cli.annotations import check_kinds
 from xornet.cli.errors import explain, report
 from xornet.runs import directory
 from xornet.runs.directory import PROJECT
@@ -63,6 +63,7 @@ BAD = {
     "optimizer.nesterov=2": "must be true or false",
     "optimizer.dampening=x": "use e.g. optimizer.dampening=0",
     "trainer.detect_anomaly=off": "is a text; use true or false",
+    "+trainer.benchmark=2": "is a number; use true or false",
     "scheduler.T_max=5": "use scheduler=<name of a file of conf/scheduler> with it",
     "debug.x=5": "use debug=<name of a file of conf/debug> with it",
     "networks=many": "use networks=1",
@@ -438,7 +439,7 @@ def test_a_text_for_a_switch_is_refused_also_where_some_annotations_cannot_be_re
     """WandbLogger's name a type that only a type checker imports."""
     node = {"_target_": "lightning.pytorch.loggers.WandbLogger", "offline": "no"}
     with pytest.raises(ValueError, match=r"logger\.wandb\.offline=no is a text; use true or false"):
-        check_texts("logger.wandb", node)
+        check_kinds("logger.wandb", node)
 
 
 @pytest.mark.parametrize("option", ["--experimental-rerun", "--exp"])

@@ -10,8 +10,8 @@ from hydra.utils import get_object
 WORDS = {bool: "true or false", int: "a whole number", float: "a number"}
 
 
-def check_texts(key: str, node: dict[str, Any]) -> None:
-    """Refuse a text for an argument of another library that takes only numbers, or only true and false.
+def check_kinds(key: str, node: dict[str, Any]) -> None:
+    """Refuse a text for an argument of another library that takes only numbers, and a number but 0 and 1 for a switch.
 
     The class may fail with it after hours, or take it for true. The classes of this project check their arguments.
 
@@ -27,9 +27,12 @@ def check_texts(key: str, node: dict[str, Any]) -> None:
     for name, value in node.items():
         hint = hints.get(name)
         kinds = get_args(hint) if get_origin(hint) in (Union, UnionType) else [hint]
-        if isinstance(value, str) and "${" not in value and all(kind in [*WORDS, NoneType] for kind in kinds):
+        is_text = isinstance(value, str) and "${" not in value
+        is_number = isinstance(value, int | float) and value not in (0, 1)
+        taken = [*WORDS, NoneType] if is_text else [bool, NoneType]
+        if (is_text or is_number) and all(kind in taken for kind in kinds):
             wanted = " or ".join(word for kind, word in WORDS.items() if kind in kinds)
-            raise ValueError(f"{key}.{name}={value} is a text; use {wanted}")
+            raise ValueError(f"{key}.{name}={value} is a {'text' if is_text else 'number'}; use {wanted}")
 
 
 def annotations(made: Any) -> dict[str, Any]:

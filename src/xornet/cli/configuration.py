@@ -16,7 +16,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from xornet import validation
-from xornet.cli.annotations import check_texts
+from xornet.cli.annotations import check_kinds
 from xornet.runs import directory
 from xornet.runs.settings import flatten
 
@@ -62,7 +62,7 @@ def check(cfg: DictConfig, is_complete: bool = True) -> None:
             and "_target_" in node
             and key.partition(".")[0] in ("trainer", "callbacks", "logger")
         ):
-            check_texts(key, node)
+            check_kinds(key, node)
     if container.get("model", {}).get("optimizer", "") is None:
         raise ValueError("model.optimizer=null names no class; use e.g. optimizer=sgd")
     for key, given in (("optimizer", "the parameters"), ("scheduler", "the optimizer")):
