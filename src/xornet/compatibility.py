@@ -12,8 +12,9 @@ from torch import Tensor
 from xornet import schema
 from xornet.batches import same_points
 from xornet.checkpoint import table_of
-from xornet.engine.blocks import base_of, callbacks_of
+from xornet.engine.blocks import callbacks_of
 from xornet.engine.optimizers import describe, fresh_states
+from xornet.engine.own import base_of, is_users
 from xornet.engine.progress import correct_loop_state
 from xornet.schema import check_like, need
 
@@ -81,7 +82,7 @@ def check_resumable(checkpoint: dict[str, Any], module: Any) -> None:
         correct_loop_state(loop, steps)
         for callback in callbacks_of(trainer):
             state = checkpoint["callbacks"].get(callback.state_key)
-            if state and type(callback).__module__.startswith(("lightning.", "xornet.")):
+            if state and not is_users(type(callback)):
                 check_like(state, callback.state_dict(), f"callbacks: {callback.state_key}", loose=True)
         _, schedulers = fresh_states(optimizer, scheduler, weights)
         check_optimizer(checkpoint["optimizer_states"], optimizer, weights, steps)

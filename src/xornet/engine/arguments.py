@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from xornet import validation
+from xornet.engine.own import OPTIMIZERS, name_of
 
 
 def as_partial(
@@ -39,7 +40,7 @@ def try_out(group: str, made: "partial[Any]", package: str, attempt: Callable[["
     try:
         attempt(made)
     except Exception as error:  # each class checks its arguments in its own way
-        if made.func.__module__.startswith("xornet."):  # ours names key and remedy
+        if name_of(made.func) in OPTIMIZERS:  # ours name key and remedy
             raise
         name = f"{package}.{made.func.__name__}" if made.func.__module__.startswith(package) else made.func.__qualname__
         raise ValueError(f"{to_blame(group, made, attempt)}: {error}; use what {name} takes") from error

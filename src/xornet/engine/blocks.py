@@ -13,13 +13,15 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import ModelSummary, ProgressBar, Timer
 
+from xornet.engine.own import base_of
+
 ENDLESS = 20000  # epochs that a run without a limit is taken to have
 MAX_BLOCK_SECONDS = 0.5  # then signals, max_time and the progress bar are handled
 PRECISIONS: dict[Any, torch.dtype] = {"32-true": torch.float32, "64-true": torch.float64}  # trainer.precision
 # Lightning calls these at every optimizer step; a block has many.
 STEP_HOOKS = ("on_before_zero_grad", "on_before_backward", "on_after_backward", "on_before_optimizer_step")
 EPOCH_HOOKS = ("on_train_epoch_start", "on_train_epoch_end", "on_train_batch_start", "on_train_batch_end")
-_NOT_COUNTING_EPOCHS = (ModelSummary, ProgressBar, Timer)
+_NOT_COUNTING_EPOCHS = (ModelSummary, Timer)  # which look at the time, or once
 
 
 def next_due_epoch(callback: Callback, epoch: int) -> float:
@@ -31,9 +33,10 @@ def next_due_epoch(callback: Callback, epoch: int) -> float:
     every = getattr(callback, "every_n_epochs", None)
     if every:
         return epoch - epoch % every + every
-    if isinstance(callback, _NOT_COUNTING_EPOCHS):
+    if isinstance(callback, ProgressBar):
         return math.inf
-    return epoch + 1 if overridden(callback, Callback, EPOCH_HOOKS) else math.inf
+    base = next((kind for kind in _NOT_COUNTING_EPOCHS if isinstance(callback, kind)), Callback)
+    return epoch + 1 if overridden(callback, base, EPOCH_HOOKS) else math.inf
 
 
 def overridden(owner: object, base: type, hooks: Iterable[str]) -> list[str]:
@@ -63,11 +66,6 @@ def is_smoke_test(trainer: Trainer) -> bool:
     """Whether a run only tries one epoch (`fast_dev_run`), of which Lightning saves nothing."""
     given: Any = trainer  # which documents this attribute, but does not declare it
     return bool(given.fast_dev_run)
-
-
-def base_of(module: LightningModule) -> type[LightningModule]:
-    """Return the class of this package that a module's class is or extends, whose hooks are not the user's own."""
-    return next(kind for kind in type(module).__mro__ if kind.__module__.startswith("xornet."))
 
 
 def block_length(trainer: Trainer) -> float:

@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Any
 
-from xornet.engine.optimizers import is_stock
+from xornet.engine.own import is_stock
 from xornet.engine.schedulers import changes_momentum
 
 # Measured by tests/bench/ensembles.py on 2 cores: the time that a compiled epoch saves, and that compiling takes.

@@ -14,6 +14,7 @@ from torch.optim import optimizer as base
 
 from xornet import validation
 from xornet.engine.arguments import as_partial, check_arguments, try_out
+from xornet.engine.own import is_stock
 
 # A learning rate or a norm of a whole tensor would couple the networks; LBFGS needs the loss as a function.
 NOT_ELEMENTWISE = ("LBFGS", "Muon", "Adafactor", "SparseAdam")
@@ -37,11 +38,6 @@ def check_optimizer(optimizer: Any) -> "partial[Any]":
     attempt = partial(fresh_states, scheduler=None, weights=[torch.zeros(1)])
     try_out("optimizer", optimizer, "torch.optim", attempt)
     return optimizer
-
-
-def is_stock(kind: type) -> bool:
-    """Whether an optimizer or a scheduler is a class of PyTorch or of this project."""
-    return kind.__module__.startswith(("torch.", "xornet."))
 
 
 def has_hooks(optimizer: Optimizer) -> bool:

@@ -21,6 +21,7 @@ from lightning.pytorch.profilers import Profiler
 from lightning.pytorch.strategies import SingleDeviceStrategy
 
 from xornet.engine.blocks import PRECISIONS, callbacks_of
+from xornet.engine.own import is_users
 
 _ONE_BATCH = "an epoch is one batch, the whole table; "
 _ONE_DEVICE = "the table fits one device; use networks=N to train many networks side by side"
@@ -124,10 +125,7 @@ def check_monitors(trainer: Trainer, trained: Collection[str], validated: Collec
         ValueError: naming the metric, and those that there are.
 
     """
-    if not all(
-        type(one).__module__.startswith(("lightning.", "xornet."))
-        for one in (trainer.lightning_module, *callbacks_of(trainer))
-    ):
+    if any(is_users(type(one)) for one in (trainer.lightning_module, *callbacks_of(trainer))):
         return
     known = {*trained}
     if trainer.enable_validation and any(trainer.num_val_batches):

@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from lightning.pytorch import LightningModule
 
-from xornet.engine.blocks import base_of, overridden
+from xornet.engine.blocks import overridden
+from xornet.engine.own import base_of
 from xornet.network import Ensemble
 
 # Lightning calls these in automatic optimisation only.
