@@ -6,6 +6,7 @@ import sys
 
 import hydra
 from hydra.utils import instantiate
+from lightning.pytorch import LightningDataModule
 from omegaconf import DictConfig
 
 from xornet.batches import only_batch
@@ -21,7 +22,10 @@ def main(cfg: DictConfig) -> None:
     configuration.check(cfg)
     module: XORModule = instantiate(cfg.model, _convert_="all")
     assert module.optimizer is not None
-    module.set_training_table(*only_batch(instantiate(cfg.data).train_dataloader()))
+    data: LightningDataModule = instantiate(cfg.data)
+    data.prepare_data()
+    data.setup("fit")
+    module.set_training_table(*only_batch(data.train_dataloader()))
     module.double()
     network = module.ensemble
     weights = [weight.detach()[..., 0] for weight in network.weights]

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import hydra
 from hydra.utils import instantiate
+from lightning.pytorch import seed_everything
 from omegaconf import DictConfig
 
-from xornet import checkpoint
+from xornet import checkpoint, validation
 from xornet.callbacks.interruption import StopOnSignal
 from xornet.callbacks.stopping import ResumeStopped
 from xornet.cli import errors, hydra_run
@@ -37,6 +38,8 @@ def train(cfg: DictConfig, directory: RunDirectory) -> float:
 
     """
     ckpt_path = checkpoint.find(hydra_run.ckpt_path(cfg))
+    seed = validation.integer("seed", cfg.seed, 0, 2**63, "use e.g. seed=0")
+    seed_everything(seed % 2**32, verbose=False)  # what users add may draw random numbers; the networks draw their own
     data = instantiate(cfg.data)
     module = instantiate(cfg.model, _convert_="all")
     configured = [instantiate(callback, _convert_="all") for callback in cfg.get("callbacks", {}).values() if callback]

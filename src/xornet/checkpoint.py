@@ -40,9 +40,19 @@ def save(state: dict[str, Any], path: str | Path) -> None:
     """Write tensors and plain values as a file that `torch.load` reads.
 
     The file is made in memory first, because on a full disk PyTorch's own writer reports only `unexpected pos`.
+
+    Raises:
+        ValueError: it holds objects that are not loaded again, since loading them could run code.
+
     """
     file = io.BytesIO()
     torch.save(state, file)
+    file.seek(0)
+    if unsafe := torch.serialization.get_unsafe_globals_in_checkpoint(file):
+        raise ValueError(
+            f"{Path(path).name} would hold {', '.join(sorted(unsafe))}, which is not loaded again; "
+            "use tensors, numbers and texts alone in the state of a callback or a data module"
+        )
     files.write(path, lambda partial: partial.write_bytes(file.getbuffer()))
 
 

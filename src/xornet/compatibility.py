@@ -68,7 +68,12 @@ def check_resumable(checkpoint: dict[str, Any], module: Any) -> None:
         was, new = theirs.get(name), ours.get(name)
         if name not in may_change and was != new:
             differs = f"a run with {name}={was}, but this run has {name}={new}"
-            raise ValueError(f"ckpt_path holds {differs}; resume with {name}={was}")
+            remedy = f"resume with {name}={was}"
+            if name.endswith("._target_"):  # whose arguments differ too
+                remedy = "resume with the same, as in the .hydra/overrides.yaml of the run"
+            elif name.startswith("model.") and name not in ours:
+                remedy = "resume with the class that it was started with"
+            raise ValueError(f"ckpt_path holds {differs}; {remedy}")
     if not same_points((module.x, module.y), table_of(checkpoint)):
         raise ValueError("ckpt_path holds a run on other data; resume with the data that it was started with")
     module.set_training_table(*table_of(checkpoint))  # in the order of the run

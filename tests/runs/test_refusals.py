@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from conftest import NO_FIGURES, SRC, Command
 from events import read
+from omegaconf import OmegaConf
 
 from xornet.runs.directory import check_holder
 from xornet.runs.lock import locked
@@ -241,6 +242,7 @@ def test_two_loggers_that_would_write_the_same_file_are_refused(command: Command
 
 PLACES = {
     "callbacks.checkpoint.dirpath": "last.ckpt",
+    "callbacks.best_checkpoint.dirpath": "best-epoch=19.ckpt",
     "logger.csv.save_dir": "metrics.csv",
     "logger.tensorboard.save_dir": "events.out.tfevents.",
 }
@@ -250,7 +252,8 @@ PLACES = {
 @pytest.mark.parametrize("key", PLACES)
 def test_a_place_outside_of_its_directory_is_one_runs_alone(command: Command, tmp_path: Path, key: str) -> None:
     """A second run would write over its checkpoint and its table, or have TensorBoard mix both."""
-    there = ("logger=[tensorboard,csv]", f"{key}={tmp_path}/there", *SHORT)
+    best = ("callbacks=best_checkpoint", "callbacks.best_checkpoint.every_n_epochs=10") if "best" in key else ()
+    there = ("logger=[tensorboard,csv]", *best, f"{key}={tmp_path}/there", *SHORT)
     assert command(*there, f"hydra.run.dir={tmp_path}/first").status == 0
     (place,) = {path.parent for path in (tmp_path / "there").rglob(f"{PLACES[key]}*")}
     before = contents(tmp_path)
@@ -529,3 +532,28 @@ def test_a_checkpoint_that_may_not_be_read_is_not_called_damaged(command: Comman
         last.parent.chmod(0o755)
     line = f"error: ckpt_path={last} cannot be read: Permission denied; use another path"
     assert refused.stderr.splitlines()[-1] == line
+
+
+@pytest.mark.further
+def test_another_run_is_not_replaced_through_the_directory_of_the_trainer(command: Command, tmp_path: Path) -> None:
+    assert command(f"hydra.run.dir={tmp_path}/first", *SHORT).status == 0
+    before = contents(tmp_path)
+    given = (f"trainer.default_root_dir={tmp_path}/first", f"hydra.run.dir={tmp_path}/second", *SHORT)
+    line = f"trainer.default_root_dir={tmp_path}/first holds another run; use hydra.run.dir={tmp_path}/first to replace"
+    assert line in command(*given).last_line
+    assert contents(tmp_path) == before
+    resumed = command(*given, f"ckpt_path={tmp_path}/first/checkpoints/last.ckpt", "trainer.max_epochs=60")
+    assert resumed.status == 0, resumed.err
+    for _ in range(2):  # its own results are replaced, as those of hydra.run.dir are
+        again = (f"trainer.default_root_dir={tmp_path}/third", f"hydra.run.dir={tmp_path}/fourth", *SHORT)
+        assert command(*again).status == 0
+
+
+@pytest.mark.further
+def test_the_remedy_for_another_optimizer_and_class_works(command: Command, tmp_path: Path) -> None:
+    first = command("optimizer=adam", "scheduler=step", *SHORT)
+    last = f"ckpt_path={first.folder}/checkpoints/last.ckpt"
+    refused = command(last, "trainer.max_epochs=60", *NO_FIGURES)
+    assert "resume with the same, as in the .hydra/overrides.yaml of the run" in refused.last_line
+    overrides = OmegaConf.load(first.folder / ".hydra" / "overrides.yaml")
+    assert command(last, *map(str, overrides), "trainer.max_epochs=60").status == 0

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections import defaultdict
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ import tracker
 from conftest import NO_FIGURES, SRC, Command
 from omegaconf import OmegaConf
 
-from xornet.runs.trackers import WaitingLogger
+from xornet.runs.trackers import WaitingLogger, begin_trackers
 
 NAMED = "+logger.tracker._target_=tracker.TrackerLogger"
 SWEPT = ["model.init=null,1e30,0.5", "model.activation=relu", "optimizer.lr=0.5", "trainer.max_epochs=30"]
@@ -128,9 +129,13 @@ def test_a_tracker_continues_its_own_run_where_it_can(
     waiting = WaitingLogger("logger.x", OmegaConf.create({"_target_": f"tracker.{kind}", **known}))
     waiting.log_metrics({"train/loss": 1.0}, 9)
     waiting.resume({"trackers": {"logger.x": "a", "logger.y": "c"}, "global_step": 7})
-    logger: Any = waiting.begin()
+    trainer: Any = SimpleNamespace(loggers=[waiting])
+    kept = begin_trackers(trainer)
     assert made == [known | arguments]
-    assert logger.first_step == (7 if arguments else 0)
+    assert trainer.loggers[0].first_step == (7 if arguments else 0)
+    assert tracker.runs[0].steps == []
+    for call in kept:  # once it has the hyperparameters
+        call()
     assert tracker.runs[0].steps == [9]
 
 

@@ -1,4 +1,4 @@
-"""Checks of configured values against the annotations of the class that takes them."""
+"""Checks of a configured class against its group, and of its values against its annotations."""
 
 import sys
 from contextlib import suppress
@@ -6,14 +6,25 @@ from types import NoneType, SimpleNamespace, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from hydra.utils import get_object
+from lightning.pytorch import Callback, LightningDataModule, Trainer
+from lightning.pytorch.loggers import Logger
 
+from xornet.module import XORModule
+
+KINDS = {  # of the classes of a group of conf/
+    "callbacks": Callback,
+    "data": LightningDataModule,
+    "logger": Logger,
+    "model": XORModule,
+    "trainer": Trainer,
+}
 WORDS = {bool: "true or false", int: "a whole number", float: "a number"}
 
 
 def check_kinds(key: str, node: dict[str, Any]) -> None:
-    """Refuse a text for an argument of another library that takes only numbers, and a number but 0 and 1 for a switch.
+    """Refuse a class of another kind than its group; a text for a number, and a number but 0 and 1 for a switch.
 
-    The class may fail with it after hours, or take it for true. The classes of this project check their arguments.
+    The class may fail with them after hours, or take them for true. The classes of this project check their arguments.
 
     Args:
         key: of the node in the configuration.
@@ -23,7 +34,13 @@ def check_kinds(key: str, node: dict[str, Any]) -> None:
         ValueError: naming the key, the value, and what to use.
 
     """
-    hints = {} if "${" in str(node["_target_"]) else annotations(get_object(node["_target_"]))
+    target, kind = str(node["_target_"]), KINDS[key.partition(".")[0]]
+    made = None if "${" in target else get_object(target)
+    if isinstance(made, type) and not issubclass(made, kind):
+        raise ValueError(f"{key}._target_={target} is no {kind.__name__}; use a class that is one")
+    if node.get("_partial_"):
+        raise ValueError(f"{key}._partial_={node['_partial_']} makes no {kind.__name__}; drop it")
+    hints = annotations(made)
     for name, value in node.items():
         hint = hints.get(name)
         kinds = get_args(hint) if get_origin(hint) in (Union, UnionType) else [hint]

@@ -16,7 +16,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from xornet import validation
-from xornet.cli.annotations import check_kinds
+from xornet.cli.annotations import KINDS, check_kinds
 from xornet.runs import directory
 from xornet.runs.settings import flatten
 
@@ -57,11 +57,7 @@ def check(cfg: DictConfig, is_complete: bool = True) -> None:
         if not (isinstance(node, dict) and "_target_" in node) and (is_complete or "${" not in str(node)):
             file = "" if "." in key else f"{key}=<name of a file of conf/{key}> with it, or "
             raise ValueError(f"{key}={node} names no class; use {file}{key}._target_=<class>")
-        if (
-            isinstance(node, dict)
-            and "_target_" in node
-            and key.partition(".")[0] in ("trainer", "callbacks", "logger")
-        ):
+        if isinstance(node, dict) and "_target_" in node and key.partition(".")[0] in KINDS:
             check_kinds(key, node)
     if container.get("model", {}).get("optimizer", "") is None:
         raise ValueError("model.optimizer=null names no class; use e.g. optimizer=sgd")

@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from xornet.cli import errors, signals, streams
 from xornet.cli.configuration import check_hydra
+from xornet.cli.hydra_run import current
 from xornet.cli.remedies import DISK, SWEEP_DISK
 from xornet.runs.directory import check_holder, read_sweep
 from xornet.runs.undo import SWEEP, expect, expect_settings
@@ -43,7 +44,8 @@ class DirectoryCallback(Callback):
     @ends_the_command
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Remember whether the directory is new."""
-        expect(Path(config.hydra.run.dir).absolute())
+        with current(config):
+            expect(Path(config.hydra.run.dir).absolute())
 
     @ends_the_command
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:

@@ -1,5 +1,7 @@
 """The settings that Hydra has for this run, and the files in its `.hydra`."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,17 @@ from xornet import files
 from xornet.runs.settings import CONFIG, load
 
 CONF = Path(__file__).resolve().parents[3] / "conf"
+
+
+@contextmanager
+def current(cfg: DictConfig) -> Iterator[None]:
+    """Let `${hydra:...}` refer to this configuration, when it is not yet that of a run."""
+    before = HydraConfig.instance().cfg
+    HydraConfig.instance().set_config(cfg.copy())  # makes its part `hydra` read-only
+    try:
+        yield
+    finally:
+        HydraConfig.instance().cfg = before
 
 
 def output_dir() -> Path:

@@ -3,15 +3,15 @@
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from xornet.cli.hydra_run import current
 from xornet.runs.events import EVENTS
 from xornet.runs.settings import CONFIG, flatten, read_config
 
 FOLDERS = ("default_root_dir", "dirpath", "log_dir", "root_dir")  # arguments that name a directory to write into
 # Files in an outside directory that would be overwritten, or mixed with those of this run.
-OUTSIDE = ("last.ckpt", "interrupted.ckpt", f"{EVENTS}*", "metrics.csv", "hparams.yaml")
+OUTSIDE = ("*.ckpt", f"{EVENTS}*", "metrics.csv", "hparams.yaml")
 IN_VERSIONS = ("EventLogger", "TensorBoardLogger", "CSVLogger")  # write into save_dir/name/version
 
 
@@ -23,13 +23,9 @@ def paths_of_job(cfg: DictConfig, number: int, folder: Path) -> Iterator[tuple[s
     with open_dict(cfg):
         cfg.hydra.runtime.output_dir = str(output)
         cfg.hydra.job.num, cfg.hydra.job.id = number, str(number)
-    before = HydraConfig.instance().cfg
-    HydraConfig.instance().set_config(cfg)  # what ${hydra:...} refers to
-    try:
+    with current(cfg):
         for key, path in written_paths(cfg):
             yield key, Path(output if cfg.hydra.job.chdir else "", path).absolute()
-    finally:
-        HydraConfig.instance().cfg = before
 
 
 def written_paths(cfg: DictConfig) -> Iterator[tuple[str, Path]]:
@@ -76,6 +72,16 @@ def check_outside(folders: Mapping[str, Path], cfg: DictConfig, own: Path) -> No
         is_same = before == now or ("${" not in before and Path(before).resolve() == Path(now).resolve())
         if left and not (is_same or path in ckpt_path.parents):
             raise ValueError(f"{key}: {path} holds {left[0].name} of another run; use another directory")
+
+
+def check_root(folder: Path, output: Path) -> None:
+    """Refuse a `trainer.default_root_dir` other than Hydra's directory that holds a run which was not started so."""
+    if folder.resolve() == output.resolve() or not (folder / CONFIG).exists():
+        return
+    before = str(read_config(folder).get("trainer.default_root_dir"))
+    if Path(before).resolve() != folder.resolve():
+        said = f"trainer.default_root_dir={folder} holds another run"
+        raise ValueError(f"{said}; use hydra.run.dir={folder} to replace it, or another directory")
 
 
 def as_path(cfg: DictConfig, key: str, default: str | None = None) -> Path | None:

@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from xornet import files
 from xornet.cli import run_log
 from xornet.cli.hydra_run import ckpt_path, is_job, is_job_of, output_dir, record
-from xornet.cli.paths import check_outside, outside
+from xornet.cli.paths import check_outside, check_root, outside
 from xornet.runs.csv_logger import CSVLogger
 from xornet.runs.directory import check_holder, is_begun
 from xornet.runs.events import EVENTS, ROW, EventLogger
@@ -81,6 +81,8 @@ class RunDirectory(Callback):
         if not (is_job() or is_resumed) and any(map(is_job_of, (self.folder, output_dir()))):
             said = f"{output_dir()} holds a job of a sweep, whose summary would be wrong"
             raise ValueError(f"{said}; use another directory, or resume the job with ckpt_path")
+        if not is_resumed:
+            check_root(self.folder, output_dir())
         check_outside(self.outside, self.cfg, self.folder)
         read_metrics(self.folder)  # raises for those of another program
 
@@ -127,7 +129,7 @@ class RunDirectory(Callback):
             return
         # First everything that can still fail: a tracker that cannot be reached, a log that cannot be written.
         with run_log.paused():
-            begin_trackers(trainer)
+            kept = begin_trackers(trainer)
         run_log.check_writable()
         for logger in trainer.loggers:
             if isinstance(logger, EventLogger):
@@ -144,6 +146,9 @@ class RunDirectory(Callback):
         # Lightning itself does this too early, before it loads the checkpoint, and without the optimizer.
         for logger in trainer.loggers:
             logger.log_hyperparams(hyperparameters(trainer.lightning_module, trainer))
+        for call in kept:
+            call()
+        for logger in trainer.loggers:
             logger.save()
         self.is_begun = True
 

@@ -10,19 +10,31 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from xornet.backprop import append_ones
+from xornet.backprop import ACTIVATIONS, Activation, append_ones
 
 Step = Callable[[], object]
 aten = torch.ops.aten
 
 
-# For each activation: a function of (z, out=a) that writes σ(z) into a, and one of (δ, a, grad_input=δ) that writes
-# δ ⊙ σ'(a) into δ.
+# For activations that PyTorch computes in place: a function of (z, out=a) that writes σ(z) into a, and one of
+# (δ, a, grad_input=δ) that writes δ ⊙ σ'(a) into δ.
 INPLACE: dict[str, tuple[Callable[..., object], Callable[..., object]]] = {
     "sigmoid": (torch.sigmoid, aten.sigmoid_backward.grad_input),
     "tanh": (torch.tanh, aten.tanh_backward.grad_input),
     "relu": (partial(torch.clamp, min=0), partial(aten.threshold_backward.grad_input, threshold=0)),
 }
+
+
+def inplace(activation: Activation) -> tuple[Callable[..., object], Callable[..., object]]:
+    """Return the two functions for an activation that PyTorch has no function of its own for."""
+
+    def into(z: Tensor, out: Tensor) -> None:
+        out.copy_(activation.sigma(z))
+
+    def backward_into(delta: Tensor, a: Tensor, grad_input: Tensor) -> None:
+        torch.mul(delta, activation.slope(a), out=grad_input)
+
+    return into, backward_into
 
 
 class Layer:
@@ -31,7 +43,7 @@ class Layer:
     Args:
         weight: (I + 1, H, N).
         below: [a; 1] of the layer below, (P, I + 1, N), or (P, I + 1) where all networks share it.
-        activation: one of INPLACE.
+        activation: one of ACTIVATIONS.
 
     """
 
@@ -44,7 +56,7 @@ class Layer:
         self.with_one = weight.new_ones(len(below), units + 1, networks)  # [a; 1]
         self.a = self.with_one[:, :units]
         self.delta = torch.empty_like(z)
-        into, self.backward_into = INPLACE[activation]
+        into, self.backward_into = INPLACE.get(activation) or inplace(ACTIVATIONS[activation])
         self.forward: list[Step] = [*multiply(below, self.weight, z), partial(into, z, out=self.a)]
         self.gradient: list[Step] = multiply(below.transpose(0, 1), self.delta, self.grad)
 
@@ -63,7 +75,7 @@ class InplaceBackprop:
         weights: one (I + 1, H, N) tensor a layer; each gets a `.grad`, which `backward` overwrites.
         x: inputs (P, I).
         y: targets (P, O).
-        activation: of the hidden layers, one of INPLACE; the output is always a sigmoid.
+        activation: of the hidden layers, one of ACTIVATIONS; the output is always a sigmoid.
 
     """
 

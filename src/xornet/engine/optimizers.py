@@ -124,7 +124,7 @@ def fresh_states(
         it, and a list with that of the scheduler, empty without one.
 
     """
-    parameters = [torch.zeros_like(weight, requires_grad=True) for weight in weights]
+    parameters = [torch.ones_like(weight, requires_grad=True) for weight in weights]
     made: Optimizer = optimizer(parameters)
     schedulers = [scheduler(made)] if scheduler else []
     if before is not None:

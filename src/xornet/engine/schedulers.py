@@ -40,7 +40,7 @@ def check_scheduler(scheduler: Any, optimizer: "partial[Any]") -> "partial[Any]"
             raise ValueError(f"scheduler.{key} must be at least {least}, got {value}; use e.g. scheduler.{key}={least}")
 
     def attempt(scheduler: "partial[Any]") -> None:
-        steps = optimizer([torch.zeros(1, requires_grad=True)])
+        steps = optimizer([torch.ones(1, requires_grad=True)])
         follower = scheduler(steps)
         for _ in range(3):  # some errors show in a step only
             steps.step()

@@ -79,4 +79,5 @@ def wilson(successes: int, trials: int) -> tuple[float, float]:
     share, extra = successes / trials, Z * Z / trials
     middle = share + extra / 2
     half = Z * (share * (1 - share) / trials + extra / trials / 4) ** 0.5
-    return max(0.0, (middle - half) / (1 + extra)), min(1.0, (middle + half) / (1 + extra))
+    low, high = (middle - half) / (1 + extra), (middle + half) / (1 + extra)
+    return low if successes else 0.0, high if successes < trials else 1.0  # exactly, without rounding errors

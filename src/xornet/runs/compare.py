@@ -1,5 +1,6 @@
 """Runs read from their directories, to be compared: their networks, and how their configurations differ."""
 
+import inspect
 import json
 import os
 import re
@@ -21,6 +22,9 @@ UNSET = "unset"  # for a key that only other runs have
 def load(ckpt_path: str) -> tuple[XORModule, int]:
     """Return the networks of a checkpoint, with the truth table that they were trained on, and their epochs."""
     checkpoint = CheckpointFile().load_checkpoint(ckpt_path)
+    known = inspect.signature(XORModule).parameters
+    for part in {"hyper_parameters", "model"} & checkpoint.keys():  # a subclass may have arguments of its own
+        checkpoint[part] = {name: value for name, value in checkpoint[part].items() if name in known}
     with schema.refusing(ckpt_path, "used"):
         module = XORModule(**checkpoint["hyper_parameters"])
         module.on_load_checkpoint(checkpoint)

@@ -1,6 +1,7 @@
 """Loggers with runs in another program, such as MLflow and W&B, which begin once this run is accepted."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -50,7 +51,7 @@ class WaitingLogger(Logger):
             self.arguments, self.first_step = {argument: run_id}, checkpoint["global_step"]
 
     def begin(self) -> Logger:
-        """Make the logger, begin its run, and make the calls that were kept; refuse this run if that fails."""
+        """Make the logger and begin its run; refuse this run if that fails."""
         try:
             logger: Logger = instantiate(self.node, _convert_="all", **self.arguments)
             getattr(logger, "experiment", None)  # begins the run
@@ -61,16 +62,21 @@ class WaitingLogger(Logger):
             said = " ".join(str(cause).split())
             raise ValueError(f"{self.key} cannot begin a run: {said}; {remedy}, or use {self.key}=null") from error
         vars(logger).update(first_step=self.first_step, key=self.key)
-        for call in self.calls:
-            call(logger)
         return logger
 
 
-def begin_trackers(trainer: Trainer) -> None:
-    """Begin the run of every waiting logger; a logger that has begun stays in the Trainer if the next one fails."""
+def begin_trackers(trainer: Trainer) -> list[Callable[[], object]]:
+    """Begin the run of every waiting logger; return the calls to make once the hyperparameters are logged.
+
+    A logger that has begun stays in the Trainer if the next one fails.
+    """
+    kept: list[Callable[[], object]] = []
     for k, logger in enumerate(trainer.loggers):
         if isinstance(logger, WaitingLogger):
-            trainer.loggers = [*trainer.loggers[:k], logger.begin(), *trainer.loggers[k + 1 :]]
+            begun = logger.begin()
+            kept += [partial(call, begun) for call in logger.calls]
+            trainer.loggers = [*trainer.loggers[:k], begun, *trainer.loggers[k + 1 :]]
+    return kept
 
 
 def run_ids(trainer: Trainer) -> dict[str, str]:

@@ -1,0 +1,62 @@
+"""Classes as a user adds them, in a package of their own."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningDataModule, LightningModule
+from lightning.pytorch.loggers import Logger
+
+from xornet import XORDataModule, XORModule
+
+
+class Unrelated(LightningModule):
+    """Another module than XORModule."""
+
+
+class Noisy(XORModule):
+    """Adds noise to the weights before each epoch."""
+
+    def __init__(self, sigma: float = 0.0, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.save_hyperparameters("sigma")
+
+    def on_train_epoch_start(self) -> None:
+        super().on_train_epoch_start()
+        with torch.no_grad():
+            for weight in self.ensemble.weights:
+                weight.add_(torch.randn_like(weight) * self.hparams["sigma"])
+
+
+class Keeps(Callback):
+    """Has a state that a checkpoint cannot hold."""
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"path": Path("here")}
+
+
+class Late(LightningDataModule):
+    """Makes its table in `setup`."""
+
+    def __init__(self, bits: int = 2) -> None:
+        super().__init__()
+        self.bits = bits
+
+    def setup(self, stage: str) -> None:
+        self.data = XORDataModule(self.bits)
+
+    def train_dataloader(self) -> Any:
+        return self.data.train_dataloader()
+
+
+class Notes(Logger):
+    """Notes the names of the calls."""
+
+    name = version = "notes"
+    calls: list[str] = []  # noqa: RUF012, of all instances
+
+    def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
+        self.calls.append("hyperparams")
+
+    def log_metrics(self, *args: Any, **kwargs: Any) -> None:
+        self.calls.append("metrics")

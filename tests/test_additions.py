@@ -1,0 +1,71 @@
+"""What a user adds is used, or refused in one line."""
+
+from pathlib import Path
+
+import additions
+import pytest
+from conftest import NO_FIGURES, Command
+
+SHORT = ("trainer.max_epochs=40", *NO_FIGURES)
+NOISY = ("model._target_=additions.Noisy", "+model.sigma=0.1")
+
+
+@pytest.fixture(autouse=True)
+def allow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XORNET_ALLOW", "additions")
+
+
+@pytest.mark.parametrize(
+    ("given", "line"),
+    {
+        "model._target_=additions.Unrelated": "model._target_=additions.Unrelated is no XORModule; use",
+        "data._target_=additions.Keeps": "data._target_=additions.Keeps is no LightningDataModule; use",
+        "+callbacks.x._target_=additions.Unrelated": "callbacks.x._target_=additions.Unrelated is no Callback; use",
+        "+callbacks.x={_target_:additions.Keeps,_partial_:true}": "callbacks.x._partial_=True makes no Callback; drop",
+        "+logger.x._target_=additions.Keeps": "logger.x._target_=additions.Keeps is no Logger; use",
+        "+model.sigma=much model._target_=additions.Noisy": "model.sigma=much is a text; use a number",
+    }.items(),
+)
+def test_a_class_of_another_kind_is_refused_by_its_key(command: Command, given: str, line: str) -> None:
+    run = command(*given.split(), *SHORT)
+    assert run.status == 1
+    assert run.last_line.startswith(f"error: {line}")
+    assert "Traceback" not in run.err
+    assert not run.folder.exists()
+
+
+def test_a_subclass_is_reproducible_evaluated_compared_and_resumed(command: Command, tmp_path: Path) -> None:
+    first, second, other = (command(*NOISY, f"seed={seed}", *SHORT) for seed in (7, 7, 8))
+    results = [(run.folder / "networks.csv").read_text().splitlines()[1].split(",", 1)[1] for run in (first, second)]
+    assert results[0] == results[1]
+    last = f"ckpt_path={first.folder}/checkpoints/last.ckpt"
+    assert command(last, script="eval.py").metrics["loss"] == first.metrics["loss"]
+    compared = command(str(first.folder), str(other.folder), script="compare.py")
+    assert compared.status == 0, compared.err
+    longer = ("seed=7", "trainer.max_epochs=60", *NO_FIGURES, last)
+    assert command("model._target_=additions.Noisy", "+model.sigma=0.2", *longer).metrics["epochs"] == 60
+    refused = command(*longer)
+    assert refused.last_line.endswith("; resume with the class that it was started with")
+
+
+def test_a_state_that_is_not_loaded_again_is_refused_before_it_is_saved(command: Command, tmp_path: Path) -> None:
+    run = command("+callbacks.keeps._target_=additions.Keeps", *SHORT)
+    assert run.status == 1
+    assert "last.ckpt would hold pathlib.PosixPath, which is not loaded again; use tensors" in run.last_line
+    assert "Traceback" not in run.err
+    assert not list(tmp_path.rglob("*.ckpt"))
+
+
+def test_the_gradient_is_checked_on_a_table_that_is_made_in_setup(command: Command) -> None:
+    run = command("data._target_=additions.Late", script="check_gradients.py")
+    assert run.out.endswith("The gradients agree.\n"), run.err
+
+
+def test_a_logger_gets_the_hyperparameters_first(command: Command) -> None:
+    run = command(*SHORT)
+    additions.Notes.calls.clear()
+    last = f"ckpt_path={run.folder}/checkpoints/last.ckpt"
+    again = command("+logger.notes._target_=additions.Notes", last, f"hydra.run.dir={run.folder}", *SHORT[1:])
+    assert again.status == 0, again.err
+    assert additions.Notes.calls[0] == "hyperparams"
+    assert additions.Notes.calls.count("metrics") > 40
