@@ -167,3 +167,26 @@ def test_a_callback_is_switched_off_by_one_override(command: Command) -> None:
     assert run.out == ""
     files = {path.name for path in run.folder.iterdir() if "tfevents" not in path.name}
     assert files == {".hydra", "train.log", "metrics.json", "networks.csv", "xornet.pt", "hparams.yaml"}
+
+
+@pytest.mark.further
+def test_the_directory_of_a_run_may_be_named_after_what_hydra_knows(command: Command, tmp_path: Path) -> None:
+    name = "${hydra:job.name}_${hydra:runtime.choices.optimizer}"
+    run = command(f"hydra.run.dir={tmp_path}/{name}", "trainer.max_epochs=3", *NO_FIGURES)
+    assert run.status == 0, run.err
+    assert (tmp_path / "train_sgd" / "metrics.json").exists()
+
+
+@pytest.mark.further
+def test_a_file_of_ones_own_instead_of_train_yaml_makes_a_run(command: Command, tmp_path: Path) -> None:
+    text = (SRC.parent / "conf" / "train.yaml").read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if "subdir: ${job_name:" not in line]
+    assert len(lines) == len(text.splitlines()) - 1
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "conf" / "mine.yaml").write_text("\n".join(lines) + "\nunread: hello\n", encoding="utf-8")
+    given = (f"--config-dir={tmp_path}/conf", "--config-name=mine", "trainer.max_epochs=3", *NO_FIGURES)
+    assert command(*given).last_line.startswith("error: unread is no key of the configuration; use one of")
+    (tmp_path / "conf" / "mine.yaml").write_text("\n".join(lines), encoding="utf-8")
+    assert command(*given).status == 0
+    refused = command("-m", *given, "seed=1,2").last_line
+    assert "drop it, or use that of conf/train.yaml in a file of your own" in refused

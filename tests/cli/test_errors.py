@@ -89,7 +89,7 @@ BAD = {
     "hydra.verbose=0": "use true, false or the names of loggers",
     "hydra.verbose=${seed}": "use true, false or the names of loggers",
     "hydra.verbose=0.5": "use true, false or the names of loggers",
-    "logger=null": "use the name of a file of it, or for none ~scheduler, ~logger, ~callbacks",
+    "logger=null": "use the name of a file of it, or ~<group> for none",
     "logger=[tensorboard,comet]": "there is no file logger/comet.yaml in conf; use the name of one that is",
     "trainer.logger=foo": "use logger=tensorboard, logger=csv or ~logger",
     "ckpt_path=5": "use the checkpoints/last.ckpt of a run",

@@ -411,7 +411,7 @@ def test_damaged_files_of_a_job_are_named_and_cost_no_other_job(command: Command
     again = command("-m", "seed=1,2,3", *SHORT, f"hydra.sweep.dir={run.folder}")
     assert again.status == 1
     assert [row["status"] for row in rows(run.folder)] == ["failed", "finished", "failed"]
-    assert f"{first}/metrics.json is damaged; delete it to run the job again" in again.err
+    assert f"{first}/metrics.json is damaged, or of another program; use another directory, or delete it" in again.err
     assert f"{third}/checkpoints/last.ckpt" in again.err
     assert "or delete this one to train from the start" in again.err
     (first / "metrics.json").unlink()
@@ -487,6 +487,17 @@ def test_a_job_is_recognised_by_what_it_is(command: Command, tmp_path: Path) -> 
     assert [row["directory"] for row in rows(sweep)][-1] == "4_optimizer.lr=2.0"
     assert command("-m", "optimizer.lr=1.0", *here).err.count("skipped, finished before: 1_optimizer.lr=1.0") == 1
     assert untouched(sweep / "0_optimizer.lr=0.1") | untouched(sweep / "1_optimizer.lr=1.0") == before
+
+
+@pytest.mark.further
+def test_a_sweep_that_began_with_one_value_is_extended_by_a_list_of_both(command: Command, tmp_path: Path) -> None:
+    here = (*SHORT, f"hydra.sweep.dir={tmp_path}/sweep")
+    assert command("-m", "optimizer.lr=0.1", *here).status == 0
+    refused = command("-m", "optimizer.lr=0.2", *here)
+    assert refused.last_line.endswith("or one list of the old value and the new, which adds a job")
+    extended = command("-m", "optimizer.lr=0.1,0.2", *here)
+    assert extended.status == 0
+    assert extended.err.count("skipped, finished before") == 1
 
 
 @pytest.mark.further

@@ -113,7 +113,7 @@ def root_cause(error: BaseException) -> BaseException:
 def explain(error: BaseException, overrides: Sequence[str], disk: str = DISK) -> str:
     """Return the message of an error, with the override that caused it and a remedy, if it has none itself."""
     for group in NEEDED:
-        if f"~{group}" in overrides:
+        if f"~{group}" in overrides and not any(word.startswith(f"+{group}=") for word in overrides):
             return f"~{group}: there is no run without; drop it"
     cause = root_cause(error)
     message = " ".join(str(cause).split()) or type(cause).__name__

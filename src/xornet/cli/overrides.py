@@ -48,7 +48,7 @@ def blamed(overrides: Sequence[str], message: str, remedy: str, place: str) -> s
 
 def chosen(choices: Mapping[str, str | None]) -> str:
     """Return the chosen files of the GLOBAL groups, as on a command line."""
-    return " ".join(f"{group}={choices[group]}" for group in GLOBAL if choices.get(group)) or "experiment=null"
+    return " ".join(f"{group}={choices[group]}" for group in GLOBAL if choices.get(group))
 
 
 def is_named(name: str, message: str) -> bool:

@@ -20,7 +20,7 @@ REMEDIES = {
     "mismatched input '=' expecting <EOF>": "a value that contains = needs quotes of its own: \"key='value'\"",
     r"You restored a checkpoint with current_epoch=(\d+)": r"ckpt_path is at epoch \1; use a larger trainer.max_epochs",
     "Config group override must be a string or a list": "that is no option of a group; use the name of a file of it, "
-    "or for none ~scheduler, ~logger, ~callbacks",
+    "or ~<group> for none",
     r"LexerNoViableAltException: (\S+)": r"\1 cannot be read; use quotes of its own around the value",
     r"Cannot overwrite study direction from \[<\w+\.(\w+)": "this is not the hydra.sweeper.direction of the stored "
     r"study, \1; use that, or another hydra.sweeper.study_name",

@@ -114,7 +114,9 @@ def read_metrics(folder: Path) -> dict[str, Any] | None:
     try:
         metrics: dict[str, Any] = json.loads(path.read_text("utf-8"))
     except ValueError as error:
-        raise ValueError(f"{path} is damaged; delete it to run the job again") from error
+        raise ValueError(
+            f"{path} is damaged, or of another program; use another directory, or delete it to run again"
+        ) from error
     try:
         float(metrics["loss"]), float(metrics["solved"]), int(metrics["epochs"]), int(metrics["networks"])
     except (ValueError, TypeError, KeyError) as error:

@@ -87,12 +87,12 @@ def write_error(folder: Path, directory: RunDirectory, cause: str, is_in_use: bo
     files.write(beside if is_other else inside, lambda partial: partial.write_text(cause + "\n", encoding="utf-8"))
 
 
-def check_same_job(folder: Path, cfg: DictConfig) -> None:
+def check_same_job(folder: Path, cfg: DictConfig, remedy: str = REMEDY) -> None:
     """Refuse to resume or skip a job that was configured differently."""
     if not is_begun(folder):
         return
     for key, was, new in differences(read_config(folder), flatten(cfg)):
-        raise ValueError(f"{folder} was run with {key}={was}, but this sweep has {key}={new}; {REMEDY}")
+        raise ValueError(f"{folder} was run with {key}={was}, but this sweep has {key}={new}; {remedy}")
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from xornet.cli import configuration
@@ -46,7 +47,8 @@ def check_earlier(
             raise ValueError(f"{folder} holds a sweep over {over}, but this one is over {ours}; {REMEDY}")
     if begun := next((job.folder for job in earlier if is_begun(job.folder)), None):  # the others shared its settings
         values, shared = split(read_lines(begun), keys)
-        check_same_job(begun, without_hydra(compose([*split(jobs[0], keys)[1], *values])))
+        remedy = REMEDY if keys else f"{REMEDY}, or one list of the old value and the new, which adds a job"
+        check_same_job(begun, without_hydra(compose([*split(jobs[0], keys)[1], *values])), remedy)
         for planned in jobs:
             swept, fixed = split(planned, keys)
             if sorted(fixed) == sorted(shared):
@@ -106,8 +108,11 @@ def without_hydra(cfg: DictConfig) -> DictConfig:
 def check_keys(cfg: DictConfig) -> None:
     """Refuse a configuration with keys that nothing reads, as an experiment file may have by mistake."""
     hydra: Any = OmegaConf.to_container(cfg.hydra, resolve=False)
-    if not (subdir := str(hydra["sweep"]["subdir"])).startswith("${job_name:"):
-        raise ValueError(f"hydra.sweep.subdir={subdir} is not allowed: jobs are named after what is swept; drop it")
+    is_named = str(subdir := hydra["sweep"]["subdir"]).startswith("${job_name:")
+    is_given = any(key_of(override) == "hydra.sweep.subdir" for override in hydra["overrides"]["hydra"])
+    if not is_named and (is_given or cfg.hydra.mode == RunMode.MULTIRUN):
+        said = f"hydra.sweep.subdir={subdir} is not allowed: jobs are named after what is swept"
+        raise ValueError(f"{said}; drop it, or use that of conf/train.yaml in a file of your own")
     for group in (group for group in GLOBAL if group in cfg):
         choice = f"{group}={cfg.hydra.runtime.choices[group]}"
         raise ValueError(f"{choice} sets nothing; use # @package _global_ as the first line of its file")
@@ -115,5 +120,5 @@ def check_keys(cfg: DictConfig) -> None:
     text = OmegaConf.to_yaml(cfg)
     for key in map(str, cfg):
         if key not in (*KEYS, "hydra") and key not in given and f"${{{key}" not in text:
-            files = chosen(cfg.hydra.runtime.choices)
-            raise ValueError(f"{files}: {key} is no key of the configuration; use one of {', '.join(KEYS)}")
+            files = f"{chosen(cfg.hydra.runtime.choices)}: ".removeprefix(": ")
+            raise ValueError(f"{files}{key} is no key of the configuration; use one of {', '.join(KEYS)}")
