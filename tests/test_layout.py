@@ -11,8 +11,8 @@ from conftest import SRC
 # Each may import those before it, and itself.
 ORDER = (
     *("xornet", "validation", "files", "data", "batches", "backprop", "network", "engine", "schema", "checkpoint"),
-    *("compatibility", "resumption", "table", "hooks", "module", "plots", "runs", "cli", "callbacks", "gradcheck"),
-    *("sweeps", "atlas"),
+    *("optimizer_state", "compatibility", "resumption", "table", "hooks", "module", "plots", "runs", "cli"),
+    *("callbacks", "gradcheck", "sweeps", "atlas"),
     "scripts",
 )
 ORDER_OF = {name: number for number, name in enumerate(ORDER)}

@@ -1,13 +1,11 @@
 """Whether a checkpoint is compatible with the run that resumes from it, or with the module that it is loaded into."""
 
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
-import torch
 from lightning.pytorch import LightningModule, Trainer
-from torch import Tensor
 
 from xornet import schema
 from xornet.batches import same_points
@@ -16,6 +14,7 @@ from xornet.engine.blocks import callbacks_of
 from xornet.engine.optimizers import describe, fresh_states
 from xornet.engine.own import base_of, is_users
 from xornet.engine.progress import correct_loop_state
+from xornet.optimizer_state import check_optimizer_state
 from xornet.schema import check_like, need
 
 MAY_CHANGE = ("model.gradient", "model.compile")  # they change neither the networks nor their solving epochs
@@ -90,7 +89,7 @@ def check_resumable(checkpoint: dict[str, Any], module: Any) -> None:
             if state and not is_users(type(callback)):
                 check_like(state, callback.state_dict(), f"callbacks: {callback.state_key}", loose=True)
         _, schedulers = fresh_states(optimizer, scheduler, weights)
-        check_optimizer(checkpoint["optimizer_states"], optimizer, weights, steps)
+        check_optimizer_state(checkpoint["optimizer_states"], optimizer, weights, steps)
         check_like(checkpoint["lr_schedulers"], schedulers, "lr_schedulers", loose=True)
         need(all(0 <= one["last_epoch"] <= steps for one in checkpoint["lr_schedulers"]), "lr_schedulers")
 
@@ -129,42 +128,6 @@ def counts(progress: dict[str, Any]) -> Iterator[int]:
     """Yield every count in the state of a loop."""
     for value in progress.values():
         yield from counts(value) if isinstance(value, dict) else [value]
-
-
-def check_optimizer(states: Any, optimizer: "partial[Any]", weights: Sequence[Tensor], steps: int) -> None:
-    """Check the state of the only optimizer after `steps` steps; a callback may have changed its settings on the way.
-
-    Args:
-        states: of the checkpoint.
-        optimizer: makes it.
-        weights: one (I + 1, H, N) tensor per layer.
-        steps: the number of updates.
-
-    """
-    need(len(states) == 1 and states[0].keys() == {"state", "param_groups"}, "optimizer_states")
-    saved, (fresh, _) = states[0], fresh_states(optimizer, None, weights)
-    groups, state = saved["param_groups"], saved["state"]
-    is_grouped = [group["params"] for group in groups] == [group["params"] for group in fresh["param_groups"]]
-    are_finite = all(is_finite(value) for group in groups for value in group.values())
-    is_descent = all(group.get("lr", 0) >= 0 for group in groups)
-    need(is_grouped and are_finite and is_descent, "optimizer_states: param_groups")
-    need(bool(steps) or not state, "optimizer_states: state")
-    changed, _ = fresh_states(optimizer, None, weights, {"state": {}, "param_groups": groups})
-    for index, weight in enumerate(weights) if steps else ():
-        held, before, after = (one.get(index, {}) for one in (state, fresh["state"], changed["state"]))
-        # What it has with the settings of the module and with the saved ones.
-        kept = {name: before[name] for name in before if name in after}
-        check_like({name: held.get(name) for name in kept}, kept, "optimizer_states: state")
-        others = (value for name, value in held.items() if name not in kept and isinstance(value, Tensor))
-        need(all(value.dim() == 0 or value.shape == weight.shape for value in others), "optimizer_states: state")
-    fresh_states(optimizer, None, weights, saved)  # a step with all of it works
-
-
-def is_finite(value: Any) -> bool:
-    """Whether a setting of an optimizer is finite: a number, or several; anything else is."""
-    if isinstance(value, list | tuple):
-        return all(map(is_finite, value))
-    return bool(torch.as_tensor(value).isfinite().all()) if isinstance(value, int | float | Tensor) else True
 
 
 def with_defaults(described: dict[str, Any], made: "partial[Any] | None") -> dict[str, Any]:
