@@ -625,12 +625,14 @@ def test_a_data_loader_may_keep_its_workers(tmp_path: Path) -> None:
         trainer(tmp_path, 20).fit(XORModule(), stream)
 
 
-def test_blocks_of_epochs_draw_nothing_from_the_global_generator(tmp_path: Path) -> None:
+@pytest.mark.parametrize("shuffle", [None, False, True])
+def test_blocks_of_epochs_draw_nothing_from_the_global_generator(tmp_path: Path, shuffle: bool | None) -> None:
     """How many blocks there are depends on the clock."""
     draws = []
     for every in (5, 20):
+        own = None if shuffle is None else DataLoader(TensorDataset(X, Y), batch_size=4, shuffle=shuffle)
         torch.manual_seed(1)
-        fit(tmp_path, 20, [Every(every)])
+        trainer(tmp_path, 20, callbacks=[Every(every)]).fit(XORModule(), own or XORDataModule())
         draws.append(torch.rand(1))
     assert torch.equal(*draws)
 

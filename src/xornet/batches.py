@@ -27,6 +27,16 @@ def only_batch(loader: Any) -> tuple[Tensor, Tensor]:
     return tables[0]
 
 
+def draw_alone(loader: Any) -> None:
+    """Give a DataLoader a generator: it would draw from the global one in every block, whose number hangs on the clock.
+
+    For the points it makes no difference, since their order is that of the dataset.
+    """
+    for part in (loader, getattr(loader, "sampler", None)):
+        if isinstance(part, DataLoader | RandomSampler) and part.generator is None:
+            part.generator = torch.Generator()
+
+
 def is_shuffled(loader: Any) -> bool:
     """Whether a stock DataLoader serves its whole dataset in random order."""
     if type(loader) is not DataLoader or type(loader.sampler) is not RandomSampler:

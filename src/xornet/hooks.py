@@ -10,7 +10,7 @@ from lightning.pytorch import Callback, Trainer
 from torch.optim.lr_scheduler import LRScheduler
 
 from xornet import resumption
-from xornet.batches import check_batch, check_same, only_batch
+from xornet.batches import check_batch, check_same, draw_alone, only_batch
 from xornet.engine import scores
 from xornet.engine.assembly import make_runner
 from xornet.engine.blocks import run_length
@@ -71,6 +71,7 @@ class RunHooks(TableModule):
             self.trainer.fit_loop.setup_data()  # from the data module, or from the DataLoader given to `fit`
             if self.trainer.enable_validation:
                 self.trainer.fit_loop.epoch_loop.val_loop.setup_data()  # blocks end where validation is due
+            draw_alone(self.trainer.train_dataloader)
             self.take_table(*only_batch(self.trainer.train_dataloader))
             self.history.set_length(run_length(self.trainer))
         self.threads = self.threads or torch.get_num_threads()
