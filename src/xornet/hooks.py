@@ -136,9 +136,6 @@ class RunHooks(TableModule):
         interrupt.end()
         interrupt.raise_pending()
 
-    def on_validation_model_zero_grad(self) -> None:
-        """Do nothing: Lightning would delete the gradients, which are reused buffers."""
-
     def schedules(self) -> list[tuple[LRScheduler, int]]:
         """The learning rate schedulers, each with the number of epochs between its steps."""
         return [(each.scheduler, each.frequency) for each in self.trainer.lr_scheduler_configs]

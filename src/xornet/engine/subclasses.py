@@ -23,7 +23,7 @@ _REFUSED_HOOKS = (
 _RUN_HOOKS = (
     *("setup", "teardown", "configure_callbacks", "on_train_start", "on_train_end"),
     *("on_train_epoch_start", "on_train_batch_start", "training_step"),
-    *("on_validation_model_zero_grad", "on_save_checkpoint", "on_load_checkpoint"),
+    *("on_save_checkpoint", "on_load_checkpoint"),
 )
 
 
