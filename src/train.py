@@ -38,7 +38,7 @@ def train(cfg: DictConfig, directory: RunDirectory) -> float:
 
     """
     ckpt_path = checkpoint.find(hydra_run.ckpt_path(cfg))
-    seed = validation.integer("seed", cfg.seed, 0, 2**63, "use e.g. seed=0")
+    seed = validation.integer("seed", cfg.get("seed", 0), 0, 2**63, "use e.g. seed=0")
     seed_everything(seed % 2**32, verbose=False)  # what users add may draw random numbers; the networks draw their own
     data = instantiate(cfg.data)
     module = instantiate(cfg.model, _convert_="all")

@@ -19,7 +19,6 @@ def allow(monkeypatch: pytest.MonkeyPatch) -> None:
     ("given", "line"),
     {
         "model._target_=additions.Unrelated": "model._target_=additions.Unrelated is no XORModule; use",
-        "data._target_=additions.Keeps": "data._target_=additions.Keeps is no LightningDataModule; use",
         "+callbacks.x._target_=additions.Unrelated": "callbacks.x._target_=additions.Unrelated is no Callback; use",
         "+callbacks.x={_target_:additions.Keeps,_partial_:true}": "callbacks.x._partial_=True makes no Callback; drop",
         "+logger.x._target_=additions.Keeps": "logger.x._target_=additions.Keeps is no Logger; use",

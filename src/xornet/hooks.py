@@ -153,7 +153,7 @@ class RunHooks(TableModule):
         scores.check_finite(errors, self.runner.weights, self.history.diverged_epoch, end)
         self.history.record(block)
         self.stopwatch.lap()
-        copy_gradients(self.parameters())
+        copy_gradients(self.parameters())  # callbacks may keep them
         self.has_new_optimizer = False
         count_epochs(self.trainer, block.length)
         # `self.log` takes 0.1 ms per metric, as long as several epochs. callbacks/metrics.py writes to the loggers.

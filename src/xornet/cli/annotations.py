@@ -6,14 +6,13 @@ from types import NoneType, SimpleNamespace, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from hydra.utils import get_object
-from lightning.pytorch import Callback, LightningDataModule, Trainer
+from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.loggers import Logger
 
 from xornet.module import XORModule
 
 KINDS = {  # of the classes of a group of conf/
     "callbacks": Callback,
-    "data": LightningDataModule,
     "logger": Logger,
     "model": XORModule,
     "trainer": Trainer,

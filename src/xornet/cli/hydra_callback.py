@@ -44,7 +44,7 @@ class DirectoryCallback(Callback):
     @ends_the_command
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Remember whether the directory is new."""
-        with current(config):
+        with current(config.copy()):
             expect(Path(config.hydra.run.dir).absolute())
 
     @ends_the_command

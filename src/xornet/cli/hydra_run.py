@@ -19,9 +19,9 @@ CONF = Path(__file__).resolve().parents[3] / "conf"
 
 @contextmanager
 def current(cfg: DictConfig) -> Iterator[None]:
-    """Let `${hydra:...}` refer to this configuration, when it is not yet that of a run."""
+    """Let `${hydra:...}` refer to this configuration, whose part `hydra` becomes read-only, before there is a run."""
     before = HydraConfig.instance().cfg
-    HydraConfig.instance().set_config(cfg.copy())  # makes its part `hydra` read-only
+    HydraConfig.instance().set_config(cfg)
     try:
         yield
     finally:
