@@ -96,7 +96,9 @@ def test_a_callback_that_changes_the_gradient_does_so_at_every_epoch(tmp_path: P
     assert (plain_loop(factor=1.0) - plain_loop()).abs().max() > 1e-3
 
 
-@pytest.mark.parametrize("model", [{}, {"gradient": "autograd"}, {"compile": True}], ids=str)
+@pytest.mark.parametrize(
+    "model", [{}, {"gradient": "autograd"}, pytest.param({"compile": True}, marks=pytest.mark.further)], ids=str
+)
 @pytest.mark.parametrize("hook", ["on_before_optimizer_step", "on_train_batch_end"])
 def test_a_callback_may_keep_the_gradients_of_all_epochs(tmp_path: Path, hook: str, model: dict[str, Any]) -> None:
     kept: list[torch.Tensor | None] = []
