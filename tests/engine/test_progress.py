@@ -139,3 +139,41 @@ def test_an_epoch_that_lightning_has_not_counted_is_trained_once(tmp_path: Path,
     assert steps[-4:] == expected[-4:]
     for one, other in zip(resumed.ensemble.weights, straight.ensemble.weights, strict=True):
         assert torch.equal(one, other)
+
+
+class BrokenOff(XORModule):
+    """Is broken off within an epoch before its update, as a signal does while compiling."""
+
+    epoch = 0
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        if self.trainer.current_epoch == self.epoch:
+            raise RuntimeError("broken off")
+        return super().training_step(batch, batch_idx)
+
+
+@pytest.mark.parametrize("data", [None, TABLE], ids=["validated", "not validated"])
+@pytest.mark.parametrize("limit", ["max_epochs", "max_steps"])
+@pytest.mark.parametrize("epoch", [1, 8])
+def test_an_epoch_may_be_broken_off_before_its_update_as_often_as_one_likes(
+    tmp_path: Path, limit: str, data: Any, epoch: int
+) -> None:
+    def run(at: int, ckpt_path: Path | None = None) -> tuple[Trainer, XORModule, list[tuple[str, int]]]:
+        seen, limits, module = Steps(), {"max_epochs": -1, limit: 20}, BrokenOff()
+        module.epoch = at
+        how: dict[str, Any] = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False, **limits}
+        trainer = Trainer(accelerator="cpu", callbacks=[seen], enable_checkpointing=False, **how)
+        try:
+            trainer.fit(module, data or XORDataModule(), ckpt_path=ckpt_path, weights_only=True)
+        except RuntimeError:
+            trainer.save_checkpoint(tmp_path / "last.ckpt")
+        return trainer, module, seen.seen
+
+    run(epoch)
+    for _ in range(4):
+        run(epoch, tmp_path / "last.ckpt")
+    (trainer, resumed, steps), (_, straight, expected) = run(-1, tmp_path / "last.ckpt"), run(-1)
+    assert trainer.current_epoch == trainer.global_step == trainer.fit_loop.epoch_loop._batches_that_stepped == 20
+    assert steps[-4:] == expected[-4:]
+    for one, other in zip(resumed.ensemble.weights, straight.ensemble.weights, strict=True):
+        assert torch.equal(one, other)

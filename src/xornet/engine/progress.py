@@ -46,13 +46,21 @@ def correct_loop_state(loop: dict[str, Any], steps: int) -> None:
         steps: the number of updates that the networks have had.
 
     """
+    batches = loop["epoch_loop.batch_progress"]
+    if batches["total"]["processed"] == steps < batches["total"]["ready"]:
+        # Saved when a batch was broken off before its update, as while compiling: as if it had not begun.
+        for progress in loop["epoch_progress"].values():
+            progress.update(dict.fromkeys(progress, steps))
+        batches["total"].update(dict.fromkeys(batches["total"], steps))
+        batches["current"].update(dict.fromkeys(batches["current"], min(steps, 1)))
+        batches["is_last_batch"] = steps > 0
+        loop["epoch_loop.state_dict"]["_batches_that_stepped"] = steps
     for progress in loop["epoch_progress"].values():
         if progress["processed"] > steps:  # a stop request has ended an epoch before its batch
             progress.update(dict.fromkeys(progress, steps))
         # Lightning begins no epoch when it resumes within one; and the state may have been saved at an epoch's end.
         progress.update({key: max(progress[key], steps) for key in ("ready", "started")})
         progress["completed"] = max(progress["completed"], progress["processed"])
-    batches = loop["epoch_loop.batch_progress"]
     is_validated = loop["epoch_loop.val_loop.batch_progress"]["total"]["ready"] > 0  # within this epoch
     if loop["epoch_progress"]["current"]["processed"] < steps and not is_validated:
         # Saved after the update of a batch, but before Lightning counted the batch.
