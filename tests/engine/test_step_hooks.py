@@ -96,6 +96,36 @@ def test_a_callback_that_changes_the_gradient_does_so_at_every_epoch(tmp_path: P
     assert (plain_loop(factor=1.0) - plain_loop()).abs().max() > 1e-3
 
 
+def hundred(module: torch.nn.Module) -> None:
+    for weight in module.parameters():
+        weight.grad = torch.full_like(weight, 100.0)
+
+
+@pytest.mark.parametrize("model", [{}, {"gradient": "autograd"}], ids=str)
+@pytest.mark.parametrize("change", ["drop_gradient", "hundred"])
+@pytest.mark.parametrize("hook", ["on_before_zero_grad", "on_before_backward"])
+def test_a_gradient_that_is_set_before_the_backward_pass_has_no_effect(
+    tmp_path: Path, model: dict[str, Any], change: str, hook: str
+) -> None:
+    setting = LambdaCallback(**{hook: lambda trainer, module, *args: globals()[change](module)})
+    _, module = fit(tmp_path, EPOCHS, [setting], seed=7, **model)
+    _, plain = fit(tmp_path, EPOCHS, seed=7, **model)
+    torch.testing.assert_close(module(X), plain(X), rtol=0, atol=1e-6)
+
+
+def test_a_callback_may_add_to_the_gradient_by_autograd(tmp_path: Path) -> None:
+    @torch.inference_mode(False)
+    @torch.enable_grad()
+    def add(trainer: Trainer, module: LightningModule) -> None:
+        (0.1 * module(X).sum()).backward()
+
+    adding = LambdaCallback(on_after_backward=add)
+    (_, module), (_, other) = (
+        fit(tmp_path, EPOCHS, [adding], seed=7, gradient=gradient) for gradient in ("backprop", "autograd")
+    )
+    torch.testing.assert_close(module(X), other(X), rtol=0, atol=1e-6)
+
+
 @pytest.mark.parametrize(
     "model", [{}, {"gradient": "autograd"}, pytest.param({"compile": True}, marks=pytest.mark.further)], ids=str
 )

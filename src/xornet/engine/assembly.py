@@ -27,5 +27,5 @@ def make_runner(module: Any, is_new: bool) -> EpochRunner:
         args = (module.ensemble, module.x, module.y, optimizer, module.history, gradient, compiles, module.stopwatch)
         runner = EpochRunner(*args, is_new, samples_every(trainer))
     if is_watched:
-        runner.backward = call_step_hooks(runner.backward, trainer, module, optimizer)
+        runner.backward = call_step_hooks(runner.backward, runner.restore, trainer, module, optimizer)
     return runner

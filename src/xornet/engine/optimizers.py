@@ -124,6 +124,7 @@ def fresh_states(
         it, and a list with that of the scheduler, empty without one.
 
     """
+    # Not zeros: a user's scheduler may divide by the norm of the weights.
     parameters = [torch.ones_like(weight, requires_grad=True) for weight in weights]
     made: Optimizer = optimizer(parameters)
     schedulers = [scheduler(made)] if scheduler else []

@@ -13,7 +13,11 @@ from xornet.engine.optimizers import copy_gradients
 
 
 def call_step_hooks(
-    backward: Callable[[Tensor], None], trainer: Trainer, module: LightningModule, optimizer: Optimizer
+    backward: Callable[[Tensor], None],
+    restore: Callable[[], None],
+    trainer: Trainer,
+    module: LightningModule,
+    optimizer: Optimizer,
 ) -> Callable[[Tensor], None]:
     """Return a `backward` that calls the hooks too, in the order of Lightning's automatic optimisation.
 
@@ -26,8 +30,10 @@ def call_step_hooks(
         getattr(module, hook)(*args)
 
     def surrounded(errors: Tensor) -> None:
+        copy_gradients(module.parameters())  # of the last epoch, which hooks may keep
         call("on_before_zero_grad", optimizer)
         call("on_before_backward", scores.losses(errors).sum())
+        restore()  # the gradient is written into its buffers
         backward(errors)
         copy_gradients(module.parameters())
         call("on_after_backward")
