@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 
 from xornet.batches import only_batch
 from xornet.cli import configuration, errors
+from xornet.cli.hydra_run import seed_all
 from xornet.gradcheck import comparison as gradcheck
 from xornet.gradcheck import worked_example as worked
 from xornet.module import XORModule
@@ -22,6 +23,7 @@ def main(cfg: DictConfig) -> None:
     configuration.check(cfg)
     module: XORModule = instantiate(cfg.model, _convert_="all")
     assert module.optimizer is not None
+    seed_all(cfg)
     data: LightningDataModule = instantiate(cfg.data)
     data.prepare_data()
     data.setup("fit")

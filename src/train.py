@@ -8,10 +8,9 @@ from pathlib import Path
 
 import hydra
 from hydra.utils import instantiate
-from lightning.pytorch import seed_everything
 from omegaconf import DictConfig
 
-from xornet import checkpoint, validation
+from xornet import checkpoint
 from xornet.callbacks.interruption import StopOnSignal
 from xornet.callbacks.stopping import ResumeStopped
 from xornet.cli import errors, hydra_run
@@ -38,8 +37,7 @@ def train(cfg: DictConfig, directory: RunDirectory) -> float:
 
     """
     ckpt_path = checkpoint.find(hydra_run.ckpt_path(cfg))
-    seed = validation.integer("seed", cfg.get("seed", 0), 0, 2**63, "use e.g. seed=0")
-    seed_everything(seed % 2**32, verbose=False)  # what users add may draw random numbers; the networks draw their own
+    hydra_run.seed_all(cfg)
     data = instantiate(cfg.data)
     module = instantiate(cfg.model, _convert_="all")
     configured = [instantiate(callback, _convert_="all") for callback in cfg.get("callbacks", {}).values() if callback]

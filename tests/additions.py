@@ -1,10 +1,12 @@
 """Classes as a user adds them, in a package of their own."""
 
+import random
 from pathlib import Path
 from typing import Any
 
+import numpy
 import torch
-from lightning.pytorch import Callback, LightningDataModule, LightningModule
+from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.loggers import Logger
 
 from xornet import XORDataModule, XORModule
@@ -29,10 +31,29 @@ class Noisy(XORModule):
 
 
 class Keeps(Callback):
-    """Has a state that a checkpoint cannot hold."""
+    """Has a state that a checkpoint cannot hold, from an epoch on."""
+
+    every_n_epochs = 10
+
+    def __init__(self, epoch: int = 0) -> None:
+        self.path: Path | None = None if epoch else Path("here")
+        self.epoch = epoch
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.current_epoch >= self.epoch:
+            self.path = Path("here")
 
     def state_dict(self) -> dict[str, Any]:
-        return {"path": Path("here")}
+        return {"path": self.path}
+
+
+class Draws(Callback):
+    """Keeps random numbers."""
+
+    drawn: list[tuple[float, float, float]] = []  # noqa: RUF012, of all instances
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.drawn.append((torch.rand(1).item(), random.random(), numpy.random.random()))
 
 
 class Late(LightningDataModule):

@@ -1,10 +1,14 @@
 """What a user adds is used, or refused in one line."""
 
+import random
 from pathlib import Path
 
 import additions
 import pytest
+import torch
 from conftest import NO_FIGURES, Command
+
+from xornet.backprop import ACTIVATIONS, Activation
 
 SHORT = ("trainer.max_epochs=40", *NO_FIGURES)
 NOISY = ("model._target_=additions.Noisy", "+model.sigma=0.1")
@@ -35,8 +39,10 @@ def test_a_class_of_another_kind_is_refused_by_its_key(command: Command, given: 
 
 def test_a_subclass_is_reproducible_evaluated_compared_and_resumed(command: Command, tmp_path: Path) -> None:
     first, second, other = (command(*NOISY, f"seed={seed}", *SHORT) for seed in (7, 7, 8))
-    results = [(run.folder / "networks.csv").read_text().splitlines()[1].split(",", 1)[1] for run in (first, second)]
-    assert results[0] == results[1]
+    runs = (first, second, other, command(*NOISY, "seed=7", "trainer.max_epochs=41", *NO_FIGURES))
+    losses = [run.metrics["loss"] for run in runs]
+    assert losses[0] == losses[1]
+    assert len(set(losses)) == 3
     last = f"ckpt_path={first.folder}/checkpoints/last.ckpt"
     assert command(last, script="eval.py").metrics["loss"] == first.metrics["loss"]
     compared = command(str(first.folder), str(other.folder), script="compare.py")
@@ -47,17 +53,45 @@ def test_a_subclass_is_reproducible_evaluated_compared_and_resumed(command: Comm
     assert refused.last_line.endswith("; resume with the class that it was started with")
 
 
-def test_a_state_that_is_not_loaded_again_is_refused_before_it_is_saved(command: Command, tmp_path: Path) -> None:
+def test_what_a_user_draws_is_other_than_the_first_weights_and_other_for_another_seed(command: Command) -> None:
+    additions.Draws.drawn.clear()
+    for seed in ("seed=7", "seed=7", "seed=8", "~seed model.seed=7"):
+        assert command(*seed.split(), "+callbacks.draws._target_=additions.Draws", *SHORT).status == 0
+    first, again, other, named = additions.Draws.drawn
+    assert first == again == named != other
+    torch.manual_seed(7)
+    assert first[0] not in torch.rand(100).tolist()
+    assert first[1] != random.Random(7).random()
+
+
+def test_a_state_that_is_not_loaded_again_is_refused_before_anything_is_trained(command: Command) -> None:
     run = command("+callbacks.keeps._target_=additions.Keeps", *SHORT)
     assert run.status == 1
-    assert "last.ckpt would hold pathlib.PosixPath, which is not loaded again; use tensors" in run.last_line
+    assert "a checkpoint cannot hold pathlib.PosixPath, as in the state of Keeps; use tensors, numbers" in run.last_line
     assert "Traceback" not in run.err
-    assert not list(tmp_path.rglob("*.ckpt"))
+    assert not run.folder.exists()
+
+
+@pytest.mark.further
+def test_a_state_that_becomes_one_that_is_not_loaded_again_costs_no_results(command: Command) -> None:
+    run = command("+callbacks.keeps={_target_:additions.Keeps,epoch:20}", *SHORT)
+    assert run.status == 0
+    assert "last.ckpt cannot be resumed from: it holds pathlib.PosixPath; use tensors" in run.err
+    assert run.metrics["epochs"] == 40
 
 
 def test_the_gradient_is_checked_on_a_table_that_is_made_in_setup(command: Command) -> None:
     run = command("data._target_=additions.Late", script="check_gradients.py")
     assert run.out.endswith("The gradients agree.\n"), run.err
+
+
+@pytest.mark.further
+def test_the_gradient_of_an_added_activation_is_checked(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    softplus = Activation(torch.nn.functional.softplus, lambda a: 1 - torch.exp(-a))
+    monkeypatch.setitem(ACTIVATIONS, "softplus", softplus)
+    run = command("model.activation=softplus", script="check_gradients.py")
+    assert run.out.endswith("The gradients agree.\n"), run.err
+    assert "σ'(a_1) = slope(a_1)" in run.out
 
 
 def test_a_logger_gets_the_hyperparameters_first(command: Command) -> None:

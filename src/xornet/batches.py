@@ -27,14 +27,18 @@ def only_batch(loader: Any) -> tuple[Tensor, Tensor]:
     return tables[0]
 
 
-def draw_alone(loader: Any) -> None:
-    """Give a DataLoader a generator: it would draw from the global one in every block, whose number hangs on the clock.
+def draw_alone(loader: Any) -> list[Any]:
+    """Give a DataLoader a generator for the run; return what it was given to: the loader, its sampler or neither.
 
-    For the points it makes no difference, since their order is that of the dataset.
+    Without one it draws from the global generator in every block, and how many blocks there are depends on the clock.
     """
-    for part in (loader, getattr(loader, "sampler", None)):
-        if isinstance(part, DataLoader | RandomSampler) and part.generator is None:
-            part.generator = torch.Generator()
+    parts = [
+        part for part in (loader, getattr(loader, "sampler", None)) if isinstance(part, DataLoader | RandomSampler)
+    ]
+    parts = [part for part in parts if part.generator is None]
+    for part in parts:
+        part.generator = torch.Generator()
+    return parts
 
 
 def is_shuffled(loader: Any) -> bool:

@@ -1,6 +1,7 @@
 """Checkpoint files: written atomically, read without running code that they may contain."""
 
 import io
+import logging
 import pickle
 import warnings
 from contextlib import suppress
@@ -14,7 +15,10 @@ from torch import Tensor
 from xornet import files, schema
 from xornet.data import truth_table
 
+SAFE = "tensors, numbers, texts, lists and dictionaries alone"
 REMEDY = "use the checkpoints/last.ckpt of a run, or delete this one to train from the start"
+
+log = logging.getLogger(__name__)
 
 
 def find(ckpt_path: str | None) -> str | None:
@@ -40,20 +44,26 @@ def save(state: dict[str, Any], path: str | Path) -> None:
     """Write tensors and plain values as a file that `torch.load` reads.
 
     The file is made in memory first, because on a full disk PyTorch's own writer reports only `unexpected pos`.
-
-    Raises:
-        ValueError: it holds objects that are not loaded again, since loading them could run code.
-
     """
     file = io.BytesIO()
     torch.save(state, file)
-    file.seek(0)
-    if unsafe := torch.serialization.get_unsafe_globals_in_checkpoint(file):
-        raise ValueError(
-            f"{Path(path).name} would hold {', '.join(sorted(unsafe))}, which is not loaded again; "
-            "use tensors, numbers and texts alone in the state of a callback or a data module"
-        )
+    if found := unsafe(file):
+        log.warning("%s cannot be resumed from: it holds %s; use %s", Path(path).name, found, SAFE)
     files.write(path, lambda partial: partial.write_bytes(file.getbuffer()))
+
+
+def check_safe(owner: str, state: Any) -> None:
+    """Refuse a state that `torch.load` would not load again, since loading it could run code."""
+    file = io.BytesIO()
+    torch.save(state, file)
+    if found := unsafe(file):
+        raise ValueError(f"a checkpoint cannot hold {found}, as in the state of {owner}; use {SAFE}")
+
+
+def unsafe(file: io.BytesIO) -> str:
+    """The classes in a saved file that `torch.load` would not load, in words; empty if there are none."""
+    file.seek(0)
+    return ", ".join(sorted(torch.serialization.get_unsafe_globals_in_checkpoint(file)))
 
 
 class CheckpointFile(TorchCheckpointIO):

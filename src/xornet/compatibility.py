@@ -24,7 +24,7 @@ KEYS = {"seed": "seed", "networks": "networks", "bits": "data.bits"}  # the othe
 def check_networks(checkpoint: dict[str, Any], module: LightningModule) -> None:
     """Refuse a checkpoint whose networks are evaluated by a module that was made with other arguments."""
     for name, was, new in differences(checkpoint.get("model", checkpoint["hyper_parameters"]), module):
-        remedy = "use XORModule.load_from_checkpoint"
+        remedy = "use XORModule.load_from_checkpoint" if name in module.hparams else "use the class that has it"
         raise ValueError(f"ckpt_path holds networks with {name}={was}, but the module has {name}={new}; {remedy}")
 
 
@@ -63,14 +63,15 @@ def check_resumable(checkpoint: dict[str, Any], module: Any) -> None:
     described = describe(optimizer), describe(scheduler) if scheduler else {}, trainer.precision
     ours = configuration(module.hparams, *described, module)
     may_change = may_differ(module)
-    for name in dict.fromkeys([*ours, *theirs]):
+    lacking = [name for name in theirs if name.startswith("model.") and name not in ours]  # of another class
+    for name in dict.fromkeys([*lacking, *ours, *theirs]):
         was, new = theirs.get(name), ours.get(name)
         if name not in may_change and was != new:
             differs = f"a run with {name}={was}, but this run has {name}={new}"
             remedy = f"resume with {name}={was}"
             if name.endswith("._target_"):  # whose arguments differ too
                 remedy = "resume with the same, as in the .hydra/overrides.yaml of the run"
-            elif name.startswith("model.") and name not in ours:
+            elif name in lacking:
                 remedy = "resume with the class that it was started with"
             raise ValueError(f"ckpt_path holds {differs}; {remedy}")
     if not same_points((module.x, module.y), table_of(checkpoint)):

@@ -38,6 +38,7 @@ class RunHooks(TableModule):
     runner: EpochRunner | None = None
     fitted_by: "ref[Trainer] | None" = None  # the Trainer that has trained the networks last
     threads: int | None = None  # that PyTorch had before
+    drawing: Sequence[Any] = ()  # the user's DataLoader and sampler, while they have a generator of the run
     is_to_stop = False  # whether a stop was requested before this epoch's batch
     saved_states: Sequence[dict[str, Any]] = ()  # of the optimizer and the scheduler, when a Trainer continues
     descriptions: Sequence[dict[str, Any]] = ()  # classes and arguments of the two
@@ -71,7 +72,7 @@ class RunHooks(TableModule):
             self.trainer.fit_loop.setup_data()  # from the data module, or from the DataLoader given to `fit`
             if self.trainer.enable_validation:
                 self.trainer.fit_loop.epoch_loop.val_loop.setup_data()  # blocks end where validation is due
-            draw_alone(self.trainer.train_dataloader)
+            self.drawing = [*self.drawing, *draw_alone(self.trainer.train_dataloader)]
             self.take_table(*only_batch(self.trainer.train_dataloader))
             self.history.set_length(run_length(self.trainer))
         self.threads = self.threads or torch.get_num_threads()
@@ -81,13 +82,16 @@ class RunHooks(TableModule):
         """Leave the Trainer."""
         self.stage = None
         self.stopwatch.stop()
+        for part in self.drawing:
+            part.generator = None
+        self.drawing = ()
         if self.threads:
             torch.set_num_threads(self.threads)
         self.threads = None
 
     def __getstate__(self) -> dict[str, Any]:
         """The state for copying and pickling, without the epoch runner and the Trainer."""
-        return super().__getstate__() | {"runner": None, "fitted_by": None}
+        return super().__getstate__() | {"runner": None, "fitted_by": None, "drawing": ()}
 
     def on_train_start(self) -> None:
         """Make the epoch runner; the checkpoint is restored now, and every callback has accepted the run."""

@@ -37,7 +37,7 @@ class XORModule(RunHooks):
         scheduler: makes a learning rate scheduler from the optimizer, which is stepped every epoch; None for none.
         bits: number of inputs.
         hidden: units of each hidden layer; [] for a single layer.
-        activation: of the hidden layers: sigmoid, tanh or relu.
+        activation: of the hidden layers: sigmoid, tanh, relu or another of ACTIVATIONS.
         init: None for nn.Linear's default, or r to draw weights and biases uniformly from ±r.
         tolerance: a point is correct when |ŷ - y| < tolerance.
         gradient: `backprop` (by hand) or `autograd` (`loss.backward()`).

@@ -145,3 +145,13 @@ def test_what_a_resumed_run_draws_of_its_past_is_the_uninterrupted_runs(
     straight = picture("straight")
     assert picture("interrupted", StopAt(150)) != straight
     assert picture("resumed", ckpt_path=tmp_path / "interrupted" / "last.ckpt") == straight
+
+
+def test_the_animation_has_the_colours_of_its_frames(tmp_path: Path) -> None:
+    animation = BoundaryAnimation()
+    fit(tmp_path, 300, [animation], optimizer=partial(torch.optim.Adam, lr=0.1), seed=7)
+    with PIL.Image.open(tmp_path / "decision_boundary.gif") as film:
+        for number, frame in enumerate(animation.frames):
+            film.seek(number)
+            difference = np.abs(np.asarray(film.convert("RGB"), float) - np.asarray(frame, float))
+            assert difference.mean() < 3  # of 255

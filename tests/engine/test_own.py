@@ -17,8 +17,9 @@ from oracle import SheetNet
 
 from xornet import XORDataModule, XORModule
 from xornet.callbacks.checkpoint import LastCheckpoint
+from xornet.cli.annotations import annotations
 from xornet.data import truth_table
-from xornet.engine.own import CALLBACKS, MODULE, OPTIMIZERS
+from xornet.engine.own import OWN
 
 X, Y = truth_table()
 HERE = "xornet.callbacks.mine"
@@ -166,9 +167,21 @@ def test_a_timer_of_the_user_s_is_called_at_every_epoch(tmp_path: Path) -> None:
 
 
 def test_the_project_s_own_classes_are_known_by_their_names() -> None:
-    for name in (MODULE, *OPTIMIZERS, *CALLBACKS):
+    for name in OWN:
         assert isinstance(pkgutil.resolve_name(name), type), name
-    texts = [path.read_text(encoding="utf-8") for path in (SRC.parent / "conf" / "callbacks").glob("*.yaml")]
-    configured = {name for text in texts for name in re.findall(r"_target_: (xornet\.\S+)", text)}
-    assert len(configured) > 10
-    assert configured <= {*CALLBACKS}
+    texts = [path.read_text(encoding="utf-8") for path in (SRC.parent / "conf").rglob("*.yaml")]
+    configured = {
+        name for text in texts for name in re.findall(r"_target_: (xornet\.(?:callbacks|module|runs)\.\S+)", text)
+    }
+    assert len(configured) > 14
+    assert configured <= OWN
+
+
+def test_the_arguments_of_a_class_of_the_user_s_are_checked() -> None:
+    class Switch(Callback):
+        __module__ = "xornet.callbacks.console"  # which is there, to look up the names of types
+
+        def __init__(self, on: bool = True) -> None:
+            """Take a switch."""
+
+    assert annotations(Switch)["on"] is bool

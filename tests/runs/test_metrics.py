@@ -123,6 +123,7 @@ def test_the_verdict_on_one_network_claims_no_more_than_was_measured() -> None:
     assert describe(forgot, 1, 20000) == words
     never = forgot | {"solved_epoch": None, "accuracy": 0.5}
     assert describe(never, 1, 20000) == f"Not solved within 20,000 epochs{end}0.2000, 50% of the points correct"
+    assert describe(never, 1, 1).startswith("Not solved within 1 epoch\nLoss after 1 epoch: ")
 
 
 def test_the_gradient_norm_of_an_ensemble_is_the_mean_over_its_networks(tmp_path: Path) -> None:
@@ -200,3 +201,9 @@ def test_all_that_a_run_may_leave_is_known_and_discarded_from_the_directory_of_a
     discard(folder, before=time.time())
     assert files(folder) == kept
     discard(tmp_path / "new", before=time.time())
+
+
+def test_the_interval_of_none_and_of_all_ends_exactly_at_0_and_1() -> None:
+    for trials in range(1, 200):
+        assert wilson(0, trials)[0] == 0.0
+        assert wilson(trials, trials)[1] == 1.0

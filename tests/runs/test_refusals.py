@@ -262,10 +262,16 @@ def test_a_place_outside_of_its_directory_is_one_runs_alone(command: Command, tm
     assert f"{key}: {place} holds {PLACES[key]}" in second.last_line
     assert "of another run; use another directory" in second.last_line
     assert contents(tmp_path) == before
+    last = "there" if key == "callbacks.checkpoint.dirpath" else "first/checkpoints"
+    resumed = (*there, f"ckpt_path={tmp_path}/{last}/last.ckpt", "trainer.max_epochs=60")
+    if "logger" in key:  # whose rows would be mixed
+        assert command(*resumed, f"hydra.run.dir={tmp_path}/third").status == 1
     with locked(place):
         refused = command(*there, f"hydra.run.dir={tmp_path}/first")
     assert f"{place} is in use by another command" in refused.last_line
     assert contents(tmp_path) == before
+    if "logger" not in key:  # checkpoints of one run
+        assert command(*resumed, f"hydra.run.dir={tmp_path}/third").status == 0
     assert command(*there, f"hydra.run.dir={tmp_path}/first").status == 0  # the same run again, in its own directory
     spelled = [word.replace(f"{key}={tmp_path}", f"{key}={tmp_path}/there/..") for word in there]
     assert command(*spelled, f"hydra.run.dir={tmp_path}/first").status == 0
@@ -544,8 +550,8 @@ def test_another_run_is_not_replaced_through_the_directory_of_the_trainer(comman
     assert contents(tmp_path) == before
     resumed = command(*given, f"ckpt_path={tmp_path}/first/checkpoints/last.ckpt", "trainer.max_epochs=60")
     assert resumed.status == 0, resumed.err
-    for _ in range(2):  # its own results are replaced, as those of hydra.run.dir are
-        again = (f"trainer.default_root_dir={tmp_path}/third", f"hydra.run.dir={tmp_path}/fourth", *SHORT)
+    for name in ("third", "third", "${seed}", "${seed}"):  # its own results are replaced, as those of hydra.run.dir are
+        again = (f"trainer.default_root_dir={tmp_path}/{name}", f"hydra.run.dir={tmp_path}/fourth", *SHORT)
         assert command(*again).status == 0
 
 

@@ -4,6 +4,7 @@ import csv
 import json
 import logging
 import os
+import random
 import shutil
 import signal
 import struct
@@ -137,6 +138,24 @@ def test_a_tracker_continues_its_own_run_where_it_can(
     for call in kept:  # once it has the hyperparameters
         call()
     assert tracker.runs[0].steps == [9]
+
+
+def test_a_tracker_names_each_run_otherwise_though_the_random_numbers_are_seeded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names: list[float] = []
+
+    class Named(tracker.TrackerLogger):
+        def __init__(self) -> None:
+            super().__init__()
+            names.append(random.random())
+
+    monkeypatch.setattr(tracker, "Named", Named, raising=False)
+    for _ in range(2):
+        random.seed(7)
+        WaitingLogger("logger.x", OmegaConf.create({"_target_": "tracker.Named"})).begin()
+        assert random.random() == random.Random(7).random()
+    assert names[0] != names[1]
 
 
 @THEIRS

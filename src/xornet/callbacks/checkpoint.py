@@ -6,9 +6,10 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
 from xornet import validation
-from xornet.engine.blocks import is_smoke_test
-from xornet.module import XORModule
+from xornet.checkpoint import check_safe
+from xornet.engine.blocks import callbacks_of, is_smoke_test
 from xornet.runs.undo import expect
+from xornet.validation import plain
 
 
 class LastCheckpoint(Checkpoint):
@@ -33,6 +34,13 @@ class LastCheckpoint(Checkpoint):
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.is_saved = False
 
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Refuse states that a checkpoint cannot hold before anything is trained."""
+        for owner in (*callbacks_of(trainer), getattr(trainer, "datamodule", None)):
+            if owner and (state := owner.state_dict()):
+                check_safe(type(owner).__name__, plain(state))
+        check_safe(f"{type(pl_module).__name__}.hparams", dict(pl_module.hparams))
+
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save every n epochs, except after the last: `on_train_end` saves that, once Lightning has counted it."""
         epochs = trainer.current_epoch + 1
@@ -48,8 +56,7 @@ class LastCheckpoint(Checkpoint):
 
         An optimizer that was chosen since and has made no step has no state to resume from: the older file stays.
         """
-        assert isinstance(pl_module, XORModule)
-        if not (self.is_saved or pl_module.has_new_optimizer):
+        if not (self.is_saved or getattr(pl_module, "has_new_optimizer", False)):
             self.save(trainer)
 
     def save(self, trainer: Trainer) -> None:

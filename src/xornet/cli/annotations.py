@@ -9,6 +9,7 @@ from hydra.utils import get_object
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.loggers import Logger
 
+from xornet.engine.own import OWN, name_of
 from xornet.module import XORModule
 
 KINDS = {  # of the classes of a group of conf/
@@ -21,7 +22,7 @@ WORDS = {bool: "true or false", int: "a whole number", float: "a number"}
 
 
 def check_kinds(key: str, node: dict[str, Any]) -> None:
-    """Refuse a class of another kind than its group; a text for a number, and a number but 0 and 1 for a switch.
+    """Refuse a class of another kind than its group; a text for a number, and 2 for a switch.
 
     The class may fail with them after hours, or take them for true. The classes of this project check their arguments.
 
@@ -56,7 +57,7 @@ def annotations(made: Any) -> dict[str, Any]:
     hints: dict[str, Any] = {}
     for base in reversed(made.__mro__ if isinstance(made, type) else ()):
         init = vars(base).get("__init__", object)
-        if base.__module__.startswith("xornet."):
+        if name_of(base) in OWN:
             hints |= dict.fromkeys(getattr(init, "__annotations__", {}))
             continue
         for name, hint in getattr(init, "__annotations__", {}).items():

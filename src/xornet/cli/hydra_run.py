@@ -9,9 +9,10 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from hydra.utils import to_absolute_path
+from lightning.pytorch import seed_everything
 from omegaconf import DictConfig, OmegaConf
 
-from xornet import files
+from xornet import files, validation
 from xornet.runs.settings import CONFIG, load
 
 CONF = Path(__file__).resolve().parents[3] / "conf"
@@ -42,6 +43,15 @@ def ckpt_path(cfg: DictConfig) -> Any:
     """The `ckpt_path`; a relative one starts from the directory of the command, also with hydra.job.chdir."""
     path = cfg.ckpt_path
     return to_absolute_path(path) if isinstance(path, str) and HydraConfig.get().job.chdir else path
+
+
+def seed_all(cfg: DictConfig) -> None:
+    """Seed the global random numbers, for what users add: by another seed than the networks, which draw their own.
+
+    With the seed of a network they would be its first weights again.
+    """
+    seed = validation.integer("seed", OmegaConf.select(cfg, "model.seed", default=0), 0, 2**63 - 1, "use e.g. seed=0")
+    seed_everything((seed + 2**31) % 2**32, verbose=False)
 
 
 def record(cfg: DictConfig, directory: Path, name: str) -> None:

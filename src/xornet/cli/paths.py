@@ -61,26 +61,30 @@ def check_outside(folders: Mapping[str, Path], cfg: DictConfig, own: Path) -> No
     Args:
         folders: from `outside`.
         cfg: the configuration of the run.
-        own: the run directory, which may hold an earlier part of the run.
+        own: the run directory; it may hold an earlier part of the run. That of the checkpoint does, whose checkpoints
+            may share a directory with those of this part; tables and event files would be mixed.
 
     """
-    earlier = read_config(own) if (own / CONFIG).exists() else {}
-    ckpt_path = Path(str(cfg.get("ckpt_path"))).resolve()
+    given = cfg.get("ckpt_path")
+    resumed = list(Path(str(given)).resolve().parents) if given else []
     for key, path in folders.items():
         left = [name for pattern in OUTSIDE for name in sorted(path.glob(pattern))]
-        before, now = (str(one.get(key)) for one in (earlier, flatten(cfg)))
-        is_same = before == now or ("${" not in before and Path(before).resolve() == Path(now).resolve())
-        if left and not (is_same or path in ckpt_path.parents):
+        runs = [own, *resumed] if key.endswith(".dirpath") else [own]
+        now = str(flatten(cfg).get(key))
+        befores = [str(read_config(run).get(key)) for run in runs if (run / CONFIG).exists()]
+        same = [now == one or ("${" not in one and Path(one).resolve() == Path(now).resolve()) for one in befores]
+        if left and not (any(same) or path in resumed):
             raise ValueError(f"{key}: {path} holds {left[0].name} of another run; use another directory")
 
 
-def check_root(folder: Path, output: Path) -> None:
+def check_root(folder: Path, output: Path, cfg: DictConfig) -> None:
     """Refuse a `trainer.default_root_dir` other than Hydra's directory that holds a run which was not started so."""
     if folder.resolve() == output.resolve() or not (folder / CONFIG).exists():
         return
-    before = str(read_config(folder).get("trainer.default_root_dir"))
-    if Path(before).resolve() != folder.resolve():
-        said = f"trainer.default_root_dir={folder} holds another run"
+    key = "trainer.default_root_dir"
+    before, now = (str(one.get(key)) for one in (read_config(folder), flatten(cfg)))
+    if before != now and Path(before).resolve() != folder.resolve():
+        said = f"{key}={folder} holds another run"
         raise ValueError(f"{said}; use hydra.run.dir={folder} to replace it, or another directory")
 
 

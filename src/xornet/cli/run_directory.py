@@ -82,7 +82,7 @@ class RunDirectory(Callback):
             said = f"{output_dir()} holds a job of a sweep, whose summary would be wrong"
             raise ValueError(f"{said}; use another directory, or resume the job with ckpt_path")
         if not is_resumed:
-            check_root(self.folder, output_dir())
+            check_root(self.folder, output_dir(), self.cfg)
         check_outside(self.outside, self.cfg, self.folder)
         read_metrics(self.folder)  # raises for those of another program
 

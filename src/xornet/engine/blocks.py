@@ -21,7 +21,7 @@ PRECISIONS: dict[Any, torch.dtype] = {"32-true": torch.float32, "64-true": torch
 # Lightning calls these at every optimizer step; a block has many.
 STEP_HOOKS = ("on_before_zero_grad", "on_before_backward", "on_after_backward", "on_before_optimizer_step")
 EPOCH_HOOKS = ("on_train_epoch_start", "on_train_epoch_end", "on_train_batch_start", "on_train_batch_end")
-_NOT_COUNTING_EPOCHS = (ModelSummary, Timer)  # the first works before training, the second counts seconds
+_NOT_COUNTING_EPOCHS = (ModelSummary, Timer)  # ModelSummary works before training, Timer looks at the time
 
 
 def next_due_epoch(callback: Callback, epoch: int) -> float:

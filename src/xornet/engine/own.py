@@ -17,6 +17,11 @@ CALLBACKS = (
     *("xornet.callbacks.stopping.ResumeStopped", "xornet.cli.run_directory.RunDirectory"),
     "xornet.runs.resumed_logs.ResumeLogs",
 )
+LOGGERS = (
+    *("xornet.runs.csv_logger.CSVLogger", "xornet.runs.events.EventLogger"),
+    "xornet.runs.mlflow_logger.MLFlowLogger",
+)
+OWN = frozenset((MODULE, *OPTIMIZERS, *CALLBACKS, *LOGGERS))
 
 
 def name_of(kind: Any) -> str:
@@ -36,4 +41,4 @@ def is_stock(kind: type) -> bool:
 
 def is_users(kind: type) -> bool:
     """Whether a module or a callback is of a class of the user's, neither of Lightning nor of this project."""
-    return not (kind.__module__.startswith("lightning.") or name_of(kind) in (MODULE, *CALLBACKS))
+    return not (kind.__module__.startswith("lightning.") or name_of(kind) in OWN)

@@ -10,7 +10,7 @@ from torch.optim import Optimizer
 from xornet.backprop import ACTIVATIONS, append_ones
 
 ROWS, COLUMNS = 16, 8  # printed of a large tensor
-SLOPES = {"sigmoid": "{0} ⊙ (1 - {0})", "tanh": "1 - {0} ⊙ {0}", "relu": "1 where {0} > 0, else 0"}  # as in ACTIVATIONS
+SLOPES = {"sigmoid": "{0} ⊙ (1 - {0})", "tanh": "1 - {0} ⊙ {0}", "relu": "1 where {0} > 0, else 0"}  # of ACTIVATIONS
 
 
 class Problem(NamedTuple):
@@ -68,7 +68,7 @@ def work(problem: Problem, optimizer: Callable[[list[Tensor]], Optimizer]) -> It
     stacked = [weight[..., None].clone() for weight in problem.weights]  # an ensemble of one, for its optimizer
     for i, weight, name in reversed(layers):
         slope = ACTIVATIONS[name].slope(a[i]).to(above.dtype)
-        yield f"σ'({out}) = {SLOPES[name].format(out)}", slope
+        yield f"σ'({out}) = {SLOPES.get(name, 'slope({0})').format(out)}", slope
         delta = above * slope
         yield f"δ_{i} = {source} ⊙ σ'({out})", delta
         gradient = append_ones(a[i - 1]).T @ delta

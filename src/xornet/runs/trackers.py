@@ -1,6 +1,8 @@
 """Loggers with runs in another program, such as MLflow and W&B, which begin once this run is accepted."""
 
-from collections.abc import Callable, Mapping
+import random
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -53,8 +55,9 @@ class WaitingLogger(Logger):
     def begin(self) -> Logger:
         """Make the logger and begin its run; refuse this run if that fails."""
         try:
-            logger: Logger = instantiate(self.node, _convert_="all", **self.arguments)
-            getattr(logger, "experiment", None)  # begins the run
+            with unseeded():
+                logger: Logger = instantiate(self.node, _convert_="all", **self.arguments)
+                getattr(logger, "experiment", None)  # begins the run
         except Exception as error:  # each package has its own
             cause = error.__cause__ or error
             is_missing = isinstance(cause, ImportError)
@@ -63,6 +66,17 @@ class WaitingLogger(Logger):
             raise ValueError(f"{self.key} cannot begin a run: {said}; {remedy}, or use {self.key}=null") from error
         vars(logger).update(first_step=self.first_step, key=self.key)
         return logger
+
+
+@contextmanager
+def unseeded() -> Iterator[None]:
+    """Draw Python's random numbers anew, as for the name of a run in MLflow, and return to the seeded ones."""
+    state = random.getstate()
+    random.seed()
+    try:
+        yield
+    finally:
+        random.setstate(state)
 
 
 def begin_trackers(trainer: Trainer) -> list[Callable[[], object]]:

@@ -19,9 +19,7 @@ def describe(results: dict[str, Any], networks: int, epochs: int) -> str:
         lines.append(
             f"First solved at epoch: median {results['solved_epoch']:,.0f}, quartiles {first:,.0f} and {third:,.0f}"
         )
-    lines.append(
-        f"Unsolved within {count_epochs(epochs)}: {results['unsolved']:,}{describe_plateaus(results['plateaus'])}"
-    )
+    lines.append(f"Unsolved within {in_words(epochs)}: {results['unsolved']:,}{describe_plateaus(results['plateaus'])}")
     if forgotten := networks - results["unsolved"] - solved:
         lines.append(f"Solved before, but not after the last epoch: {forgotten:,}")
     if results["diverged"]:
@@ -41,13 +39,13 @@ def describe_plateaus(counts: dict[str, int]) -> str:
 def describe_one(results: dict[str, Any], epochs: int) -> str:
     """Return the results of one network in words."""
     when = results["solved_epoch"]
-    ever = f"Not solved within {count_epochs(epochs)}" if when is None else f"Solved at epoch {when:,}"
+    ever = f"Not solved within {in_words(epochs)}" if when is None else f"Solved at epoch {when:,}"
     forgotten = ", but not after the last epoch" if when is not None and not results["solved"] else ""
-    end = f"Loss after {count_epochs(epochs)}: {results['loss']:.4f}, {results['accuracy']:.0%} of the points correct"
+    end = f"Loss after {in_words(epochs)}: {results['loss']:.4f}, {results['accuracy']:.0%} of the points correct"
     return f"{ever}{forgotten}\n{end}"
 
 
-def count_epochs(epochs: int) -> str:
+def in_words(epochs: int) -> str:
     """The number of epochs in words."""
     return f"{epochs:,} epoch{'s' * (epochs != 1)}"
 

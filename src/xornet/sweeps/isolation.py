@@ -1,11 +1,13 @@
 """Isolation of the jobs of a sweep in one process: what one job changes, the next must not see."""
 
 import os
+import random
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 
+import numpy
 import torch
 
 # How to end the open run of an experiment tracker, into which it would log the next job too.
@@ -25,6 +27,7 @@ def process_left_as_found() -> Iterator[None]:
     environment, threads, dtype = dict(os.environ), torch.get_num_threads(), torch.get_default_dtype()
     precision = torch.get_float32_matmul_precision()
     deterministic = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    drawn = random.getstate(), numpy.random.get_state()
     cudnn = torch.backends.cudnn
     benchmark, cudnn_deterministic = cudnn.benchmark, cudnn.deterministic
     try:
@@ -38,6 +41,8 @@ def process_left_as_found() -> Iterator[None]:
         torch.set_float32_matmul_precision(precision)
         torch.use_deterministic_algorithms(deterministic[0], warn_only=deterministic[1])
         cudnn.benchmark, cudnn.deterministic = benchmark, cudnn_deterministic
+        random.setstate(drawn[0])
+        numpy.random.set_state(drawn[1])
 
 
 @contextmanager
