@@ -119,26 +119,36 @@ class Faulty(XORModule):
         return output
 
 
-@pytest.mark.parametrize("data", [None, TABLE], ids=["validated", "not validated"])
-@pytest.mark.parametrize("limit", ["max_epochs", "max_steps"])
-def test_an_epoch_that_lightning_has_not_counted_is_trained_once(tmp_path: Path, limit: str, data: Any) -> None:
-    def run(module: XORModule, ckpt_path: Path | None = None) -> tuple[Trainer, list[tuple[str, int]]]:
-        seen, limits = Steps(), {"max_epochs": -1, limit: 20}
-        how: dict[str, Any] = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False, **limits}
-        trainer = Trainer(accelerator="cpu", callbacks=[seen], enable_checkpointing=False, **how)
-        try:
-            trainer.fit(module, data or XORDataModule(), ckpt_path=ckpt_path, weights_only=True)
-        except RuntimeError:
-            trainer.save_checkpoint(tmp_path / "last.ckpt")
-        return trainer, seen.seen
+def attempt(
+    folder: Path, module: XORModule, limit: str, data: Any, ckpt_path: Path | None = None
+) -> tuple[Trainer, list[tuple[str, int]]]:
+    """Train for 20 epochs; save `last.ckpt` where that is broken off."""
+    seen, limits = Steps(), {"max_epochs": -1, limit: 20}
+    how: dict[str, Any] = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False, **limits}
+    trainer = Trainer(accelerator="cpu", callbacks=[seen], enable_checkpointing=False, **how)
+    try:
+        trainer.fit(module, data or XORDataModule(), ckpt_path=ckpt_path, weights_only=True)
+    except RuntimeError:
+        trainer.save_checkpoint(folder / "last.ckpt")
+    return trainer, seen.seen
 
-    run(Faulty())
+
+def check_like_straight(folder: Path, limit: str, data: Any) -> None:
+    """Assert that a run resumed from `last.ckpt` ends as an uninterrupted one."""
     resumed, straight = XORModule(), XORModule()
-    (trainer, steps), (_, expected) = run(resumed, tmp_path / "last.ckpt"), run(straight)
+    trainer, steps = attempt(folder, resumed, limit, data, folder / "last.ckpt")
+    _, expected = attempt(folder, straight, limit, data)
     assert trainer.current_epoch == trainer.global_step == trainer.fit_loop.epoch_loop._batches_that_stepped == 20
     assert steps[-4:] == expected[-4:]
     for one, other in zip(resumed.ensemble.weights, straight.ensemble.weights, strict=True):
         assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("data", [None, TABLE], ids=["validated", "not validated"])
+@pytest.mark.parametrize("limit", ["max_epochs", "max_steps"])
+def test_an_epoch_that_lightning_has_not_counted_is_trained_once(tmp_path: Path, limit: str, data: Any) -> None:
+    attempt(tmp_path, Faulty(), limit, data)
+    check_like_straight(tmp_path, limit, data)
 
 
 class BrokenOff(XORModule):
@@ -158,22 +168,11 @@ class BrokenOff(XORModule):
 def test_an_epoch_may_be_broken_off_before_its_update_as_often_as_one_likes(
     tmp_path: Path, limit: str, data: Any, epoch: int
 ) -> None:
-    def run(at: int, ckpt_path: Path | None = None) -> tuple[Trainer, XORModule, list[tuple[str, int]]]:
-        seen, limits, module = Steps(), {"max_epochs": -1, limit: 20}, BrokenOff()
-        module.epoch = at
-        how: dict[str, Any] = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False, **limits}
-        trainer = Trainer(accelerator="cpu", callbacks=[seen], enable_checkpointing=False, **how)
-        try:
-            trainer.fit(module, data or XORDataModule(), ckpt_path=ckpt_path, weights_only=True)
-        except RuntimeError:
-            trainer.save_checkpoint(tmp_path / "last.ckpt")
-        return trainer, module, seen.seen
-
-    run(epoch)
+    module = BrokenOff()
+    module.epoch = epoch
+    attempt(tmp_path, module, limit, data)
     for _ in range(4):
-        run(epoch, tmp_path / "last.ckpt")
-    (trainer, resumed, steps), (_, straight, expected) = run(-1, tmp_path / "last.ckpt"), run(-1)
-    assert trainer.current_epoch == trainer.global_step == trainer.fit_loop.epoch_loop._batches_that_stepped == 20
-    assert steps[-4:] == expected[-4:]
-    for one, other in zip(resumed.ensemble.weights, straight.ensemble.weights, strict=True):
-        assert torch.equal(one, other)
+        module = BrokenOff()
+        module.epoch = epoch
+        attempt(tmp_path, module, limit, data, tmp_path / "last.ckpt")
+    check_like_straight(tmp_path, limit, data)
