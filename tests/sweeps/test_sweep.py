@@ -276,7 +276,8 @@ def test_hparams_of_a_sweep_carry_the_keys_of_the_configuration(command: Command
 
 
 @pytest.mark.further
-def test_order_and_neighbours_do_not_change_a_job(command: Command) -> None:
+def test_order_and_neighbours_do_not_change_a_job(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PL_GLOBAL_SEED", raising=False)  # of another command in this process
     forth = command("-m", "trainer.deterministic=true,false", "trainer.precision=64-true,32-true", "seed=7", *SHORT)
     back = command("-m", "trainer.precision=32-true,64-true", "seed=7", *SHORT)
     for precision in ("32-true", "64-true"):
