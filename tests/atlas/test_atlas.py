@@ -157,6 +157,7 @@ def test_an_interrupted_sweep_makes_no_table_though_all_begun_jobs_have_finished
     assert (tmp_path / "docs/atlas/escapes.csv").read_bytes() == escapes
 
 
+@pytest.mark.further
 def test_a_sweep_of_single_networks_is_named(command: Command, tmp_path: Path) -> None:
     sweep = tmp_path / "logs/atlas/single"
     assert command("-m", "seed=1,2", "trainer.max_epochs=3", *QUIET, f"hydra.sweep.dir={sweep}").status == 0

@@ -101,6 +101,7 @@ def test_an_ensemble_leaves_its_own_pictures_and_a_single_network_does_not(comma
         assert (three.folder / name).read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.further
 def test_frames_never_exceed_their_number_and_always_show_both_ends(command: Command) -> None:
     run = command("optimizer=adam", "optimizer.lr=0.1", "trainer.max_epochs=1000", "callbacks.animation.max_frames=5")
     images = events.read(run.folder).Images("plots/decision_boundary")

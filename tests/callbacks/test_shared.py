@@ -62,6 +62,7 @@ def straight(folder: Path, epochs: int) -> tuple[Any, ...]:
     return kept.found()
 
 
+@pytest.mark.further
 def test_a_test_in_between_changes_nothing_of_what_callbacks_keep_of_a_run(tmp_path: Path) -> None:
     kept, net = Kept(tmp_path / "two"), module()
     fitter = kept.trainer(100)

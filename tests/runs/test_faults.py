@@ -91,7 +91,9 @@ def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
         subprocess.run(["umount", "--lazy", disk], check=True)
 
 
-@pytest.mark.parametrize("size", [100, 200, pytest.param(400, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "size", [100, pytest.param(200, marks=pytest.mark.further), pytest.param(400, marks=pytest.mark.slow)]
+)
 def test_a_full_disk_is_named_and_leaves_the_last_good_checkpoint(small_disk: Callable[[int], Path], size: int) -> None:
     folder = small_disk(size)
     line = last_line(folder)

@@ -97,6 +97,7 @@ def test_a_reader_of_tensorboard_finds_the_run_its_curves_pictures_summary_and_h
         assert metrics["final/solved_epoch"] == run.metrics["solved_epoch"]
 
 
+@pytest.mark.further
 @pytest.mark.skipif(not BROWSER, reason="needs chromium or google-chrome")
 def test_a_browser_shows_the_decision_boundary(run: CommandResult) -> None:
     picture = run.folder / "page.png"
