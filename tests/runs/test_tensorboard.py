@@ -101,17 +101,16 @@ def test_a_reader_of_tensorboard_finds_the_run_its_curves_pictures_summary_and_h
 @pytest.mark.skipif(not BROWSER, reason="needs chromium or google-chrome")
 def test_a_browser_shows_the_decision_boundary(run: CommandResult) -> None:
     picture = run.folder / "page.png"
-    page = [
-        "--screenshot=" + str(picture),
-        "--window-size=1400,2400",
-        "--timeout=20000",
-        "--virtual-time-budget=25000",
-    ]
-    flags = ["--headless", "--no-sandbox", "--disable-gpu", *page]
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--window-size=1400,2400", f"--screenshot={picture}"]
     with events.serving(run.folder.parent) as (_, address):
-        subprocess.run([str(BROWSER), *flags, address], capture_output=True, check=True, timeout=90)
-    red, blue = boundary_pixels(PIL.Image.open(picture))
-    assert min(red, blue) > 3_000  # of a small picture
+        # A card asks for its picture once it is in view: now and then the browser is done before, with empty cards.
+        for _attempt in range(5):
+            page = [*flags, "--virtual-time-budget=25000", address]
+            subprocess.run([str(BROWSER), *page], capture_output=True, check=True, timeout=90)
+            red, blue = boundary_pixels(PIL.Image.open(picture))
+            if min(red, blue) > 3_000:  # of a small picture
+                return
+    pytest.fail(f"five pages without a decision boundary: {red} red and {blue} blue pixels")
 
 
 def test_a_run_that_breaks_off_in_its_first_block_has_its_summary_all_the_same(tmp_path: Path) -> None:
