@@ -53,6 +53,7 @@ def test_a_subclass_is_reproducible_evaluated_compared_and_resumed(command: Comm
     assert refused.last_line.endswith("; resume with the class that it was started with")
 
 
+@pytest.mark.further
 def test_what_a_user_draws_is_other_than_the_first_weights_and_other_for_another_seed(command: Command) -> None:
     additions.Draws.drawn.clear()
     for seed in ("seed=7", "seed=7", "seed=8", "~seed model.seed=7"):
@@ -94,6 +95,7 @@ def test_the_gradient_of_an_added_activation_is_checked(command: Command, monkey
     assert "σ'(a_1) = slope(a_1)" in run.out
 
 
+@pytest.mark.further
 def test_a_logger_gets_the_hyperparameters_first(command: Command) -> None:
     run = command(*SHORT)
     additions.Notes.calls.clear()

@@ -302,7 +302,7 @@ def fastest(table: Table) -> dict[str, str]:
     return min(rows, key=lambda row: number(row["solved_epoch_q75"]))
 
 
-@pytest.mark.parametrize("name", SWEPT)
+@pytest.mark.parametrize("name", [SWEPT[0], *(pytest.param(name, marks=pytest.mark.further) for name in SWEPT[1:])])
 def test_a_small_part_of_every_stored_table_runs_again_to_the_same_numbers(command: Command, name: str) -> None:
     """The first networks of one cell, until three quarters of those that solve the table should have done so.
 

@@ -113,7 +113,14 @@ class Press(Callback):
 
 
 @pytest.mark.usefixtures("interrupts")
-@pytest.mark.parametrize("hook", ["on_train_batch_end", "on_train_epoch_end", "on_train_epoch_start"])
+@pytest.mark.parametrize(
+    "hook",
+    [
+        "on_train_batch_end",
+        pytest.param("on_train_epoch_end", marks=pytest.mark.further),
+        pytest.param("on_train_epoch_start", marks=pytest.mark.further),
+    ],
+)
 def test_a_stop_button_behind_a_block_loses_nothing_that_callbacks_keep(tmp_path: Path, hook: str) -> None:
     kept, net = Kept(tmp_path / "two"), module()
     press = Press(hook, 100)

@@ -352,7 +352,14 @@ class Fails(Callback):
 
 
 @pytest.mark.parametrize(
-    "hook", ["setup", "on_fit_start", "on_sanity_check_start", "on_validation_end", "on_train_start"]
+    "hook",
+    [
+        "setup",
+        *(
+            pytest.param(name, marks=pytest.mark.further)
+            for name in ("on_fit_start", "on_sanity_check_start", "on_validation_end", "on_train_start")
+        ),
+    ],
 )
 def test_an_error_before_the_first_step_of_a_fit_costs_the_optimizer_nothing(tmp_path: Path, hook: str) -> None:
     failing = Fails(hook)
