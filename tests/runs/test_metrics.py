@@ -14,7 +14,7 @@ from xornet.engine.optimizers import NOT_ELEMENTWISE, check_optimizer
 from xornet.engine.scores import wilson
 from xornet.runs.directory import LEFT
 from xornet.runs.leftovers import discard
-from xornet.runs.metrics import evaluate, objective, write_networks
+from xornet.runs.metrics import evaluate, evaluate_networks, objective, write_networks
 from xornet.runs.verdict import describe
 
 
@@ -73,11 +73,28 @@ def test_every_seed_that_a_run_names_is_the_one_that_the_network_started_from(tm
     write_networks(module, tmp_path / "networks.csv")
     with (tmp_path / "networks.csv").open() as file:
         assert [row["seed"] for row in csv.DictReader(file)] == ["7", "8", "7", "8", "7"]
+    module.history.diverged_epoch[3] = -1
     with torch.no_grad():
         for weight in module.ensemble.weights:
             weight[..., 3] = 9  # alone at a place of its own
     titles = {i: title.splitlines()[0] for i, title in examples(module)}
     assert titles[3] == "saturated: seed 8"
+
+
+def test_a_network_whose_weights_are_infinite_has_diverged_though_its_loss_is_a_number(tmp_path: Path) -> None:
+    optimizer = partial(torch.optim.SGD, lr=1e3, weight_decay=0.01)
+    _, module = fit(tmp_path, 40, networks=200, optimizer=optimizer)
+    infinite = {i for i in range(200) if any(not w[..., i].isfinite().all() for w in module.ensemble.weights)}
+    _, losses, _ = evaluate_networks(module)
+    assert 0 < int(losses.isnan().sum()) < len(infinite) < 200
+    results = evaluate(module)
+    assert results["diverged"] == len(infinite)
+    assert results["plateaus"] == {"saturated": results["unsolved"] - len(infinite)}
+    write_networks(module, tmp_path / "networks.csv")
+    with (tmp_path / "networks.csv").open() as file:
+        unnamed = {i for i, row in enumerate(csv.DictReader(file)) if row["plateau"] == "" and row["solved"] == "False"}
+    assert unnamed == infinite
+    assert evaluate(module)["first_diverged"] == {"seed": min(infinite), "epoch": 40}
 
 
 @pytest.mark.parametrize(("successes", "trials"), [(0, 10), (1, 3), (5, 10), (10, 10), (970, 1000), (1, 1_000_000)])

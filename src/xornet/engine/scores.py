@@ -49,6 +49,11 @@ def largest(errors: Tensor) -> Tensor:
     return errors.abs().amax((-3, -2))
 
 
+def finite(tensors: Sequence[Tensor]) -> Tensor:
+    """Whether everything of each network is finite: tensors (..., ..., N) to (N,)."""
+    return torch.stack([tensor.isfinite().flatten(0, -2).all(0) for tensor in tensors]).all(0)
+
+
 def check_finite(errors: Tensor, weights: Sequence[Tensor], diverged_epoch: Tensor, now: int) -> None:
     """Refuse to continue, and so to save a checkpoint, if no network has finite weights and a finite loss any more.
 
@@ -62,11 +67,11 @@ def check_finite(errors: Tensor, weights: Sequence[Tensor], diverged_epoch: Tens
         ValueError: naming the epoch.
 
     """
-    # A sum is finite only if everything in it is.
-    sums = torch.stack([errors.sum((0, 1)), *(weight.sum((0, 1)) for weight in weights)])
-    if not sums.isfinite().all(0).any():
-        epoch = int(diverged_epoch.max()) if (diverged_epoch >= 0).all() else now
-        raise ValueError(f"the loss became nan at epoch {epoch}; use a smaller optimizer.lr or model.init")
+    if not finite([errors, *weights]).any():
+        said = f"no weights are finite any more at epoch {now}"
+        if not finite([errors]).any():
+            said = f"the loss became nan at epoch {int(diverged_epoch.where(diverged_epoch >= 0, now).max())}"
+        raise ValueError(f"{said}; use a smaller optimizer.lr or model.init")
 
 
 def wilson(successes: int, trials: int) -> tuple[float, float]:

@@ -38,7 +38,7 @@ def evaluate(module: XORModule) -> dict[str, Any]:
     if networks == 1:
         alone = {"solved": bool(found["solved"]), "solved_epoch": int(when[0]) if len(when) else None}
         return results | alone | {"predictions": module.predictions().flatten().tolist()}
-    places, diverged = places_of(module), module.history.diverged_epoch.cpu()
+    places, diverged = places_of(module), diverged_epochs(module)
     first = min(diverged[diverged >= 0].tolist(), default=None)
     seed_of = module.ensemble.seed_of
     return results | {
@@ -58,11 +58,18 @@ def evaluate_networks(module: XORModule) -> tuple[Tensor, Tensor, Tensor]:
     return module.predictions(), scores.losses(errors).double(), scores.solved(errors, module.history.tolerance)
 
 
+def diverged_epochs(module: XORModule) -> Tensor:
+    """The epoch at which each network's loss became nan, or its weights were found infinite; -1 if neither, (N,)."""
+    epochs, is_finite = module.history.diverged_epoch, scores.finite(module.ensemble.weights)
+    return epochs.where((epochs >= 0) | is_finite, module.history.epochs or 0).cpu()
+
+
 def places_of(module: XORModule) -> list[str]:
     """The plateau of each of the N networks (engine/plateaus.py), empty if it is solved or has diverged."""
     predictions, _, solved = evaluate_networks(module)
-    places = iter(plateaus.names(predictions[..., ~solved], module.y))
-    return ["" if is_solved else next(places) for is_solved in solved.tolist()]
+    is_unsolved = ~solved & (diverged_epochs(module) < 0).to(solved.device)
+    places = iter(plateaus.names(predictions[..., is_unsolved], module.y))
+    return [next(places) if is_there else "" for is_there in is_unsolved.tolist()]
 
 
 def objective(results: dict[str, Any]) -> float:
