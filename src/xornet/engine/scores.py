@@ -1,6 +1,6 @@
 """The scores of networks, computed from their errors ŷ - y, (..., P, O, N): loss, correct points, solved."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
@@ -49,7 +49,7 @@ def largest(errors: Tensor) -> Tensor:
     return errors.abs().amax((-3, -2))
 
 
-def finite(tensors: Sequence[Tensor]) -> Tensor:
+def finite(tensors: Iterable[Tensor]) -> Tensor:
     """Whether everything of each network is finite: tensors (..., ..., N) to (N,)."""
     return torch.stack([tensor.isfinite().flatten(0, -2).all(0) for tensor in tensors]).all(0)
 

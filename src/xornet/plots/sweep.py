@@ -2,38 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from textwrap import shorten
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import PathCollection
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 
 from xornet.plots.loss_curves import MAP, draw_curves
 from xornet.plots.render import Array
-
-
-@dataclass
-class Axis:
-    """A swept key and its value in every job, as on the command line.
-
-    Args:
-        key: e.g. `optimizer.lr`.
-        values: (J,), e.g. ["0.01", "0.1"]; a list of one number is drawn as that number.
-
-    """
-
-    key: str
-    values: list[str]
-
-    def __post_init__(self) -> None:
-        names = list(dict.fromkeys(self.values))
-        try:
-            places, self.is_numeric = [float(value.strip("[]")) for value in self.values], True
-        except ValueError:
-            places, self.is_numeric = [float(names.index(value)) for value in self.values], False
-        self.positions = np.array(places)  # (J,), the numbers, or for words their order
-        self.order = sorted(names, key=lambda name: places[self.values.index(name)])  # the different values
-        self.scale = "log" if self.is_numeric and 0 < 10 * min(places) <= max(places) else "linear"
+from xornet.plots.swept import Axis, shown
 
 
 @dataclass
@@ -52,14 +33,11 @@ class Outcomes:
     many: bool
 
 
-def sweep_picture(
-    curves: Sequence[tuple[Array, Array] | None], labels: Sequence[str], axes: Sequence[Axis], ends: Outcomes
-) -> Figure:
-    """Draw the loss curves; next to them the results against one swept key, or a heat map for two.
+def sweep_picture(curves: Sequence[tuple[Array, Array] | None], axes: Sequence[Axis], ends: Outcomes) -> Figure:
+    """Draw the loss curves; next to them the results against one swept key, or against two.
 
     Args:
         curves: epochs (S,) and losses (S,) of each of J jobs, None if it has none.
-        labels: (J,), the swept values of each job.
         axes: the swept keys.
         ends: the results.
 
@@ -67,8 +45,12 @@ def sweep_picture(
     panels = {1: 2 + ends.many, 2: 2}.get(len(axes), 1)
     figure = Figure(figsize=(1.6 + 5.4 * panels, 4.8), layout="constrained")
     first, *rest = figure.subplots(1, panels, squeeze=False)[0]
-    places, key = (axes[0].positions, axes[0].key) if len(axes) == 1 else (None, None)
-    draw_curves(first, curves, labels, "Loss (median)" if ends.many else "Loss", places, key)
+    words = [[f"{shown(axis.key)}={shown(value, 16)}" for value in axis.values] for axis in axes]
+    labels = [shorten(" ".join(label), 60, placeholder=" …") for label in zip(*words, strict=True)]
+    places, key = None, None
+    if len(axes) == 1:
+        labels, places, key = [shown(value, 16) for value in axes[0].values], axes[0].positions, shown(axes[0].key)
+    draw_curves(first, curves, labels or [""] * len(curves), "Loss (median)" if ends.many else "Loss", places, key)
     if len(axes) == 1:
         draw_losses(rest[0], axes[0], ends)
         if ends.many:
@@ -90,7 +72,8 @@ def draw_losses(panel: Axes, axis: Axis, ends: Outcomes) -> None:
     if finite.any() and not ends.many:
         panel.legend()
     set_axis(panel, axis)
-    panel.set(ylabel="Final loss (median)" if ends.many else "Final loss", yscale="log", title="Loss Reached")
+    scale = "log" if (ends.losses > 0).any() else "linear"  # matplotlib refuses to draw nothing on a logarithmic axis
+    panel.set(ylabel="Final loss (median)" if ends.many else "Final loss", yscale=scale, title="Loss Reached")
 
 
 def draw_shares(panel: Axes, axis: Axis, shares: Array) -> None:
@@ -105,27 +88,37 @@ def draw_shares(panel: Axes, axis: Axis, shares: Array) -> None:
 
 def set_axis(panel: Axes, axis: Axis) -> None:
     """Label the axis of the swept key: logarithmic if it spans decades, with words if it is no number."""
-    panel.set(xlabel=axis.key, xscale=axis.scale)
+    panel.set(xlabel=shown(axis.key), xscale=axis.scale)
     if not axis.is_numeric:
-        panel.set_xticks(range(len(axis.order)), axis.order, rotation=20 if len(axis.order) > 3 else 0)
+        panel.set_xticks(range(len(axis.order)), axis.labels, rotation=20 if len(axis.order) > 3 else 0)
 
 
 def draw_map(panel: Axes, across: Axis, up: Axis, ends: Outcomes) -> None:
-    """Draw a cell for each pair of values: for ensembles the share solved, else the final loss."""
-    cells = np.full((len(up.order), len(across.order)), np.nan)
+    """Draw the results against two keys, for ensembles the share solved, else the final loss.
+
+    Jobs that are most of a grid are its cells; the jobs of a search, whose numbers differ in every job, are points.
+    """
     values = ends.shares[:, 0] if ends.many else ends.losses
-    for row, column, value in zip(up.values, across.values, values, strict=True):
-        cells[up.order.index(row), across.order.index(column)] = value
-    finite = cells[np.isfinite(cells)]
+    finite = values[np.isfinite(values)]
     logarithmic = not ends.many and len(finite) > 0 and 0 < finite.min() < finite.max()
     norm = LogNorm(finite.min(), finite.max()) if logarithmic else Normalize(0, 1 if ends.many else None)
-    image = panel.imshow(cells, origin="lower", aspect="auto", norm=norm, cmap=MAP if ends.many else MAP.reversed())
-    for (i, j), value in np.ndenumerate(cells):
-        text = "–" if np.isnan(value) else f"{value:.0%}" if ends.many else f"{value:.2g}"
-        light = np.mean(image.to_rgba(np.array(value))[:3]) > 0.45 or np.isnan(value)
-        panel.text(j, i, text, ha="center", va="center", color="black" if light else "white", fontsize="small")
-    panel.set(xlabel=across.key, ylabel=up.key, title="Networks Solved" if ends.many else "Loss Reached")
-    panel.set_xticks(range(len(across.order)), across.order)
-    panel.set_yticks(range(len(up.order)), up.order)
+    colours: dict[str, Any] = {"norm": norm, "cmap": MAP if ends.many else MAP.reversed()}
+    image: AxesImage | PathCollection
+    if across.is_numeric and up.is_numeric and len(across.order) * len(up.order) > 2 * len(values):
+        image = panel.scatter(across.positions, up.positions, c=values, edgecolors="0.3", **colours)
+        panel.set(xscale=across.scale, yscale=up.scale)
+    else:
+        cells = np.full((len(up.order), len(across.order)), np.nan)
+        for row, column, value in zip(up.values, across.values, values, strict=True):
+            cells[up.order.index(row), across.order.index(column)] = value
+        image = panel.imshow(cells, origin="lower", aspect="auto", **colours)
+        for (i, j), value in np.ndenumerate(cells):
+            text = "–" if np.isnan(value) else f"{value:.0%}" if ends.many else f"{value:.2g}"
+            light = np.mean(image.to_rgba(np.array(value))[:3]) > 0.45 or np.isnan(value)
+            panel.text(j, i, text, ha="center", va="center", color="black" if light else "white", fontsize="small")
+        panel.set_xticks(range(len(across.order)), across.labels)
+        panel.set_yticks(range(len(up.order)), up.labels)
+    title = "Networks Solved" if ends.many else "Loss Reached"
+    panel.set(xlabel=shown(across.key), ylabel=shown(up.key), title=title)
     label = "Networks that solve the table (share)" if ends.many else "Final loss"
     panel.figure.colorbar(image, ax=panel, label=label)

@@ -12,7 +12,8 @@ from torch.utils.tensorboard import SummaryWriter
 from xornet import files
 from xornet.cli.overrides import override
 from xornet.plots.render import drawn, write_png
-from xornet.plots.sweep import Axis, Outcomes, sweep_picture
+from xornet.plots.sweep import Outcomes, sweep_picture
+from xornet.plots.swept import Axis
 from xornet.runs.events import EVENTS
 from xornet.runs.record import Run, read_jobs
 from xornet.sweeps.command import unstarted
@@ -77,19 +78,13 @@ def draw(folder: Path, jobs: list[Run], keys: Sequence[str], cells: list[list[st
     with SummaryWriter(str(folder), filename_suffix=SUFFIX) as writer:
         writer.add_text("sweep", "\n".join([heading, "|---" * len(cells[0]) + "|", *rows]))
         if jobs:
-            swept = [Axis(shown(key), [shown(job.overrides.get(key, "default"), 16) for job in jobs]) for key in keys]
+            swept = [Axis(key, [job.overrides.get(key, "default") for job in jobs]) for key in keys]
             losses = [np.nan if job.result("loss") is None else float(job.result("loss")) for job in jobs]
             many = any("solved_interval" in (job.metrics or {}) for job in jobs)
             outcomes = Outcomes(np.array(losses), np.array([job.share_solved for job in jobs]), many)
-            labels = swept[0].values if len(keys) == 1 else [shown(job.label(keys)) for job in jobs]
-            picture = drawn(sweep_picture([job.curve for job in jobs], labels, swept, outcomes))
+            picture = drawn(sweep_picture([job.curve for job in jobs], swept, outcomes))
             files.write(folder / "sweep.png", partial(write_png, picture))
             writer.add_image("sweep", np.asarray(picture), dataformats="HWC")
-
-
-def shown(text: str, longest: int = 48) -> str:
-    """The text as a label: not too long, and without meaning as mathematics to matplotlib."""
-    return (text if len(text) <= longest else text[: longest - 1] + "…").replace("$", r"\$")
 
 
 def best(jobs: list[Run], keys: Sequence[str]) -> str | None:

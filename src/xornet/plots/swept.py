@@ -1,0 +1,40 @@
+"""A swept key as an axis of a picture."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+def shown(text: str, longest: int = 48) -> str:
+    """The text as a label: not too long, a number with four digits, and never mathematics to matplotlib."""
+    if len(text) > longest:
+        try:
+            return f"{float(text):.4g}"
+        except ValueError:
+            text = text[: longest - 1] + "…"
+    return text.replace("$", r"\$")
+
+
+@dataclass
+class Axis:
+    """A swept key and its value in every job, as on the command line.
+
+    Args:
+        key: e.g. `optimizer.lr`.
+        values: (J,), e.g. ["0.01", "0.1"]; a list of one number is drawn as that number.
+
+    """
+
+    key: str
+    values: list[str]
+
+    def __post_init__(self) -> None:
+        names = list(dict.fromkeys(self.values))
+        try:
+            places, self.is_numeric = [float(value.strip("[]")) for value in self.values], True
+        except ValueError:
+            places, self.is_numeric = [float(names.index(value)) for value in self.values], False
+        self.positions = np.array(places)  # (J,), the numbers, or for words their order
+        self.order = sorted(names, key=lambda name: places[self.values.index(name)])  # the different values
+        self.labels = [shown(name, 16) for name in self.order]
+        self.scale = "log" if self.is_numeric and 0 < 10 * min(places) <= max(places) else "linear"
