@@ -14,6 +14,7 @@ SHAPES: list[list[int]] = [[4], [], [8, 8], [3, 2, 5]]
 def gradients(kind: type[InplaceBackprop] | type[Autograd], ensemble: Ensemble, x: Tensor, y: Tensor) -> list[Tensor]:
     gradient = kind(list(ensemble.weights), x, y, ensemble.activation)
     error = torch.full((*y.shape, len(ensemble)), torch.nan, dtype=x.dtype)
+    gradient.attach()
     gradient.forward(error)
     torch.testing.assert_close(error, ensemble(x).detach() - y[:, :, None])
     gradient.backward(error)

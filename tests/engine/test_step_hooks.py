@@ -24,6 +24,7 @@ from xornet.engine.blocks import EPOCH_HOOKS, STEP_HOOKS
 from xornet.engine.runner import GRADIENTS
 from xornet.hooks import RunHooks
 from xornet.module import XORModule
+from xornet.network import Ensemble
 
 EPOCHS = 60
 QUIET: dict[str, Any] = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
@@ -96,21 +97,86 @@ def test_a_callback_that_changes_the_gradient_does_so_at_every_epoch(tmp_path: P
     assert (plain_loop(factor=1.0) - plain_loop()).abs().max() > 1e-3
 
 
-def hundred(module: torch.nn.Module) -> None:
+def tenth(module: torch.nn.Module) -> None:
     for weight in module.parameters():
-        weight.grad = torch.full_like(weight, 100.0)
+        weight.grad = torch.full_like(weight, 0.1)
 
 
-@pytest.mark.parametrize("model", [{}, {"gradient": "autograd"}], ids=str)
-@pytest.mark.parametrize("change", ["drop_gradient", "hundred"])
-@pytest.mark.parametrize("hook", ["on_before_zero_grad", "on_before_backward"])
-def test_a_gradient_that_is_set_before_the_backward_pass_has_no_effect(
+def add_in_place(module: torch.nn.Module) -> None:
+    for weight in module.parameters():
+        if weight.grad is not None:
+            weight.grad.add_(0.1)
+
+
+class Stock(LightningModule):
+    """The sheet's network in Lightning's automatic optimisation."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ensemble = Ensemble(seed=7)
+
+    def configure_optimizers(self) -> Optimizer:
+        return torch.optim.SGD(self.parameters(), lr=0.5)
+
+    def training_step(self, batch: tuple[torch.Tensor, torch.Tensor], batch_idx: int) -> torch.Tensor:
+        return torch.nn.functional.mse_loss(self.ensemble(batch[0])[..., 0], batch[1])
+
+
+HOOKS = ("on_before_zero_grad", "on_before_backward", "on_after_backward", "on_before_optimizer_step")
+
+
+def changing(hook: str, change: str) -> tuple[LambdaCallback, list[Any]]:
+    """A callback that changes the gradients in a hook, and the gradients that every hook has found."""
+    found: list[Any] = []
+
+    def look(name: str, trainer: Trainer, module: LightningModule, *args: Any) -> None:
+        grads = [weight.grad for weight in module.parameters()]
+        found.append((name, *(grad if grad is None else grad.clone() for grad in grads)))
+        if name == hook:
+            globals()[change](module)
+
+    names = ("on_train_batch_start", *HOOKS, "on_train_batch_end")
+    return LambdaCallback(**{name: partial(look, name) for name in names}), found
+
+
+@pytest.mark.parametrize("model", [{}, pytest.param({"gradient": "autograd"}, marks=pytest.mark.further)], ids=str)
+@pytest.mark.parametrize(
+    "change",
+    [
+        "tenth",
+        "add_in_place",
+        *(pytest.param(f"{word}_gradient", marks=pytest.mark.further) for word in ("drop", "clamp")),
+    ],
+)
+@pytest.mark.parametrize("hook", HOOKS)
+def test_every_hook_finds_and_changes_the_gradients_that_it_would_in_a_stock_module(
     tmp_path: Path, model: dict[str, Any], change: str, hook: str
 ) -> None:
-    setting = LambdaCallback(**{hook: lambda trainer, module, *args: globals()[change](module)})
-    _, module = fit(tmp_path, EPOCHS, [setting], seed=7, **model)
-    _, plain = fit(tmp_path, EPOCHS, seed=7, **model)
-    torch.testing.assert_close(module(X), plain(X), rtol=0, atol=1e-6)
+    (ours, found), (theirs, expected) = changing(hook, change), changing(hook, change)
+    sgd, alone = partial(torch.optim.SGD, lr=0.5), {"limit_val_batches": 0}  # validation would zero gradients
+    _, module = fit(tmp_path, 9, [ours], optimizer=sgd, seed=7, trainer=alone, **model)
+    stock, quiet = Stock(), {"enable_model_summary": False, **QUIET}
+    Trainer(max_epochs=9, accelerator="cpu", callbacks=[theirs], **quiet).fit(
+        stock, DataLoader(TensorDataset(X, Y), batch_size=4)
+    )
+    for (name, *mine), (same, *other) in zip(found, expected, strict=True):
+        assert name == same
+        torch.testing.assert_close(mine, other, rtol=0, atol=1e-6)
+    torch.testing.assert_close(module(X), stock.ensemble(X), rtol=0, atol=1e-6)
+
+
+def test_a_gradient_that_the_step_has_changed_is_what_the_next_hook_finds(tmp_path: Path) -> None:
+    found: list[torch.Tensor] = []
+
+    def register(trainer: Trainer, module: LightningModule) -> None:
+        trainer.optimizers[0].register_step_pre_hook(lambda optimizer, *_: clamp_gradient(module))
+
+    def keep(trainer: Trainer, module: Any, *args: Any) -> None:
+        found.append(module.ensemble.weights[0].grad)
+
+    fit(tmp_path, 5, [LambdaCallback(on_train_start=register, on_train_batch_end=keep)], seed=7)
+    assert len(found) == 5
+    assert all(0 < grad.abs().max() <= 1e-3 for grad in found)
 
 
 def test_a_callback_may_add_to_the_gradient_by_autograd(tmp_path: Path) -> None:
@@ -148,8 +214,8 @@ def test_a_callback_may_keep_the_gradients_of_all_epochs(tmp_path: Path, hook: s
 
 def clamp_gradient(module: torch.nn.Module) -> None:
     for weight in module.parameters():
-        assert weight.grad is not None
-        weight.grad = weight.grad.clamp(-1e-3, 1e-3)
+        if weight.grad is not None:
+            weight.grad = weight.grad.clamp(-1e-3, 1e-3)
 
 
 def drop_gradient(module: torch.nn.Module) -> None:

@@ -1,5 +1,6 @@
 """The epoch runner of a run, made from the configuration of the module and the requests of the callbacks."""
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -27,5 +28,5 @@ def make_runner(module: Any, is_new: bool) -> EpochRunner:
         args = (module.ensemble, module.x, module.y, optimizer, module.history, gradient, compiles, module.stopwatch)
         runner = EpochRunner(*args, is_new, samples_every(trainer))
     if is_watched:
-        runner.backward = call_step_hooks(runner.backward, runner.restore, trainer, module, optimizer)
+        runner.surround = partial(call_step_hooks, trainer=trainer, module=module, optimizer=optimizer)
     return runner

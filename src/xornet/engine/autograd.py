@@ -30,6 +30,9 @@ class Autograd:
     def restore(self) -> None:
         """Do nothing: there are no buffers, every epoch reads the weights."""
 
+    def attach(self) -> None:
+        """Do nothing: autograd makes the weights' `.grad` anew."""
+
     def forward(self, error: Tensor) -> None:
         """Write ŷ - y into `error` (P, O, N)."""
         self.predictions = predict(self.weights, self.x, self.activation)

@@ -72,7 +72,7 @@ class InplaceBackprop:
     """Forward pass and gradient for one truth table, as two lists of tensor operations that are run every epoch.
 
     Args:
-        weights: one (I + 1, H, N) tensor a layer; each gets a `.grad`, which `backward` overwrites.
+        weights: one (I + 1, H, N) tensor a layer.
         x: inputs (P, I).
         y: targets (P, O).
         activation: of the hidden layers, one of ACTIVATIONS; the output is always a sigmoid.
@@ -85,7 +85,7 @@ class InplaceBackprop:
         below = append_ones(x)
         for weight in weights:
             self.layers.append(Layer(weight, below, "sigmoid" if weight is weights[-1] else activation))
-            weight.grad, below = self.layers[-1].grad, self.layers[-1].with_one
+            below = self.layers[-1].with_one
         self.output = self.layers[-1]
         self.target = y[:, :, None]
         self.scale = 2 / len(x)
@@ -95,7 +95,7 @@ class InplaceBackprop:
             self.backward_plan = self.backward_plan + layer.backward(above) + layer.gradient
 
     def restore(self) -> None:
-        """Copy weights that were given new tensors back into their buffers, and attach the gradient buffers again.
+        """Copy weights that were given new tensors back into their buffers.
 
         Raises:
             ValueError: a hook of a weight waits for autograd to compute its gradient.
@@ -107,6 +107,10 @@ class InplaceBackprop:
             if weight.data_ptr() != layer.weight.data_ptr() or not weight.is_contiguous():
                 layer.weight.copy_(weight.detach().clone())
                 weight.data = layer.weight
+
+    def attach(self) -> None:
+        """Make the buffers that `backward` writes into the weights' `.grad`."""
+        for weight, layer in zip(self.weights, self.layers, strict=True):
             weight.grad = layer.grad
 
     def forward(self, error: Tensor) -> None:
@@ -116,7 +120,7 @@ class InplaceBackprop:
         torch.sub(self.output.a, self.target, out=error)
 
     def backward(self, error: Tensor) -> None:
-        """Write the gradient of every network's own loss into the weights' `.grad`, given `error` from `forward`."""
+        """Write the gradient of every network's own loss into the buffers, given `error` from `forward`."""
         delta = self.output.delta
         torch.mul(error, self.scale, out=delta)
         self.output.backward_into(delta, self.output.a, grad_input=delta)

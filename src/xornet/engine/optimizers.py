@@ -55,27 +55,15 @@ def bare_step(optimizer: Optimizer) -> Callable[[], object]:
     return partial(inspect.unwrap(type(optimizer).step), optimizer)
 
 
-def step_and_restore(optimizer: Optimizer, is_scheduled: bool, restore: Callable[[], object]) -> Callable[[], object]:
-    """Return the optimizer's step; one with code of the user's gets copies of the gradients.
+def has_users_code(optimizer: Optimizer) -> bool:
+    """Whether a step runs code of the user's, which may keep the gradients or give the weights new tensors."""
+    return has_hooks(optimizer) or not is_stock(type(optimizer))
 
-    Args:
-        optimizer: steps the weights.
-        is_scheduled: whether it has a scheduler, which counts the calls of the step itself.
-        restore: copies weights and gradients back into their buffers, if the step has given them new tensors.
 
-    """
-    is_hooked = has_hooks(optimizer)
-    step = optimizer.step if is_hooked or is_scheduled else bare_step(optimizer)
-    step = torch.no_grad()(step) if torch.is_grad_enabled() else step
-    if not is_hooked and is_stock(type(optimizer)):
-        return step
-
-    def update() -> None:
-        copy_gradients(weight for group in optimizer.param_groups for weight in group["params"])
-        step()
-        restore()
-
-    return update
+def make_step(optimizer: Optimizer, is_scheduled: bool) -> Callable[[], object]:
+    """Return the optimizer's step, the bare one if nobody else needs the wrapper: a scheduler counts its calls."""
+    step = optimizer.step if has_hooks(optimizer) or is_scheduled else bare_step(optimizer)
+    return torch.no_grad()(step) if torch.is_grad_enabled() else step
 
 
 def copy_gradients(weights: Iterable[Tensor]) -> None:

@@ -51,7 +51,7 @@ def largest(errors: Tensor) -> Tensor:
 
 def finite(tensors: Iterable[Tensor]) -> Tensor:
     """Whether everything of each network is finite: tensors (..., ..., N) to (N,)."""
-    return torch.stack([tensor.isfinite().flatten(0, -2).all(0) for tensor in tensors]).all(0)
+    return torch.stack([tensor.detach().isfinite().flatten(0, -2).all(0) for tensor in tensors]).all(0)
 
 
 def check_finite(errors: Tensor, weights: Sequence[Tensor], diverged_epoch: Tensor, now: int) -> None:

@@ -9,19 +9,18 @@ from torch.optim import Optimizer
 
 from xornet.engine import scores
 from xornet.engine.blocks import callbacks_of
-from xornet.engine.optimizers import copy_gradients
 
 
 def call_step_hooks(
     backward: Callable[[Tensor], None],
-    restore: Callable[[], None],
     trainer: Trainer,
     module: LightningModule,
     optimizer: Optimizer,
 ) -> Callable[[Tensor], None]:
     """Return a `backward` that calls the hooks too, in the order of Lightning's automatic optimisation.
 
-    on_before_backward gets the sum of the losses of all networks, whose gradient is every network's own.
+    on_before_backward gets the sum of the losses of all networks, whose gradient is every network's own. A gradient
+    that it sets is added to, as `loss.backward()` does.
     """
 
     def call(hook: str, *args: Any) -> None:
@@ -30,12 +29,14 @@ def call_step_hooks(
         getattr(module, hook)(*args)
 
     def surrounded(errors: Tensor) -> None:
-        copy_gradients(module.parameters())  # of the last epoch, which hooks may keep
         call("on_before_zero_grad", optimizer)
+        optimizer.zero_grad()
         call("on_before_backward", scores.losses(errors).sum())
-        restore()  # the gradient is written into its buffers
+        given = [weight.grad for weight in module.parameters()]
         backward(errors)
-        copy_gradients(module.parameters())
+        for weight, grad in zip(module.parameters(), given, strict=True):
+            if grad is not None and weight.grad is not None:
+                weight.grad += grad
         call("on_after_backward")
         call("on_before_optimizer_step", optimizer)
 

@@ -68,6 +68,7 @@ def compare(problem: Problem) -> Iterator[Comparison]:
     for kind in (InplaceBackprop, Autograd):
         copies = [weight.clone().requires_grad_() for weight in stacked]
         way, error = kind(copies, *problem[1:]), torch.empty_like(problem.y)[..., None]
+        way.attach()
         way.forward(error)
         way.backward(error)
         found[kind.__name__] = [copy.grad for copy in copies if copy.grad is not None]
