@@ -3,6 +3,7 @@
 from xornet.cli import startup  # noqa: F401 isort: skip - first: it sets signal handlers before the slow imports
 
 import sys
+from typing import Any
 
 import hydra
 from hydra.utils import instantiate
@@ -24,10 +25,12 @@ def main(cfg: DictConfig) -> None:
     module: XORModule = instantiate(cfg.model, _convert_="all")
     assert module.optimizer is not None
     seed_all(cfg)
-    data: LightningDataModule = instantiate(cfg.data)
-    data.prepare_data()
-    data.setup("fit")
-    module.set_training_table(*only_batch(data.train_dataloader()))
+    data: Any = instantiate(cfg.data)
+    if isinstance(data, LightningDataModule):
+        data.prepare_data()
+        data.setup("fit")
+        data = data.train_dataloader()
+    module.set_training_table(*only_batch(data))
     module.double()
     network = module.ensemble
     weights = [weight.detach()[..., 0] for weight in network.weights]

@@ -8,8 +8,9 @@ import numpy
 import torch
 from lightning.pytorch import Callback, LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.loggers import Logger
+from torch.utils.data import DataLoader, TensorDataset
 
-from xornet import XORDataModule, XORModule
+from xornet import XORDataModule, XORModule, truth_table
 
 
 class Unrelated(LightningModule):
@@ -47,6 +48,35 @@ class Keeps(Callback):
         return {"path": self.path}
 
 
+class Empty(Keeps):
+    """Is false in a condition."""
+
+    def __len__(self) -> int:
+        return 0
+
+
+class Unpicklable(Keeps):
+    """Has a state that cannot be written."""
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"rule": lambda: 1}
+
+
+class Rooted(XORDataModule):
+    """Has a hyperparameter that a checkpoint cannot hold."""
+
+    def __init__(self, bits: int = 2) -> None:
+        super().__init__(bits)
+        self.save_hyperparameters({"root": Path("here")})
+
+
+class Loader(DataLoader[Any]):
+    """A DataLoader of the table."""
+
+    def __init__(self, bits: int = 2) -> None:
+        super().__init__(TensorDataset(*truth_table(bits)), batch_size=2**bits)
+
+
 class Draws(Callback):
     """Keeps random numbers."""
 
@@ -59,7 +89,7 @@ class Draws(Callback):
 class Late(LightningDataModule):
     """Makes its table in `setup`."""
 
-    def __init__(self, bits: int = 2) -> None:
+    def __init__(self, bits: int = 2, points: int = 4) -> None:
         super().__init__()
         self.bits = bits
 

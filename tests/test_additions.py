@@ -9,6 +9,7 @@ import torch
 from conftest import NO_FIGURES, Command
 
 from xornet.backprop import ACTIVATIONS, Activation
+from xornet.checkpoint import CheckpointFile
 
 SHORT = ("trainer.max_epochs=40", *NO_FIGURES)
 NOISY = ("model._target_=additions.Noisy", "+model.sigma=0.1")
@@ -56,29 +57,54 @@ def test_a_subclass_is_reproducible_evaluated_compared_and_resumed(command: Comm
 @pytest.mark.further
 def test_what_a_user_draws_is_other_than_the_first_weights_and_other_for_another_seed(command: Command) -> None:
     additions.Draws.drawn.clear()
-    for seed in ("seed=7", "seed=7", "seed=8", "~seed model.seed=7"):
+    for seed in ("seed=7", "seed=7", "seed=8", "~seed model.seed=7", "~model.seed seed=7"):
         assert command(*seed.split(), "+callbacks.draws._target_=additions.Draws", *SHORT).status == 0
-    first, again, other, named = additions.Draws.drawn
-    assert first == again == named != other
+    first, again, other, *named = additions.Draws.drawn
+    assert [first] * 3 == [again, *named] != [other] * 3
     torch.manual_seed(7)
     assert first[0] not in torch.rand(100).tolist()
     assert first[1] != random.Random(7).random()
 
 
-def test_a_state_that_is_not_loaded_again_is_refused_before_anything_is_trained(command: Command) -> None:
-    run = command("+callbacks.keeps._target_=additions.Keeps", *SHORT)
+@pytest.mark.parametrize(
+    ("addition", "held", "owner"),
+    [
+        ("+callbacks.keeps._target_=additions.Keeps", "pathlib.PosixPath", "Keeps"),
+        ("+callbacks.keeps._target_=additions.Empty", "pathlib.PosixPath", "Empty"),
+        ("+callbacks.keeps._target_=additions.Unpicklable", "everything (", "Unpicklable"),
+        ("data._target_=additions.Rooted", "pathlib.PosixPath", "Rooted.hparams"),
+    ],
+)
+def test_a_state_that_is_not_loaded_again_is_refused_before_anything_is_trained(
+    command: Command, addition: str, held: str, owner: str
+) -> None:
+    run = command(addition, *SHORT)
     assert run.status == 1
-    assert "a checkpoint cannot hold pathlib.PosixPath, as in the state of Keeps; use tensors, numbers" in run.last_line
+    assert f"a checkpoint cannot hold {held}" in run.last_line
+    assert f"as in the state of {owner}; use tensors, numbers" in run.last_line
     assert "Traceback" not in run.err
     assert not run.folder.exists()
+    assert command(addition, "trainer.fast_dev_run=true").status == 0  # which saves nothing
+
+
+def test_the_data_may_be_a_loader(command: Command) -> None:
+    assert command("data._target_=additions.Loader", *SHORT).status == 0
+    checked = command("data._target_=additions.Loader", script="check_gradients.py")
+    assert checked.out.endswith("The gradients agree.\n")
+    refused = command("data._target_=xornet.module.XORModule", *SHORT)
+    assert "data._target_=xornet.module.XORModule is no LightningDataModule; use a class that" in refused.last_line
+    refused = command("data._target_=additions.Late", "+data.points=abc", *SHORT)
+    assert "data.points=abc is a text; use a whole number" in refused.last_line
 
 
 @pytest.mark.further
-def test_a_state_that_becomes_one_that_is_not_loaded_again_costs_no_results(command: Command) -> None:
-    run = command("+callbacks.keeps={_target_:additions.Keeps,epoch:20}", *SHORT)
-    assert run.status == 0
-    assert "last.ckpt cannot be resumed from: it holds pathlib.PosixPath; use tensors" in run.err
-    assert run.metrics["epochs"] == 40
+def test_a_state_that_becomes_one_that_is_not_loaded_again_leaves_the_last_good_checkpoint(command: Command) -> None:
+    run = command(
+        "+callbacks.keeps={_target_:additions.Keeps,epoch:20}", "callbacks.checkpoint.every_n_epochs=10", *SHORT
+    )
+    assert run.status == 1
+    assert "a checkpoint cannot hold pathlib.PosixPath, as in the state of what is saved; use tensors" in run.last_line
+    assert CheckpointFile().load_checkpoint(run.folder / "checkpoints" / "last.ckpt")["global_step"] == 20
 
 
 def test_the_gradient_is_checked_on_a_table_that_is_made_in_setup(command: Command) -> None:

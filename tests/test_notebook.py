@@ -3,6 +3,7 @@
 import copy
 import os
 import pickle
+import re
 import signal
 import time
 from collections import OrderedDict
@@ -16,11 +17,11 @@ import pytest
 import torch
 from conftest import fit
 from lightning.pytorch import Callback, LightningModule, Trainer
-from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from lightning.pytorch.callbacks import EarlyStopping, LambdaCallback, ModelCheckpoint
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 from torch.optim.lr_scheduler import LRScheduler, StepLR
-from torch.utils.data import DataLoader, Dataset, TensorDataset
+from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler, SubsetRandomSampler, TensorDataset
 
 from xornet.callbacks.figures import HiddenUnits, LossCurve
 from xornet.callbacks.stopping import EarlyStopping as EarlyStoppingOfOurs
@@ -603,8 +604,26 @@ def test_a_stop_button_that_python_ignores_while_it_compiles_ends_the_run_behind
     assert XORModule.load_from_checkpoint(tmp_path / "stopped.ckpt").history.epochs == fitter.global_step
 
 
-def test_clipping_that_is_switched_off_is_none(tmp_path: Path) -> None:
-    assert fit(tmp_path, 5, trainer={"gradient_clip_val": 0})[0].global_step == 5
+def test_what_is_switched_off_by_zero_is_off(tmp_path: Path) -> None:
+    assert fit(tmp_path, 5, trainer={"gradient_clip_val": 0, "log_every_n_steps": 0})[0].global_step == 5
+
+
+def test_a_hook_in_which_nothing_can_be_saved_is_told_one_in_which_it_can(tmp_path: Path) -> None:
+    saving = LambdaCallback(on_before_optimizer_step=lambda trainer, *_: trainer.save_checkpoint(tmp_path / "x.ckpt"))
+    with pytest.raises(ValueError, match="in a hook of an optimizer step, use on_train_batch_end to save"):
+        fit(tmp_path, 5, [saving])
+    assert not (tmp_path / "x.ckpt").exists()
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "name"),
+    [(lambda weights: FAST(weights, lr=0.1), "<lambda>"), ("Adam", "Adam"), (FAST([torch.zeros(1)]), "SGD")],
+)
+def test_an_optimizer_that_is_no_class_is_refused_in_one_line(optimizer: Any, name: str) -> None:
+    line = f"class, got {name}; use e.g. optimizer=rmsprop, in Python functools.partial of a class"
+    with pytest.raises(ValueError, match=re.escape(line)) as refused:
+        XORModule(optimizer)
+    assert "\n" not in str(refused.value)
 
 
 def collate(rows: list[Any]) -> Any:
@@ -625,12 +644,22 @@ def test_a_data_loader_may_keep_its_workers(tmp_path: Path) -> None:
         trainer(tmp_path, 20).fit(XORModule(), stream)
 
 
-@pytest.mark.parametrize("shuffle", [None, False, True])
-def test_blocks_of_epochs_draw_nothing_from_the_global_generator(tmp_path: Path, shuffle: bool | None) -> None:
+SAMPLED: list[Callable[[], dict[str, Any]]] = [
+    lambda: {"batch_size": 4},
+    lambda: {"batch_size": 4, "shuffle": True},
+    lambda: {"batch_size": 4, "sampler": SubsetRandomSampler(range(4))},
+    lambda: {"batch_sampler": BatchSampler(RandomSampler(range(4)), 4, drop_last=False)},
+]
+
+
+@pytest.mark.parametrize("how", [None, *SAMPLED])
+def test_blocks_of_epochs_draw_nothing_from_the_global_generator(
+    tmp_path: Path, how: Callable[[], dict[str, Any]] | None
+) -> None:
     """How many blocks there are depends on the clock."""
     draws = []
     for every in (5, 20):
-        own = None if shuffle is None else DataLoader(TensorDataset(X, Y), batch_size=4, shuffle=shuffle)
+        own = None if how is None else DataLoader(TensorDataset(X, Y), **how())
         torch.manual_seed(1)
         trainer(tmp_path, 20, callbacks=[Every(every)]).fit(XORModule(), own or XORDataModule())
         draws.append(torch.rand(1))

@@ -28,14 +28,13 @@ def only_batch(loader: Any) -> tuple[Tensor, Tensor]:
 
 
 def draw_alone(loader: Any) -> list[Any]:
-    """Give a DataLoader a generator for the run; return what it was given to: the loader, its sampler or neither.
+    """Give a DataLoader and its samplers generators for the run; return those that were given one.
 
-    Without one it draws from the global generator in every block, and how many blocks there are depends on the clock.
+    Without one they draw from the global generator in every block, and how many there are depends on the clock.
     """
-    parts = [
-        part for part in (loader, getattr(loader, "sampler", None)) if isinstance(part, DataLoader | RandomSampler)
-    ]
-    parts = [part for part in parts if part.generator is None]
+    samplers = [getattr(loader, name, None) for name in ("sampler", "batch_sampler")]
+    parts = [loader, *samplers, *(getattr(sampler, "sampler", None) for sampler in samplers)]
+    parts = [part for part in parts if getattr(part, "generator", False) is None]
     for part in parts:
         part.generator = torch.Generator()
     return parts

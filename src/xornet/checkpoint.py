@@ -1,7 +1,6 @@
 """Checkpoint files: written atomically, read without running code that they may contain."""
 
 import io
-import logging
 import pickle
 import warnings
 from contextlib import suppress
@@ -17,8 +16,6 @@ from xornet.data import truth_table
 
 SAFE = "tensors, numbers, texts, lists and dictionaries alone"
 REMEDY = "use the checkpoints/last.ckpt of a run, or delete this one to train from the start"
-
-log = logging.getLogger(__name__)
 
 
 def find(ckpt_path: str | None) -> str | None:
@@ -45,25 +42,27 @@ def save(state: dict[str, Any], path: str | Path) -> None:
 
     The file is made in memory first, because on a full disk PyTorch's own writer reports only `unexpected pos`.
     """
-    file = io.BytesIO()
-    torch.save(state, file)
-    if found := unsafe(file):
-        log.warning("%s cannot be resumed from: it holds %s; use %s", Path(path).name, found, SAFE)
+    file = in_memory("what is saved", state)
     files.write(path, lambda partial: partial.write_bytes(file.getbuffer()))
 
 
-def check_safe(owner: str, state: Any) -> None:
-    """Refuse a state that `torch.load` would not load again, since loading it could run code."""
+def in_memory(owner: str, state: Any) -> io.BytesIO:
+    """Return the file of a state; refuse one that `torch.load` would not load again, since loading it could run code.
+
+    Raises:
+        ValueError: naming the owner of the state, and what cannot be in it.
+
+    """
     file = io.BytesIO()
-    torch.save(state, file)
-    if found := unsafe(file):
+    try:
+        torch.save(state, file)
+        file.seek(0)
+        found = ", ".join(sorted(torch.serialization.get_unsafe_globals_in_checkpoint(file)))
+    except (pickle.PicklingError, AttributeError, TypeError) as error:  # of what cannot be written at all
+        found = f"everything ({error})"
+    if found:
         raise ValueError(f"a checkpoint cannot hold {found}, as in the state of {owner}; use {SAFE}")
-
-
-def unsafe(file: io.BytesIO) -> str:
-    """The classes in a saved file that `torch.load` would not load, in words; empty if there are none."""
-    file.seek(0)
-    return ", ".join(sorted(torch.serialization.get_unsafe_globals_in_checkpoint(file)))
+    return file
 
 
 class CheckpointFile(TorchCheckpointIO):

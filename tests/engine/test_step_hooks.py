@@ -451,6 +451,13 @@ def test_an_optimizer_that_no_checkpoint_would_hold_is_refused() -> None:
         train(kind())
 
 
+def test_two_layers_that_share_a_weight_are_refused() -> None:
+    module = XORModule(hidden=[2, 2])
+    module.ensemble.weights[1] = module.ensemble.weights[0]
+    with pytest.raises(ValueError, match=r"two layers share one weight, .*; use a copy of it"):
+        train(module)
+
+
 def test_a_weight_that_is_frozen_is_not_trained_in_silence() -> None:
     module = XORModule()
     module.ensemble.weights[0].requires_grad_(False)

@@ -277,6 +277,37 @@ def test_a_place_outside_of_its_directory_is_one_runs_alone(command: Command, tm
     assert command(*spelled, f"hydra.run.dir={tmp_path}/first").status == 0
 
 
+@pytest.mark.further
+def test_a_run_that_continues_another_one_elsewhere_overwrites_no_last_checkpoint(
+    command: Command, tmp_path: Path
+) -> None:
+    best = ["callbacks=best_checkpoint", "callbacks.best_checkpoint.every_n_epochs=10"]
+    best += [f"callbacks.best_checkpoint.dirpath={tmp_path}/best"]
+    forked = [f"ckpt_path='{tmp_path}/best/best-epoch=9.ckpt'", "trainer.max_epochs=30"]
+    for place in (f"{tmp_path}/last", "${hydra:runtime.output_dir}/../last"):
+        there = f"callbacks.checkpoint.dirpath={place}"
+        assert command(*best, there, *SHORT, f"hydra.run.dir={tmp_path}/a/first").status == 0
+        if "$" in place:  # the same text is another place there, which is another run's
+            assert command(there, *SHORT, "seed=7", f"hydra.run.dir={tmp_path}/b/first").status == 0
+        before = contents(tmp_path)
+        fork = command(there, *SHORT, *forked, f"hydra.run.dir={tmp_path}/b/second")
+        assert "holds last.ckpt of another run; use another directory" in fork.last_line
+        assert contents(tmp_path) == before
+        shutil.rmtree(tmp_path / "best")
+
+
+@pytest.mark.further
+def test_checkpoints_may_share_a_directory_also_with_a_relative_path_and_chdir(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    best = ["callbacks=best_checkpoint", f"callbacks.best_checkpoint.dirpath={tmp_path}/best"]
+    assert command(*best, *SHORT, f"hydra.run.dir={tmp_path}/first").status == 0
+    monkeypatch.chdir(tmp_path)
+    resumed = ["ckpt_path=first/checkpoints/last.ckpt", "trainer.max_epochs=60", "hydra.job.chdir=true"]
+    second = command(*best, *SHORT, *resumed, f"hydra.run.dir={tmp_path}/second")
+    assert second.status == 0, second.err
+
+
 def test_a_run_continues_in_the_place_of_the_checkpoint_that_it_is_resumed_from(
     command: Command, tmp_path: Path
 ) -> None:

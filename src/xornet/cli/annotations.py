@@ -1,22 +1,24 @@
 """Checks of a configured class against its group, and of its values against its annotations."""
 
 import sys
+from collections.abc import Iterable
 from contextlib import suppress
 from types import NoneType, SimpleNamespace, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from hydra.utils import get_object
-from lightning.pytorch import Callback, Trainer
+from lightning.pytorch import Callback, LightningDataModule, Trainer
 from lightning.pytorch.loggers import Logger
 
 from xornet.engine.own import OWN, name_of
 from xornet.module import XORModule
 
-KINDS = {  # of the classes of a group of conf/
-    "callbacks": Callback,
-    "logger": Logger,
-    "model": XORModule,
-    "trainer": Trainer,
+KINDS: dict[str, tuple[type, ...]] = {  # of the classes of a group of conf/
+    "callbacks": (Callback,),
+    "data": (LightningDataModule, Iterable),  # or a DataLoader
+    "logger": (Logger,),
+    "model": (XORModule,),
+    "trainer": (Trainer,),
 }
 WORDS = {bool: "true or false", int: "a whole number", float: "a number"}
 
@@ -35,11 +37,12 @@ def check_kinds(key: str, node: dict[str, Any]) -> None:
 
     """
     target, kind = str(node["_target_"]), KINDS[key.partition(".")[0]]
+    name_of_kind = kind[0].__name__
     made = None if "${" in target else get_object(target)
     if isinstance(made, type) and not issubclass(made, kind):
-        raise ValueError(f"{key}._target_={target} is no {kind.__name__}; use a class that is one")
+        raise ValueError(f"{key}._target_={target} is no {name_of_kind}; use a class that is one")
     if node.get("_partial_"):
-        raise ValueError(f"{key}._partial_={node['_partial_']} makes no {kind.__name__}; drop it")
+        raise ValueError(f"{key}._partial_={node['_partial_']} makes no {name_of_kind}; drop it")
     hints = annotations(made)
     for name, value in node.items():
         hint = hints.get(name)

@@ -50,7 +50,9 @@ def seed_all(cfg: DictConfig) -> None:
 
     With the seed of a network they would be its first weights again.
     """
-    seed = validation.integer("seed", OmegaConf.select(cfg, "model.seed", default=0), 0, 2**63 - 1, "use e.g. seed=0")
+    given = [OmegaConf.select(cfg, key) for key in ("model.seed", "seed")]
+    seed = next((one for one in given if one is not None), 0)  # a model of the user's may have none
+    seed = validation.integer("seed", seed, 0, 2**63 - 1, "use e.g. seed=0")
     seed_everything((seed + 2**31) % 2**32, verbose=False)
 
 

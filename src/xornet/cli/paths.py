@@ -2,10 +2,13 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
+from hydra.utils import get_object
+from lightning.pytorch.callbacks import ModelCheckpoint
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from xornet.cli.hydra_run import current
+from xornet.cli.hydra_run import ckpt_path, current
 from xornet.runs.events import EVENTS
 from xornet.runs.settings import CONFIG, flatten, read_config
 
@@ -61,20 +64,38 @@ def check_outside(folders: Mapping[str, Path], cfg: DictConfig, own: Path) -> No
     Args:
         folders: from `outside`.
         cfg: the configuration of the run.
-        own: the run directory; it may hold an earlier part of the run. That of the checkpoint does, whose checkpoints
-            may share a directory with those of this part; tables and event files would be mixed.
+        own: the run directory; it may hold an earlier part of the run. If that is elsewhere, both parts may save into
+            one directory by Lightning's ModelCheckpoint, which overwrites nothing.
 
     """
-    given = cfg.get("ckpt_path")
-    resumed = list(Path(str(given)).resolve().parents) if given else []
+    if not folders:
+        return
+    given, settings = ckpt_path(cfg), flatten(cfg)
+    parents = list(Path(str(given)).resolve().parents) if given else []
+    mine, resumed = (read_config(run) if run else {} for run in (own_run([own]), own_run(parents)))
     for key, path in folders.items():
         left = [name for pattern in OUTSIDE for name in sorted(path.glob(pattern))]
-        runs = [own, *resumed] if key.endswith(".dirpath") else [own]
-        now = str(flatten(cfg).get(key))
-        befores = [str(read_config(run).get(key)) for run in runs if (run / CONFIG).exists()]
-        same = [now == one or ("${" not in one and Path(one).resolve() == Path(now).resolve()) for one in befores]
-        if left and not (any(same) or path in resumed):
+        now = settings.get(key)
+        is_mine = key in mine and (mine[key] == now or is_path(mine[key], Path(str(now)).resolve()))
+        is_shared = is_path(resumed.get(key), path) and saves_beside(settings.get(f"{key.rpartition('.')[0]}._target_"))
+        if left and not (is_mine or is_shared or path in parents[:1]):
             raise ValueError(f"{key}: {path} holds {left[0].name} of another run; use another directory")
+
+
+def own_run(folders: Iterable[Path]) -> Path | None:
+    """The first of these directories that is that of a run."""
+    return next((folder for folder in folders if (folder / CONFIG).exists()), None)
+
+
+def is_path(text: Any, path: Path) -> bool:
+    """Whether a text of an earlier configuration names this path; what it interpolated then is not known."""
+    return isinstance(text, str) and "${" not in text and Path(text).resolve() == path
+
+
+def saves_beside(target: Any) -> bool:
+    """Whether a class is a ModelCheckpoint, which gives its file another name where there is one."""
+    made = None if "${" in str(target) else get_object(str(target))
+    return isinstance(made, type) and issubclass(made, ModelCheckpoint)
 
 
 def check_root(folder: Path, output: Path, cfg: DictConfig) -> None:

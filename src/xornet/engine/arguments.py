@@ -29,8 +29,9 @@ def as_partial(
     """
     kind = getattr(made, "func", made)
     if not (inspect.isclass(kind) and issubclass(kind, base)) or kind.__name__ in refused:
-        got = getattr(kind, "__name__", kind)
-        raise ValueError(f"{group}._target_ must be {wanted}, got {got}; use e.g. {group}={example}")
+        got = kind if isinstance(kind, str) else getattr(kind, "__name__", type(kind).__name__)
+        remedy = f"use e.g. {group}={example}, in Python functools.partial of a class"
+        raise ValueError(f"{group}._target_ must be {wanted}, got {got}; {remedy}")
     given = made if isinstance(made, partial) else partial(kind)
     return partial(kind, *given.args, **validation.plain(given.keywords))
 

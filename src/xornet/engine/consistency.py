@@ -6,6 +6,8 @@ from torch.optim import Optimizer
 from xornet.engine.runner import EpochRunner
 from xornet.network import Ensemble
 
+SAVING = "; in a hook of an optimizer step, use on_train_batch_end to save"
+
 
 def check_counts(epochs: int | None, *counted: int) -> None:
     """Refuse networks whose number of epochs is not what their Trainer has counted.
@@ -26,7 +28,7 @@ def check_counts(epochs: int | None, *counted: int) -> None:
         raise ValueError(
             f"the Trainer counts {' and '.join(map(str, counted))} epochs, but the networks have had {had}: a run was "
             "broken off, a hook has skipped an epoch, or another Trainer has trained them; use a new Trainer with a "
-            "ckpt_path, or the Trainer that has trained them"
+            f"ckpt_path, or the Trainer that has trained them{SAVING if epochs is None else ''}"
         )
 
 

@@ -21,7 +21,7 @@ LOGGERS = (
     *("xornet.runs.csv_logger.CSVLogger", "xornet.runs.events.EventLogger"),
     "xornet.runs.mlflow_logger.MLFlowLogger",
 )
-OWN = frozenset((MODULE, *OPTIMIZERS, *CALLBACKS, *LOGGERS))
+OWN = frozenset((MODULE, "xornet.data.XORDataModule", *OPTIMIZERS, *CALLBACKS, *LOGGERS))
 
 
 def name_of(kind: Any) -> str:

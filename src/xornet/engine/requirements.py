@@ -32,7 +32,7 @@ _REFUSED_CALLBACKS: dict[type[Callback], str] = {
     ModelPruning: "the networks are stacked tensors, no layers to prune; use a smaller model.hidden",
     GradientAccumulationScheduler: _ONE_BATCH + "leave it out",
     BatchSizeFinder: _ONE_BATCH + "leave it out",
-    LearningRateFinder: "use a sweep to find one, e.g. -m optimizer.lr=0.01,0.1,1",
+    LearningRateFinder: "a new Trainer for each rate finds one; use python src/train.py -m optimizer.lr=0.01,0.1,1",
 }
 
 
@@ -41,7 +41,7 @@ _ALLOWED: dict[str, tuple[Callable[[Any], bool], str]] = {
     **dict.fromkeys(["max_epochs", "max_steps"], (lambda n: type(n) is int and n != 0, "use e.g. trainer.{}=20000")),
     **dict.fromkeys(["min_epochs", "min_steps"], (lambda n: type(n) is int and n >= 0, "use e.g. trainer.{}=20000")),
     **dict.fromkeys(
-        ["check_val_every_n_epoch", "log_every_n_steps", "val_check_interval"],
+        ["check_val_every_n_epoch", "val_check_interval"],
         (lambda n: n != 0, "use e.g. trainer.{}=100"),
     ),
     "devices": (lambda n: n <= 1, _ONE_DEVICE),

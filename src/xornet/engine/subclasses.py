@@ -88,6 +88,8 @@ def check_module(module: LightningModule) -> None:
             f"the forward pass of {name} is not that of Ensemble, whose gradient it is trained with; use a method of "
             "another name for other predictions"
         )
+    if len({weight.data_ptr() for weight in module.ensemble.weights}) < len(list(module.ensemble.weights)):
+        raise ValueError("two layers share one weight, whose gradient would be that of one of them; use a copy of it")
     if module.automatic_optimization:
         raise ValueError(f"{name}.automatic_optimization=True cannot work: a step is many epochs; leave it False")
     for own in (own for own in module.state_dict() if not own.startswith("ensemble.weights.")):
