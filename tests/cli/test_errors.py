@@ -145,7 +145,7 @@ BLAMED = [
     (["callbacks=early_stopping", "callbacks.early_stopping.mode=down"], 1, ""),
     (["hydra.run.dir=mine", "trainer.default_root_dir=/dev/null/x"], 1, "use hydra.run.dir=<a writable directory"),
     (["logger=csv", "logger.csv.name=[1]"], 1, "is no path; use a text, or drop it"),
-    (["seed=1", "+trainer.check_val_every_n_epoch=0"], 1, "use e.g. trainer.check_val_every_n_epoch=100"),
+    (["seed=1", "trainer.max_epochs=0"], 1, "use e.g. trainer.max_epochs=20000"),
     (["experiment=grid", "networks=5", "callbacks.animation=null"], 2, "use callbacks=<name of a file"),
     (["experiment=width_law", "networks=5", "logger.tensorboard.version=v1"], 2, "use logger=<name of a file"),
     (["trainer.max_epochs=9", "hydra.run.dir="], 1, "hydra.run.dir is empty; use a directory, or drop it"),
