@@ -17,7 +17,12 @@ def ends(losses: list[float], shares: list[tuple[float, float, float]] | None = 
 
 @pytest.mark.parametrize(
     ("values", "scale"),
-    [(["1.0", "0.01", "0.1"], "log"), (["2", "4", "8"], "linear"), (["sgd", "adam", "x"], "linear")],
+    [
+        (["1.0", "0.01", "0.1"], "log"),
+        (["2", "4", "8"], "linear"),
+        (["sgd", "adam", "x"], "linear"),
+        (["sgd", "inf", "1"], "linear"),
+    ],
 )
 def test_final_losses_stand_over_what_was_swept(values: list[str], scale: str) -> None:
     figure = sweep_picture([CURVE] * 3, [Axis("key", values)], ends([0.01, 0.25, 0.002]))

@@ -1,5 +1,6 @@
 """A swept key as an axis of a picture."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,9 +32,12 @@ class Axis:
     def __post_init__(self) -> None:
         names = list(dict.fromkeys(self.values))
         try:
-            places, self.is_numeric = [float(value.strip("[]")) for value in self.values], True
+            places = [float(value.strip("[]")) for value in self.values]
+            self.is_numeric = all(map(math.isfinite, places))
         except ValueError:
-            places, self.is_numeric = [float(names.index(value)) for value in self.values], False
+            self.is_numeric = False
+        if not self.is_numeric:
+            places = [float(names.index(value)) for value in self.values]
         self.positions = np.array(places)  # (J,), the numbers, or for words their order
         self.order = sorted(names, key=lambda name: places[self.values.index(name)])  # the different values
         self.labels = [shown(name, 16) for name in self.order]
