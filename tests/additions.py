@@ -70,6 +70,13 @@ class Rooted(XORDataModule):
         self.save_hyperparameters({"root": Path("here")})
 
 
+class Counted(XORDataModule):
+    """Has a state with a number of NumPy's."""
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"count": numpy.float64(1)}
+
+
 class Loader(DataLoader[Any]):
     """A DataLoader of the table."""
 

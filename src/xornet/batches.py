@@ -5,7 +5,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, IterableDataset, RandomSampler
+from torch.utils.data import DataLoader, IterableDataset, RandomSampler, SubsetRandomSampler, WeightedRandomSampler
+
+# Classes of PyTorch that draw from the global generator, if they have none of their own.
+DRAWING = (DataLoader, RandomSampler, SubsetRandomSampler, WeightedRandomSampler)
 
 
 def only_batch(loader: Any) -> tuple[Tensor, Tensor]:
@@ -34,7 +37,7 @@ def draw_alone(loader: Any) -> list[Any]:
     """
     samplers = [getattr(loader, name, None) for name in ("sampler", "batch_sampler")]
     parts = [loader, *samplers, *(getattr(sampler, "sampler", None) for sampler in samplers)]
-    parts = [part for part in parts if getattr(part, "generator", False) is None]
+    parts = [part for part in parts if isinstance(part, DRAWING) and part.generator is None]
     for part in parts:
         part.generator = torch.Generator()
     return parts

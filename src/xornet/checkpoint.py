@@ -18,6 +18,10 @@ SAFE = "tensors, numbers, texts, lists and dictionaries alone"
 REMEDY = "use the checkpoints/last.ckpt of a run, or delete this one to train from the start"
 
 
+class UnsafeStateError(ValueError):
+    """A state holds more than `torch.load` loads without running code."""
+
+
 def find(ckpt_path: str | None) -> str | None:
     """Return `ckpt_path` if it is None or a file; Lightning's words `last`, `best` and `hpc` are refused."""
     try:
@@ -42,7 +46,7 @@ def save(state: dict[str, Any], path: str | Path) -> None:
 
     The file is made in memory first, because on a full disk PyTorch's own writer reports only `unexpected pos`.
     """
-    file = in_memory("what is saved", state)
+    file = in_memory("this one", state)
     files.write(path, lambda partial: partial.write_bytes(file.getbuffer()))
 
 
@@ -50,7 +54,7 @@ def in_memory(owner: str, state: Any) -> io.BytesIO:
     """Return the file of a state; refuse one that `torch.load` would not load again, since loading it could run code.
 
     Raises:
-        ValueError: naming the owner of the state, and what cannot be in it.
+        UnsafeStateError: naming the owner of the state, and what cannot be in it.
 
     """
     file = io.BytesIO()
@@ -61,7 +65,7 @@ def in_memory(owner: str, state: Any) -> io.BytesIO:
     except (pickle.PicklingError, AttributeError, TypeError) as error:  # of what cannot be written at all
         found = f"everything ({error})"
     if found:
-        raise ValueError(f"a checkpoint cannot hold {found}, as in the state of {owner}; use {SAFE}")
+        raise UnsafeStateError(f"a checkpoint cannot hold {found}, as in {owner}; use {SAFE}")
     return file
 
 

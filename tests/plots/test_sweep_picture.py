@@ -42,7 +42,7 @@ def test_final_losses_stand_over_what_was_swept(values: list[str], scale: str) -
 
 
 def test_the_long_numbers_of_a_search_stand_in_their_order_under_short_names() -> None:
-    values = ["0.17826497151386947", "1.4486833887239314", "0.010007903854326213", "1.4486833887239321"]
+    values = ["0.17826497151386947", "1.4486833887239314", "0.010007903854326213", "2.4486833887239321"]
     figure = sweep_picture([CURVE] * 4, [Axis("lr", values)], ends([0.2, 0.01, 0.25, 0.02]))
     curves, losses = figure.axes
     (line,) = losses.lines
@@ -50,21 +50,27 @@ def test_the_long_numbers_of_a_search_stand_in_their_order_under_short_names() -
     assert np.asarray(line.get_ydata()).tolist() == [0.25, 0.2, 0.01, 0.02]
     legend = curves.get_legend()
     assert legend is not None
-    assert [text.get_text() for text in legend.get_texts()] == ["0.01001", "0.1783", "1.449", "1.449"]
+    assert [text.get_text() for text in legend.get_texts()] == ["0.01001", "0.1783", "1.449", "2.449"]
     across, up = Axis("lr", values), Axis("$x$", ["a_rather_long_word_for_a_tick", "$b$", "$b$", "$b$"])
     curves, panel, _ = sweep_picture([CURVE] * 4, [across, up], ends([0.2, 0.01, 0.25, 0.02])).axes
     legend = curves.get_legend()
     assert legend is not None
     assert legend.get_texts()[1].get_text() == r"lr=1.449 \$x\$=\$b\$"
-    assert [label.get_text() for label in panel.get_xticklabels()] == ["0.01001", "0.1783", "1.449", "1.449"]
+    assert [label.get_text() for label in panel.get_xticklabels()] == ["0.01001", "0.1783", "1.449", "2.449"]
     assert [label.get_text() for label in panel.get_yticklabels()] == ["a_rather_long_w…", r"\$b\$"]
+
+
+def test_long_numbers_that_begin_alike_keep_names_that_differ() -> None:
+    seeds = ["12345678901234567890", "12345678901234567891"]
+    assert Axis("seed", seeds).label_of_job == seeds
 
 
 def test_a_search_over_two_keys_is_drawn_as_points() -> None:
     rates, momenta = ["0.01", "0.5", "3.0", "0.2", "1.1"], ["0.5", "0.1", "0.9", "0.3", "0.7"]
     found = ends([0.2, 0.01, np.nan, 0.02, 0.25])
     panel = sweep_picture([CURVE] * 5, [Axis("lr", rates), Axis("momentum", momenta)], found).axes[1]
-    (points,) = panel.collections
+    points, without = panel.collections
+    assert np.asarray(without.get_offsets()).tolist() == [[3.0, 0.9]]  # a job that has no loss
     given = [[float(rate), float(momentum)] for rate, momentum in zip(rates, momenta, strict=True)]
     assert np.asarray(points.get_offsets()).tolist() == given
     colours: Any = points.get_array()

@@ -1,15 +1,18 @@
 """The checkpoint that a run is resumed from."""
 
+import logging
 from pathlib import Path
 
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 
 from xornet import validation
-from xornet.checkpoint import in_memory
+from xornet.checkpoint import UnsafeStateError, in_memory
 from xornet.engine.blocks import callbacks_of, is_smoke_test
 from xornet.runs.undo import expect
 from xornet.validation import plain
+
+log = logging.getLogger(__name__)
 
 
 class LastCheckpoint(Checkpoint):
@@ -26,21 +29,25 @@ class LastCheckpoint(Checkpoint):
     def __init__(self, dirpath: str, every_n_epochs: int = 1000) -> None:
         self.every_n_epochs = validation.interval("checkpoint.every_n_epochs", every_n_epochs, example=1000)
         self.dirpath, self.path = dirpath, Path(dirpath) / "last.ckpt"
-        self.is_saved = False
+        self.is_saved = self.is_warned = False
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Make the directory; it is removed again if nothing is saved."""
         expect(self.path.parent.absolute())
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.is_saved = False
+        self.is_saved = self.is_warned = False
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Refuse states that a checkpoint cannot hold before anything is trained."""
         data = getattr(trainer, "datamodule", None)
-        states = [(type(one).__name__, one.state_dict()) for one in (*callbacks_of(trainer), data) if one is not None]
+        states = [
+            (f"the state of {type(callback).__name__}", plain(callback.state_dict()))
+            for callback in callbacks_of(trainer)
+        ]
+        states += [(f"the state of {type(data).__name__}", data.state_dict())] if data is not None else []
         states += [(f"{type(one).__name__}.hparams", dict(one.hparams)) for one in (pl_module, data) if one is not None]
         for owner, state in states if not is_smoke_test(trainer) else ():
-            in_memory(owner, plain(state))
+            in_memory(owner, state)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save every n epochs, except after the last: `on_train_end` saves that, once Lightning has counted it."""
@@ -61,7 +68,15 @@ class LastCheckpoint(Checkpoint):
             self.save(trainer)
 
     def save(self, trainer: Trainer) -> None:
-        """Save the state; not with `fast_dev_run`, as Lightning's own ModelCheckpoint does not either."""
-        if not is_smoke_test(trainer):
-            trainer.save_checkpoint(self.path)
+        """Save the state; not with `fast_dev_run`, as Lightning's own ModelCheckpoint does not either.
+
+        If a callback has come to a state that a checkpoint cannot hold, the last good file and the results stay.
+        """
+        try:
+            if not is_smoke_test(trainer):
+                trainer.save_checkpoint(self.path)
+        except UnsafeStateError as error:
+            if not self.is_warned:
+                log.warning("%s stays as it is, whatever epochs follow: %s", self.path, error)
+            self.is_warned = True
         self.is_saved = True

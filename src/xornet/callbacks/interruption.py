@@ -89,7 +89,7 @@ class StopOnSignal(Callback):
             path, is_ours = checkpoint_path(trainer)
             if path and not (is_ours and is_saved):
                 trainer.save_checkpoint(path)
-            how = f"; resume with {override('ckpt_path', path.absolute())}" if path else ""
+            how = f"; resume with {override('ckpt_path', path.absolute())}" if path and path.exists() else ""
             print(f"interrupted at epoch {trainer.current_epoch}{how}", file=sys.stderr)
             raise SystemExit(128 + self.received)
 

@@ -1,16 +1,15 @@
 """The paths that a run writes to, besides its own directory."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
-from hydra.utils import get_object
-from lightning.pytorch.callbacks import ModelCheckpoint
 from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
 
 from xornet.cli.hydra_run import ckpt_path, current
 from xornet.runs.events import EVENTS
-from xornet.runs.settings import CONFIG, flatten, read_config
+from xornet.runs.settings import CONFIG, flatten, load, read_config
 
 FOLDERS = ("default_root_dir", "dirpath", "log_dir", "root_dir")  # arguments that name a directory to write into
 # Files in an outside directory that would be overwritten, or mixed with those of this run.
@@ -64,38 +63,29 @@ def check_outside(folders: Mapping[str, Path], cfg: DictConfig, own: Path) -> No
     Args:
         folders: from `outside`.
         cfg: the configuration of the run.
-        own: the run directory; it may hold an earlier part of the run. If that is elsewhere, both parts may save into
-            one directory by Lightning's ModelCheckpoint, which overwrites nothing.
+        own: the run directory; it may hold an earlier part of the run, which wrote into the same directory. The
+            directory of the checkpoint that the run continues is its own too.
 
     """
     if not folders:
         return
-    given, settings = ckpt_path(cfg), flatten(cfg)
-    parents = list(Path(str(given)).resolve().parents) if given else []
-    mine, resumed = (read_config(run) if run else {} for run in (own_run([own]), own_run(parents)))
+    before, given = earlier_paths(own), ckpt_path(cfg)
+    resumed = Path(str(given)).resolve().parent if given else None
     for key, path in folders.items():
         left = [name for pattern in OUTSIDE for name in sorted(path.glob(pattern))]
-        now = settings.get(key)
-        is_mine = key in mine and (mine[key] == now or is_path(mine[key], Path(str(now)).resolve()))
-        is_shared = is_path(resumed.get(key), path) and saves_beside(settings.get(f"{key.rpartition('.')[0]}._target_"))
-        if left and not (is_mine or is_shared or path in parents[:1]):
+        if left and path not in (before.get(key), resumed):
             raise ValueError(f"{key}: {path} holds {left[0].name} of another run; use another directory")
 
 
-def own_run(folders: Iterable[Path]) -> Path | None:
-    """The first of these directories that is that of a run."""
-    return next((folder for folder in folders if (folder / CONFIG).exists()), None)
-
-
-def is_path(text: Any, path: Path) -> bool:
-    """Whether a text of an earlier configuration names this path; what it interpolated then is not known."""
-    return isinstance(text, str) and "${" not in text and Path(text).resolve() == path
-
-
-def saves_beside(target: Any) -> bool:
-    """Whether a class is a ModelCheckpoint, which gives its file another name where there is one."""
-    made = None if "${" in str(target) else get_object(str(target))
-    return isinstance(made, type) and issubclass(made, ModelCheckpoint)
+def earlier_paths(own: Path) -> dict[str, Path]:
+    """Where the earlier run in a directory wrote, by keys; nothing of a configuration that cannot be resolved."""
+    if not (own / CONFIG).exists():
+        return {}
+    earlier = OmegaConf.create(load(own / CONFIG, DictConfig))
+    earlier.pop("hydra", None)
+    with suppress(OmegaConfBaseException):
+        return {key: path.resolve() for key, path in written_paths(earlier)}
+    return {}
 
 
 def check_root(folder: Path, output: Path, cfg: DictConfig) -> None:

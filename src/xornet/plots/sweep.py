@@ -45,11 +45,11 @@ def sweep_picture(curves: Sequence[tuple[Array, Array] | None], axes: Sequence[A
     panels = {1: 2 + ends.many, 2: 2}.get(len(axes), 1)
     figure = Figure(figsize=(1.6 + 5.4 * panels, 4.8), layout="constrained")
     first, *rest = figure.subplots(1, panels, squeeze=False)[0]
-    words = [[f"{shown(axis.key)}={shown(value, 16)}" for value in axis.values] for axis in axes]
+    words = [[f"{shown(axis.key)}={label}" for label in axis.label_of_job] for axis in axes]
     labels = [shorten(" ".join(label), 60, placeholder=" …") for label in zip(*words, strict=True)]
     places, key = None, None
     if len(axes) == 1:
-        labels, places, key = [shown(value, 16) for value in axes[0].values], axes[0].positions, shown(axes[0].key)
+        labels, places, key = axes[0].label_of_job, axes[0].positions, shown(axes[0].key)
     draw_curves(first, curves, labels or [""] * len(curves), "Loss (median)" if ends.many else "Loss", places, key)
     if len(axes) == 1:
         draw_losses(rest[0], axes[0], ends)
@@ -106,6 +106,8 @@ def draw_map(panel: Axes, across: Axis, up: Axis, ends: Outcomes) -> None:
     image: AxesImage | PathCollection
     if across.is_numeric and up.is_numeric and len(across.order) * len(up.order) > 2 * len(values):
         image = panel.scatter(across.positions, up.positions, c=values, edgecolors="0.3", **colours)
+        without = np.isnan(values)
+        panel.scatter(across.positions[without], up.positions[without], facecolors="none", edgecolors="0.6")
         panel.set(xscale=across.scale, yscale=up.scale)
     else:
         cells = np.full((len(up.order), len(across.order)), np.nan)

@@ -41,4 +41,8 @@ class Axis:
         self.positions = np.array(places)  # (J,), the numbers, or for words their order
         self.order = sorted(names, key=lambda name: places[self.values.index(name)])  # the different values
         self.labels = [shown(name, 16) for name in self.order]
+        if len(set(self.labels)) < len(names):  # two of them begin alike
+            self.labels = [shown(name) for name in self.order]
+        by_name = dict(zip(self.order, self.labels, strict=True))
+        self.label_of_job = [by_name[value] for value in self.values]
         self.scale = "log" if self.is_numeric and 0 < 10 * min(places) <= max(places) else "linear"
