@@ -72,7 +72,8 @@ def make(sweeps: Path, docs: Path) -> None:
             print(f"{folder}: {left} of its jobs have not been started")
             are_finished = False
         if left or any(not job.cause for job in unfinished):
-            print(f"{table.name}: not all jobs are finished, so no table is written; make atlas resumes them")
+            resume = "make atlas resumes them, or the command that added them"
+            print(f"{table.name}: not all jobs are finished, so no table is written; {resume}")
             continue
         tables[table.name] = table
         whole |= {table.name: table} if is_whole else {}

@@ -15,6 +15,8 @@ def test_eval_prints_the_truth_table_and_draws_the_pictures(command: Command) ->
     assert [float(row[3]) for row in rows] == pytest.approx(trained.metrics["predictions"], abs=5.1e-5)
     assert f"Loss: {trained.metrics['loss']:.4f}\n" in run.out
     assert f"Accuracy: {trained.metrics['accuracy']:.0%}\n" in run.out
+    weights = command(f"ckpt_path={trained.folder}/xornet.pt", script="eval.py")
+    assert "xornet.pt holds weights alone; use the checkpoints/last.ckpt" in weights.last_line
     for picture in ("loss_curve.png", "decision_boundary.png"):
         assert (run.folder / picture).read_bytes() == (trained.folder / picture).read_bytes()
 

@@ -47,8 +47,12 @@ def check_format(checkpoint: Any, path: str | Path | None) -> None:
     """Refuse a checkpoint of another program, or of another version of this one."""
     version = checkpoint.get("xornet") if isinstance(checkpoint, dict) else None
     if type(version) is not int or version != FORMAT:
-        cause = "was written by another version of this project, or by another program"
-        raise ValueError(f"ckpt_path={path} {cause}; use that version, or train again")
+        cause = (
+            "was written by another version of this project, or by another program; use that version, or train again"
+        )
+        if isinstance(checkpoint, dict) and checkpoint and all(map(torch.is_tensor, checkpoint.values())):
+            cause = "holds weights alone; use the checkpoints/last.ckpt of a run"
+        raise ValueError(f"ckpt_path={path} {cause}")
 
 
 def check(checkpoint: Any, path: str | Path | None) -> None:

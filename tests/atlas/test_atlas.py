@@ -44,7 +44,8 @@ def test_a_table_has_a_row_for_each_cell_in_the_order_of_the_values(command: Com
     made = command(script="atlas.py")
     (job,) = (path for path in (tmp_path / "logs/atlas/grid").iterdir() if path.name.startswith("3_"))
     assert made.out == (
-        f"{job}: interrupted\ngrid: not all jobs are finished, so no table is written; make atlas resumes them\n"
+        f"{job}: interrupted\ngrid: not all jobs are finished, so no table is written; make atlas resumes them, "
+        "or the command that added them\n"
     )
     assert made.status == 1
     again = command(*TINY, "model.init=1,null,2,2.0", here)

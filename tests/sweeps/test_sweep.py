@@ -165,6 +165,18 @@ def test_a_sweep_that_ended_between_two_jobs_says_how_to_continue(command: Comma
 
 
 @pytest.mark.further
+def test_a_sweep_does_not_claim_what_an_earlier_command_left(command: Command) -> None:
+    run = command("-m", "optimizer.lr=0.1,-1", *SHORT)
+    assert run.last_line == "error: 1 of 2 jobs failed"
+    (run.folder / "0_optimizer.lr=0.1" / "metrics.json").unlink()
+    where = f"hydra.sweep.dir={run.folder}"
+    other = command("-m", "optimizer.lr=0.2,-2", *SHORT, where)
+    said = f"This command does not continue 0_optimizer.lr=0.1; give the command that it was started by with {where}\n"
+    assert said in other.out
+    assert other.last_line == "error: 1 of 4 jobs failed in this command"
+
+
+@pytest.mark.further
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=SLOW)])
 def test_a_signal_stops_the_sweep_which_then_continues_to_the_same_bits(
     command: Command, tmp_path: Path, number: signal.Signals, status: int

@@ -63,11 +63,16 @@ def write(
     if is_stored:
         if any(job.begun >= start for job in interrupted):
             print(f"The same command with {override('hydra.sweep.dir', folder)} adds trials; none is resumed.")
-    elif interrupted or unstarted(folder):
+    elif unstarted(folder) or any(job.begun >= start for job in interrupted):
         print(f"To continue, give the same command with {override('hydra.sweep.dir', folder)}")
-    failed = [job for job in jobs if job.cause and (job.failed_at is None or job.failed_at >= start)]
+    elif interrupted:
+        names, where = ", ".join(job.folder.name for job in interrupted), override("hydra.sweep.dir", folder)
+        print(f"This command does not continue {names}; give the command that it was started by with {where}")
+    every = [job for job in jobs if job.cause]
+    failed = [job for job in every if job.failed_at is None or job.failed_at >= start]
     lines = [f"error: {job.folder.name} {job.status}: {job.cause}" for job in failed]
-    return [*lines, f"error: {len(failed)} of {len(jobs)} jobs failed"] if failed else []
+    now = " in this command" * (len(failed) < len(every))
+    return [*lines, f"error: {len(failed)} of {len(jobs)} jobs failed{now}"] if failed else []
 
 
 def draw(folder: Path, jobs: list[Run], keys: Sequence[str], cells: list[list[str]]) -> None:
