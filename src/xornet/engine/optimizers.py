@@ -14,7 +14,6 @@ from torch.optim import optimizer as base
 
 from xornet import validation
 from xornet.engine.arguments import as_partial, check_arguments, try_out
-from xornet.engine.own import is_stock
 
 # A learning rate or a norm of a whole tensor would couple the networks; LBFGS needs the loss as a function.
 NOT_ELEMENTWISE = ("LBFGS", "Muon", "Adafactor", "SparseAdam")
@@ -53,17 +52,6 @@ def bare_step(optimizer: Optimizer) -> Callable[[], object]:
     Weights that require gradients need `torch.no_grad` around the step.
     """
     return partial(inspect.unwrap(type(optimizer).step), optimizer)
-
-
-def has_users_code(optimizer: Optimizer) -> bool:
-    """Whether a step runs code of the user's, which may keep the gradients or give the weights new tensors."""
-    return has_hooks(optimizer) or not is_stock(type(optimizer))
-
-
-def make_step(optimizer: Optimizer, is_scheduled: bool) -> Callable[[], object]:
-    """Return the optimizer's step, the bare one if nobody else needs the wrapper: a scheduler counts its calls."""
-    step = optimizer.step if has_hooks(optimizer) or is_scheduled else bare_step(optimizer)
-    return torch.no_grad()(step) if torch.is_grad_enabled() else step
 
 
 def copy_gradients(weights: Iterable[Tensor]) -> None:

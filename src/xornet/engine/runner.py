@@ -15,13 +15,13 @@ from xornet.engine.compiled import CompiledEpochs
 from xornet.engine.history import Block, History
 from xornet.engine.inplace import InplaceBackprop
 from xornet.engine.interrupt import Interrupt
-from xornet.engine.optimizers import copy_gradients, has_hooks, has_users_code, make_step
+from xornet.engine.optimizers import has_hooks
 from xornet.engine.schedulers import step_scheduler
 from xornet.engine.snapshots import Snapshots, max_block_length
+from xornet.engine.steps import Backward, make_steps
 from xornet.engine.stopwatch import Stopwatch
 from xornet.network import Ensemble
 
-Step = Callable[[Tensor], None]
 MAX_BLOCK_EPOCHS = 1000  # epochs of a block
 MAX_ERROR_VALUES = 2**22  # numbers in the errors of an uncompiled block (16 MiB in float32)
 GRADIENTS: dict[str, type[InplaceBackprop] | type[Autograd]] = {"backprop": InplaceBackprop, "autograd": Autograd}
@@ -73,7 +73,7 @@ class EpochRunner:
         history.to(x.device)
         method = GRADIENTS[gradient](self.weights, x, y, ensemble.activation)
         self.method, self.forward = method, method.forward
-        self.surround: Callable[[Step], Step] | None = None  # with Lightning's hooks of an optimizer step
+        self.surround: Callable[[Backward], Backward] | None = None  # with Lightning's hooks of an optimizer step
         numbers = len(x) * y.shape[1] * len(ensemble)
         self.errors = x.new_empty(min(MAX_BLOCK_EPOCHS, max(1, MAX_ERROR_VALUES // numbers)), *y.shape, len(ensemble))
         self.samples_every = samples_every or sys.maxsize
@@ -96,7 +96,7 @@ class EpochRunner:
         every, sampled, curve = self.history.every, self.samples_every, list[Tensor]()
         length = 1 if is_first else int(min(length, MAX_BLOCK_EPOCHS, max_block_length(self.weights, every, sampled)))
         compiled = None if is_first or has_hooks(self.optimizer) else self.compiled
-        self.set_steps()
+        self.backward, self.update = make_steps(self.method, self.optimizer, bool(self.schedules), self.surround)
         snapshots = Snapshots(self.weights)
         end = start + (length if compiled else min(length, len(self.errors)))
         buffers = repeat(compiled.error) if compiled else self.errors[: end - start]
@@ -131,26 +131,6 @@ class EpochRunner:
         errors = torch.stack(curve) if curve else self.errors[:0].clone()
         self.block = Block(start, length, errors, error.clone(), snapshots)
         self.history.epochs = start + length
-
-    def set_steps(self) -> None:
-        """Set `backward` and `update` for a block; the user's code gets gradients that it may keep and change."""
-        self.backward: Step = self.method.backward
-        self.update = make_step(self.optimizer, bool(self.schedules))
-        if not (self.surround or has_users_code(self.optimizer)):
-            self.method.attach()
-            return
-        write, step = self.backward, self.update
-
-        def backward(errors: Tensor) -> None:
-            write(errors)
-            self.method.attach()
-            copy_gradients(self.weights)
-
-        def update() -> None:
-            step()
-            self.method.restore()
-
-        self.backward, self.update = self.surround(backward) if self.surround else backward, update
 
     def begin(self, compiled: CompiledEpochs, start: int) -> bool:
         """Run the first epoch of a compiled block; return whether compiling it has worked."""
