@@ -28,7 +28,7 @@ from xornet.module import XORModule
 from xornet.runs import directory
 
 SRC = Path(__file__).resolve().parents[1] / "src"
-MANY = 10  # cases
+MANY = 7  # cases
 NO_FIGURES = ("callbacks.animation=null", "callbacks.loss_curve=null", "callbacks.hidden_units=null")
 
 

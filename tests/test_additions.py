@@ -70,10 +70,22 @@ def test_what_a_user_draws_is_other_than_the_first_weights_and_other_for_another
     ("addition", "held", "owner"),
     [
         ("+callbacks.keeps._target_=additions.Keeps", "pathlib.PosixPath", "the state of Keeps"),
-        ("+callbacks.keeps._target_=additions.Empty", "pathlib.PosixPath", "the state of Empty"),
-        ("+callbacks.keeps._target_=additions.Unpicklable", "everything (", "the state of Unpicklable"),
-        ("data._target_=additions.Rooted", "pathlib.PosixPath", "Rooted.hparams"),
-        ("data._target_=additions.Counted", "numpy", "the state of Counted"),
+        pytest.param(
+            "+callbacks.keeps._target_=additions.Empty",
+            "pathlib.PosixPath",
+            "the state of Empty",
+            marks=pytest.mark.further,
+        ),
+        pytest.param(
+            "+callbacks.keeps._target_=additions.Unpicklable",
+            "everything (",
+            "the state of Unpicklable",
+            marks=pytest.mark.further,
+        ),
+        pytest.param(
+            "data._target_=additions.Rooted", "pathlib.PosixPath", "Rooted.hparams", marks=pytest.mark.further
+        ),
+        pytest.param("data._target_=additions.Counted", "numpy", "the state of Counted", marks=pytest.mark.further),
     ],
 )
 def test_a_state_that_is_not_loaded_again_is_refused_before_anything_is_trained(
@@ -88,6 +100,7 @@ def test_a_state_that_is_not_loaded_again_is_refused_before_anything_is_trained(
     assert command(addition, "trainer.fast_dev_run=true").status == 0  # which saves nothing
 
 
+@pytest.mark.further
 def test_the_data_may_be_a_loader(command: Command) -> None:
     assert command("data._target_=additions.Loader", *SHORT).status == 0
     checked = command("data._target_=additions.Loader", script="check_gradients.py")
