@@ -1,14 +1,21 @@
 """What a user adds is used, or refused in one line."""
 
+import os
 import random
+import signal
 from pathlib import Path
+from typing import Any
 
 import additions
 import pytest
 import torch
-from conftest import NO_FIGURES, Command
+from conftest import NO_FIGURES, Command, fit
+from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import LambdaCallback
 
 from xornet.backprop import ACTIVATIONS, Activation
+from xornet.callbacks.checkpoint import LastCheckpoint
+from xornet.callbacks.interruption import StopOnSignal
 from xornet.checkpoint import CheckpointFile
 
 SHORT = ("trainer.max_epochs=40", *NO_FIGURES)
@@ -146,3 +153,18 @@ def test_a_logger_gets_the_hyperparameters_first(command: Command) -> None:
     assert again.status == 0, again.err
     assert additions.Notes.calls[0] == "hyperparams"
     assert additions.Notes.calls.count("metrics") > 40
+
+
+def test_an_interrupted_run_that_has_saved_nothing_names_no_checkpoint_to_resume_from(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(trainer: Trainer, *_: Any) -> None:
+        if trainer.current_epoch == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    interrupting = LambdaCallback(on_train_batch_end=interrupt)
+    keeping, last = additions.Keeps(epoch=1), LastCheckpoint(str(tmp_path / "checkpoints"))
+    with pytest.raises(SystemExit, match="130"):
+        fit(tmp_path, 40, [interrupting, StopOnSignal(), keeping, last])
+    said = capsys.readouterr().err
+    assert said.endswith("interrupted at epoch 3\n"), said
