@@ -71,10 +71,18 @@ class Rooted(XORDataModule):
 
 
 class Counted(XORDataModule):
-    """Has a state with a number of NumPy's."""
+    """Has hyperparameters and a state with a list from the configuration and numbers of NumPy's."""
+
+    def __init__(self, bits: int = 2, points: list[int] = [], scale: float = numpy.float64(3)) -> None:  # noqa: B006
+        super().__init__(bits)
+        self.save_hyperparameters()
+        self.loaded: dict[str, Any] = {}
 
     def state_dict(self) -> dict[str, Any]:
         return {"count": numpy.float64(1)}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        print("loaded", state_dict, self.hparams)
 
 
 class Loader(DataLoader[Any]):

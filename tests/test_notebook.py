@@ -7,7 +7,7 @@ import re
 import signal
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -644,10 +644,24 @@ def test_a_data_loader_may_keep_its_workers(tmp_path: Path) -> None:
         trainer(tmp_path, 20).fit(XORModule(), stream)
 
 
+class Bare(RandomSampler):
+    """Leaves out what its base sets, a generator too."""
+
+    def __init__(self) -> None:
+        pass
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(4))
+
+    def __len__(self) -> int:
+        return 4
+
+
 SAMPLED: list[Callable[[], dict[str, Any]]] = [
     lambda: {"batch_size": 4},
     lambda: {"batch_size": 4, "shuffle": True},
     lambda: {"batch_size": 4, "sampler": SubsetRandomSampler(range(4))},
+    lambda: {"batch_size": 4, "sampler": Bare()},
     lambda: {"batch_sampler": BatchSampler(RandomSampler(range(4)), 4, drop_last=False)},
 ]
 

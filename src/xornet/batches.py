@@ -37,7 +37,7 @@ def draw_alone(loader: Any) -> list[Any]:
     """
     samplers = [getattr(loader, name, None) for name in ("sampler", "batch_sampler")]
     parts = [loader, *samplers, *(getattr(sampler, "sampler", None) for sampler in samplers)]
-    parts = [part for part in parts if isinstance(part, DRAWING) and part.generator is None]
+    parts = [part for part in parts if isinstance(part, DRAWING) and getattr(part, "generator", part) is None]
     for part in parts:
         part.generator = torch.Generator()
     return parts

@@ -54,7 +54,7 @@ def in_memory(owner: str, state: Any) -> io.BytesIO:
     """Return the file of a state; refuse one that `torch.load` would not load again, since loading it could run code.
 
     Raises:
-        UnsafeStateError: naming the owner of the state, and what cannot be in it.
+        UnsafeStateError: naming what cannot be in it, and where in the state of the owner that is.
 
     """
     file = io.BytesIO()
@@ -65,6 +65,8 @@ def in_memory(owner: str, state: Any) -> io.BytesIO:
     except (pickle.PicklingError, AttributeError, TypeError) as error:  # of what cannot be written at all
         found = f"everything ({error})"
     if found:
+        for key, part in state.items() if isinstance(state, dict) else ():
+            in_memory(f"{owner}: {key}", part)  # names the place, if it is there
         raise UnsafeStateError(f"a checkpoint cannot hold {found}, as in {owner}; use {SAFE}")
     return file
 

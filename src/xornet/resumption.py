@@ -32,7 +32,9 @@ def save(module: Any, checkpoint: dict[str, Any]) -> None:
     check_saver(module, checkpoint)
     for part, kept in module.carried.items():
         checkpoint.setdefault(part, kept)
-    for part in ("optimizer_states", "lr_schedulers", "callbacks"):  # callbacks may put NumPy's numbers there
+    data = type(getattr(module.trainer, "datamodule", None)).__qualname__
+    parts = ("optimizer_states", "lr_schedulers", "callbacks", "datamodule_hyper_parameters", data)
+    for part in parts:  # the user's code may put NumPy's numbers there
         if part in checkpoint:
             checkpoint[part] = plain(checkpoint[part])
     checkpoint["xornet"] = schema.FORMAT

@@ -102,6 +102,15 @@ def tenth(module: torch.nn.Module) -> None:
         weight.grad = torch.full_like(weight, 0.1)
 
 
+def set_buffer(module: torch.nn.Module) -> None:
+    """Set the same tensors every time: what is added to them stays in them."""
+    for weight in module.parameters():
+        weight.grad = BUFFERS.setdefault(weight, torch.full_like(weight, 0.1))
+
+
+BUFFERS: dict[torch.nn.Parameter, torch.Tensor] = {}
+
+
 def add_in_place(module: torch.nn.Module) -> None:
     for weight in module.parameters():
         if weight.grad is not None:
@@ -145,6 +154,7 @@ def changing(hook: str, change: str) -> tuple[LambdaCallback, list[Any]]:
     [
         "tenth",
         "add_in_place",
+        pytest.param("set_buffer", marks=pytest.mark.further),
         *(pytest.param(f"{word}_gradient", marks=pytest.mark.further) for word in ("drop", "clamp")),
     ],
 )

@@ -57,12 +57,20 @@ def test_the_long_numbers_of_a_search_stand_in_their_order_under_short_names() -
     assert legend is not None
     assert legend.get_texts()[1].get_text() == r"lr=1.449 \$x\$=\$b\$"
     assert [label.get_text() for label in panel.get_xticklabels()] == ["0.01001", "0.1783", "1.449", "2.449"]
-    assert [label.get_text() for label in panel.get_yticklabels()] == ["a_rather_long_w…", r"\$b\$"]
+    assert [label.get_text() for label in panel.get_yticklabels()] == ["a_rat…for_a_tick", r"\$b\$"]
 
 
-def test_long_numbers_that_begin_alike_keep_names_that_differ() -> None:
-    seeds = ["12345678901234567890", "12345678901234567891"]
-    assert Axis("seed", seeds).label_of_job == seeds
+@pytest.mark.parametrize(
+    ("values", "labels"),
+    [
+        (["12345678901234567890", "12345678901234567891"], ["1: 12345…1234567890", "2: 12345…1234567891"]),
+        ([f"/home/user/runs/{name}/last.ckpt" for name in "ab"], ["1: /home…/last.ckpt", "2: /home…/last.ckpt"]),
+        (["x" * 40, "x" * 41], ["1: xxxxx…xxxxxxxxxx", "2: xxxxx…xxxxxxxxxx"]),
+        ([f"[64,64,64,64,64,{units}]" for units in (8, 16)], ["[64,6…4,64,64,8]", "[64,6…,64,64,16]"]),
+    ],
+)
+def test_long_values_that_look_alike_keep_short_names_that_differ(values: list[str], labels: list[str]) -> None:
+    assert Axis("key", values).label_of_job == labels
 
 
 def test_a_search_over_two_keys_is_drawn_as_points() -> None:

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import NO_FIGURES, SRC, Command
+from conftest import NO_FIGURES, SRC, Command, CommandResult
 from events import read
 from omegaconf import OmegaConf
 
@@ -297,19 +297,44 @@ def test_a_run_that_continues_another_one_elsewhere_overwrites_no_last_checkpoin
 
 
 @pytest.mark.further
+@pytest.mark.parametrize("means", ["seed", "environment", "directory"])
 def test_the_place_of_an_earlier_run_is_where_it_wrote_not_what_its_text_means_now(
-    command: Command, tmp_path: Path
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, means: str
 ) -> None:
-    by_seed = f"callbacks.checkpoint.dirpath={tmp_path}/x/${{model.seed}}"
-    assert command(by_seed, "seed=0", *SHORT, f"hydra.run.dir={tmp_path}/a").status == 0
-    assert command(by_seed, "seed=1", *SHORT, f"hydra.run.dir={tmp_path}/b").status == 0
+    place = {"seed": f"{tmp_path}/x/${{model.seed}}", "environment": f"{tmp_path}/x/${{oc.env:HERE}}", "directory": "x"}
+
+    def run(seed: int, run_dir: str, networks: int) -> CommandResult:
+        (tmp_path / f"from{seed}").mkdir(exist_ok=True)
+        monkeypatch.chdir(tmp_path / f"from{seed}")
+        monkeypatch.setenv("HERE", str(seed))
+        where = (f"callbacks.checkpoint.dirpath={place[means]}", f"hydra.run.dir={tmp_path}/{run_dir}")
+        return command(*where, f"seed={seed}", f"networks={networks}", *SHORT)
+
+    assert run(0, "a", networks=1).status == 0
+    assert run(1, "b", networks=2).status == 0
     before = contents(tmp_path)
-    assert (
-        "1 holds last.ckpt of another run"
-        in command(by_seed, "seed=1", *SHORT, f"hydra.run.dir={tmp_path}/a").last_line
-    )
+    assert " holds last.ckpt of another run" in run(1, "a", networks=1).last_line  # this is the place of b
     assert contents(tmp_path) == before
-    assert command(by_seed, "seed=0", *SHORT, f"hydra.run.dir={tmp_path}/a").status == 0  # the same place
+    assert run(0, "a", networks=1).status == 0  # the same place
+    (tmp_path / "a" / ".hydra" / "outside.yaml").unlink()  # as if it had written into none
+    assert " holds last.ckpt of another run" in run(0, "a", networks=1).last_line
+
+
+@pytest.mark.further
+def test_a_run_is_resumed_where_it_wrote_although_a_variable_of_its_environment_is_gone(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HERE", f"{tmp_path}/table")
+    kept = ["callbacks=best_checkpoint", "callbacks.best_checkpoint.every_n_epochs=10"]
+    kept += [f"callbacks.best_checkpoint.dirpath={tmp_path}/best", f"hydra.run.dir={tmp_path}/run"]
+    run = command(*kept, *SHORT, "logger=[tensorboard,csv]", "logger.csv.save_dir=${oc.env:HERE}")
+    assert run.status == 0
+    monkeypatch.delenv("HERE")
+    longer = "trainer.max_epochs=60"
+    resumed = command(*kept, *SHORT, longer, f"ckpt_path={tmp_path}/run/checkpoints/last.ckpt")
+    assert resumed.status == 0, resumed.err
+    assert command(*kept[:2], *SHORT, kept[3]).status == 0  # a new run, which writes nowhere else
+    assert not (tmp_path / "run" / ".hydra" / "outside.yaml").exists()
 
 
 def test_a_run_continues_in_the_place_of_the_checkpoint_that_it_is_resumed_from(

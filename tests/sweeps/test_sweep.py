@@ -2,10 +2,12 @@ import csv
 import errno
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
+import time
 from contextlib import redirect_stdout
 from functools import partial
 from io import StringIO
@@ -118,10 +120,10 @@ def test_a_value_is_told_as_it_was_given_though_hydra_escapes_it(command: Comman
     times = ["00:00:01:00", "00:00:02:00"]
     assert [row["trainer.max_time"] for row in rows(run.folder)] == times
     assert "\\" not in run.out
-    for job, time in zip(sorted(run.folder.glob("*_*/")), times, strict=True):
+    for job, limit in zip(sorted(run.folder.glob("*_*/")), times, strict=True):
         for name in ("hparams.yaml", "csv/hparams.yaml"):
             hparams: Any = OmegaConf.load(job / name)
-            assert hparams["trainer.max_time"] == time
+            assert hparams["trainer.max_time"] == limit
 
 
 @pytest.mark.parametrize(
@@ -162,6 +164,15 @@ def test_a_sweep_that_ended_between_two_jobs_says_how_to_continue(command: Comma
     with redirect_stdout(StringIO()) as said:
         summary.write(run.folder, ["seed"])
     assert said.getvalue().endswith(f"To continue, give the same command with hydra.sweep.dir={run.folder}\n")
+    (run.folder / "0_seed=1" / "metrics.json").unlink()
+    command("-m", "seed=2,3", *SHORT, f"hydra.sweep.dir={run.folder}")
+    for last, continues in (("2,3", False), ("1,2", True)):  # the latter ended before its first job
+        settings = run.folder / "multirun.yaml"
+        settings.write_text(re.sub(r"- seed=.*", f"- seed={last}", settings.read_text()))
+        with redirect_stdout(StringIO()) as said:
+            summary.write(run.folder, ["seed"], start=time.time() + 1)
+        assert ("To continue, give the same command" in said.getvalue()) == continues
+        assert ("This command does not continue 0_seed=1;" in said.getvalue()) != continues
 
 
 @pytest.mark.further
@@ -173,7 +184,7 @@ def test_a_sweep_does_not_claim_what_an_earlier_command_left(command: Command) -
     other = command("-m", "optimizer.lr=0.2,-2", *SHORT, where)
     said = f"This command does not continue 0_optimizer.lr=0.1; give the command that it was started by with {where}\n"
     assert said in other.out
-    assert other.last_line == "error: 1 of 4 jobs failed in this command"
+    assert other.last_line == "error: 2 of 4 jobs failed, 1 of them in this command"
 
 
 @pytest.mark.further

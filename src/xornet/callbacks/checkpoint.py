@@ -29,7 +29,6 @@ class LastCheckpoint(Checkpoint):
     def __init__(self, dirpath: str, every_n_epochs: int = 1000) -> None:
         self.every_n_epochs = validation.interval("checkpoint.every_n_epochs", every_n_epochs, example=1000)
         self.dirpath, self.path = dirpath, Path(dirpath) / "last.ckpt"
-        self.is_saved = self.is_warned = False
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Make the directory; it is removed again if nothing is saved."""
@@ -39,15 +38,12 @@ class LastCheckpoint(Checkpoint):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Refuse states that a checkpoint cannot hold before anything is trained."""
-        data = getattr(trainer, "datamodule", None)
-        states = [
-            (f"the state of {type(callback).__name__}", plain(callback.state_dict()))
-            for callback in callbacks_of(trainer)
-        ]
-        states += [(f"the state of {type(data).__name__}", data.state_dict())] if data is not None else []
-        states += [(f"{type(one).__name__}.hparams", dict(one.hparams)) for one in (pl_module, data) if one is not None]
+        data = [one for one in (getattr(trainer, "datamodule", None),) if one is not None]
+        owners = [*callbacks_of(trainer), *data]
+        states = [(f"the state of {type(one).__name__}", one.state_dict()) for one in owners]
+        states += [(f"{type(one).__name__}.hparams", dict(one.hparams)) for one in (pl_module, *data)]
         for owner, state in states if not is_smoke_test(trainer) else ():
-            in_memory(owner, state)
+            in_memory(owner, plain(state))
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save every n epochs, except after the last: `on_train_end` saves that, once Lightning has counted it."""
@@ -68,15 +64,21 @@ class LastCheckpoint(Checkpoint):
             self.save(trainer)
 
     def save(self, trainer: Trainer) -> None:
-        """Save the state; not with `fast_dev_run`, as Lightning's own ModelCheckpoint does not either.
-
-        If a callback has come to a state that a checkpoint cannot hold, the last good file and the results stay.
-        """
-        try:
-            if not is_smoke_test(trainer):
-                trainer.save_checkpoint(self.path)
-        except UnsafeStateError as error:
-            if not self.is_warned:
-                log.warning("%s stays as it is, whatever epochs follow: %s", self.path, error)
-            self.is_warned = True
+        """Save the state; not with `fast_dev_run`, as Lightning's own ModelCheckpoint does not either."""
+        if not is_smoke_test(trainer):
+            self.is_warned = not save_or_warn(trainer, self.path, is_warned=self.is_warned)
         self.is_saved = True
+
+
+def save_or_warn(trainer: Trainer, path: Path, is_warned: bool = False) -> bool:
+    """Save a checkpoint and return True; only warn if a callback has come to a state that no checkpoint can hold.
+
+    An older file stays as it is, and the run goes on to its results. `is_warned`: whether the user knows already.
+    """
+    try:
+        trainer.save_checkpoint(path)
+    except UnsafeStateError as error:
+        if not is_warned:
+            log.warning("%s is not written, and an older one stays as it is: %s", path, error)
+        return False
+    return True

@@ -10,7 +10,7 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from xornet.callbacks.checkpoint import LastCheckpoint
+from xornet.callbacks.checkpoint import LastCheckpoint, save_or_warn
 from xornet.cli.overrides import override
 from xornet.cli.signals import SIGNALS, end_if_received, handle, taken_by_run
 from xornet.module import XORModule
@@ -88,7 +88,7 @@ class StopOnSignal(Callback):
         if self.received is not None:
             path, is_ours = checkpoint_path(trainer)
             if path and not (is_ours and is_saved):
-                trainer.save_checkpoint(path)
+                save_or_warn(trainer, path)
             how = f"; resume with {override('ckpt_path', path.absolute())}" if path and path.exists() else ""
             print(f"interrupted at epoch {trainer.current_epoch}{how}", file=sys.stderr)
             raise SystemExit(128 + self.received)

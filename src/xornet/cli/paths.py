@@ -1,19 +1,20 @@
 """The paths that a run writes to, besides its own directory."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf, open_dict
-from omegaconf.errors import OmegaConfBaseException
 
+from xornet import files
 from xornet.cli.hydra_run import ckpt_path, current
 from xornet.runs.events import EVENTS
 from xornet.runs.settings import CONFIG, flatten, load, read_config
 
+OUTSIDE = CONFIG.with_name("outside.yaml")  # in a run directory: the outside directories of the run
 FOLDERS = ("default_root_dir", "dirpath", "log_dir", "root_dir")  # arguments that name a directory to write into
 # Files in an outside directory that would be overwritten, or mixed with those of this run.
-OUTSIDE = ("*.ckpt", f"{EVENTS}*", "metrics.csv", "hparams.yaml")
+FOREIGN = ("*.ckpt", f"{EVENTS}*", "metrics.csv", "hparams.yaml")
 IN_VERSIONS = ("EventLogger", "TensorBoardLogger", "CSVLogger")  # write into save_dir/name/version
 
 
@@ -69,23 +70,30 @@ def check_outside(folders: Mapping[str, Path], cfg: DictConfig, own: Path) -> No
     """
     if not folders:
         return
-    before, given = earlier_paths(own), ckpt_path(cfg)
+    before, given = read_outside(own), ckpt_path(cfg)
     resumed = Path(str(given)).resolve().parent if given else None
     for key, path in folders.items():
-        left = [name for pattern in OUTSIDE for name in sorted(path.glob(pattern))]
+        left = [name for pattern in FOREIGN for name in sorted(path.glob(pattern))]
         if left and path not in (before.get(key), resumed):
             raise ValueError(f"{key}: {path} holds {left[0].name} of another run; use another directory")
 
 
-def earlier_paths(own: Path) -> dict[str, Path]:
-    """Where the earlier run in a directory wrote, by keys; nothing of a configuration that cannot be resolved."""
-    if not (own / CONFIG).exists():
-        return {}
-    earlier = OmegaConf.create(load(own / CONFIG, DictConfig))
-    earlier.pop("hydra", None)
-    with suppress(OmegaConfBaseException):
-        return {key: path.resolve() for key, path in written_paths(earlier)}
-    return {}
+def read_outside(own: Path) -> dict[str, Path]:
+    """The outside directories that the earlier run in a directory wrote into, by their keys."""
+    written = own / OUTSIDE
+    return {key: Path(path) for key, path in load(written, DictConfig).items()} if written.exists() else {}
+
+
+def write_outside(folders: Mapping[str, Path], own: Path) -> None:
+    """Write the outside directories of a run into its directory.
+
+    Its configuration alone does not name them: an environment variable or the working directory may be another later.
+    """
+    if folders:
+        text = OmegaConf.to_yaml({key: str(path) for key, path in folders.items()})
+        files.write(own / OUTSIDE, partial(Path.write_text, data=text, encoding="utf-8"))
+    else:
+        (own / OUTSIDE).unlink(missing_ok=True)
 
 
 def check_root(folder: Path, output: Path, cfg: DictConfig) -> None:

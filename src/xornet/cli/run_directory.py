@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from xornet import files
 from xornet.cli import run_log
 from xornet.cli.hydra_run import ckpt_path, is_job, is_job_of, output_dir, record
-from xornet.cli.paths import check_outside, check_root, outside
+from xornet.cli.paths import check_outside, check_root, outside, write_outside
 from xornet.runs.csv_logger import CSVLogger
 from xornet.runs.directory import check_holder, is_begun
 from xornet.runs.events import EVENTS, ROW, EventLogger
@@ -143,6 +143,7 @@ class RunDirectory(Callback):
             for path in error_files(output_dir()):
                 path.unlink(missing_ok=True)
         record(self.cfg, self.folder, "train")
+        write_outside(self.outside, self.folder)
         # Lightning itself does this too early, before it loads the checkpoint, and without the optimizer.
         for logger in trainer.loggers:
             logger.log_hyperparams(hyperparameters(trainer.lightning_module, trainer))

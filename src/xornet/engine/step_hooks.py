@@ -20,7 +20,7 @@ def call_step_hooks(
     """Return a `backward` that calls the hooks too, in the order of Lightning's automatic optimisation.
 
     on_before_backward gets the sum of the losses of all networks, whose gradient is every network's own. A gradient
-    that it sets is added to, as `loss.backward()` does.
+    tensor that it sets is added to in place, as `loss.backward()` does.
     """
 
     def call(hook: str, *args: Any) -> None:
@@ -36,7 +36,7 @@ def call_step_hooks(
         backward(errors)
         for weight, grad in zip(module.parameters(), given, strict=True):
             if grad is not None and weight.grad is not None:
-                weight.grad += grad
+                weight.grad = grad.add_(weight.grad)
         call("on_after_backward")
         call("on_before_optimizer_step", optimizer)
 

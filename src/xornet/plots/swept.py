@@ -12,8 +12,15 @@ def shown(text: str, longest: int = 48) -> str:
         try:
             return f"{float(text):.4g}"
         except ValueError:
-            text = text[: longest - 1] + "…"
-    return text.replace("$", r"\$")
+            pass
+    return cut(text, longest)
+
+
+def cut(text: str, longest: int) -> str:
+    """The text with both of its ends, which tell values apart, and never mathematics to matplotlib."""
+    begin = longest // 3
+    whole = text if len(text) <= longest else f"{text[:begin]}…{text[begin + 1 - longest :]}"
+    return whole.replace("$", r"\$")
 
 
 @dataclass
@@ -41,8 +48,8 @@ class Axis:
         self.positions = np.array(places)  # (J,), the numbers, or for words their order
         self.order = sorted(names, key=lambda name: places[self.values.index(name)])  # the different values
         self.labels = [shown(name, 16) for name in self.order]
-        if len(set(self.labels)) < len(names):  # two of them begin alike
-            self.labels = [shown(name) for name in self.order]
+        if len(set(self.labels)) < len(names):  # two look alike
+            self.labels = [f"{number}: {cut(name, 16)}" for number, name in enumerate(self.order, 1)]
         by_name = dict(zip(self.order, self.labels, strict=True))
         self.label_of_job = [by_name[value] for value in self.values]
         self.scale = "log" if self.is_numeric and 0 < 10 * min(places) <= max(places) else "linear"

@@ -45,8 +45,11 @@ def written(override: Override) -> Iterator[str]:
         yield f"{key}={override.get_value_element_as_str()}"
 
 
-def unstarted(folder: Path) -> int:
-    """The number of jobs of the last command of a sweep that have no directory yet; 0 for a search."""
+def unstarted(folder: Path, and_interrupted: bool = False) -> int:
+    """The number of jobs of the last command of a sweep that have no directory yet; 0 for a search.
+
+    With `and_interrupted`, those that were interrupted are counted too.
+    """
     command = read_sweep(folder)
     if "BasicSweeper" not in str(command.get("hydra", {}).get("sweeper", {}).get("_target_")):
         return 0
@@ -59,5 +62,7 @@ def unstarted(folder: Path) -> int:
     jobs = read_jobs(folder)
     swept = {key for key, override in parsed.items() if override.is_sweep_override()} | {*distinguishing(jobs)}
     constant = {*parsed, *(key for job in jobs for key in job.overrides)} - swept
-    started = {identity(read_lines(job.folder), constant) for job in jobs}
-    return len({identity(job, constant) for job in planned} - started)
+    done = [job for job in jobs if not (and_interrupted and job.status == "interrupted")]
+    return len(
+        {identity(job, constant) for job in planned} - {identity(read_lines(job.folder), constant) for job in done}
+    )

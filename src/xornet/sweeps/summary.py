@@ -63,7 +63,7 @@ def write(
     if is_stored:
         if any(job.begun >= start for job in interrupted):
             print(f"The same command with {override('hydra.sweep.dir', folder)} adds trials; none is resumed.")
-    elif unstarted(folder) or any(job.begun >= start for job in interrupted):
+    elif unstarted(folder, and_interrupted=True) or any(job.begun >= start for job in interrupted):
         print(f"To continue, give the same command with {override('hydra.sweep.dir', folder)}")
     elif interrupted:
         names, where = ", ".join(job.folder.name for job in interrupted), override("hydra.sweep.dir", folder)
@@ -71,8 +71,9 @@ def write(
     every = [job for job in jobs if job.cause]
     failed = [job for job in every if job.failed_at is None or job.failed_at >= start]
     lines = [f"error: {job.folder.name} {job.status}: {job.cause}" for job in failed]
-    now = " in this command" * (len(failed) < len(every))
-    return [*lines, f"error: {len(failed)} of {len(jobs)} jobs failed{now}"] if failed else []
+    said = f"{len(every)} of {len(jobs)} jobs failed"
+    said += f", {len(failed)} of them in this command" * (len(failed) < len(every))
+    return [*lines, f"error: {said}"] if failed else []
 
 
 def draw(folder: Path, jobs: list[Run], keys: Sequence[str], cells: list[list[str]]) -> None:
