@@ -21,6 +21,7 @@ from xornet.module import XORModule
 @hydra.main(version_base="1.3", config_path="../conf", config_name="check_gradients")
 def main(cfg: DictConfig) -> None:
     """Print the first step of network 0 and its gradients in float64; exit with 1 if they disagree."""
+    configuration.check_callback()
     configuration.check(cfg)
     module: XORModule = instantiate(cfg.model, _convert_="all")
     assert module.optimizer is not None

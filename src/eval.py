@@ -31,6 +31,7 @@ def main(cfg: DictConfig) -> None:
     folder = output_dir()
     if is_job() and not any(folder.iterdir()):  # Hydra has just created it
         made.append(folder)
+    configuration.check_callback()
     configuration.check(cfg)
     with locked(folder):
         evaluate(cfg, folder)

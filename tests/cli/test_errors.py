@@ -99,6 +99,10 @@ BAD = {
     "ckpt_path=nowhere.ckpt": "does not exist; use the checkpoints/last.ckpt",
     "+trainer.strategy=ddp_spawn": "leave it at auto",
     "ckpt_path=last": "does not exist; use the checkpoints/last.ckpt",
+    "+optimizr.lr=0.5": "is no key of the configuration; use one of data, model, optimizer",
+    "model.hidden=[4,]": "cannot be read; use a value in Hydra's grammar, or quotes of its own around it",
+    "trainer.default_root_dir=null": "names no directory; use a path, or drop it",
+    "trainer.deterministic=wran": "is a text; use true or false or warn",
 }
 
 
@@ -149,6 +153,11 @@ BLAMED = [
     (["experiment=grid", "networks=5", "callbacks.animation=null"], 2, "use callbacks=<name of a file"),
     (["experiment=width_law", "networks=5", "logger.tensorboard.version=v1"], 2, "use logger=<name of a file"),
     (["trainer.max_epochs=9", "hydra.run.dir="], 1, "hydra.run.dir is empty; use a directory, or drop it"),
+    (["seed=1", "optimizr.lr=1"], 1, "is no key of the configuration; use one of callbacks, ckpt_path"),
+    (["optimizer=adam", "optimiser.lr=1"], 1, "is no key of the configuration; use one of callbacks, ckpt_path"),
+    (["scheduler=step", "optimizer.lr=1", "schedular.gamma=5"], 2, "is no key of the configuration; use one of"),
+    (["trainer.max_epochs=9", "model.hidden=[4,]"], 1, "[4,] cannot be read; use a value in Hydra's grammar"),
+    (["logger=mlflow", "seed=1", "logger.mlflow.tags=abc"], 2, "logger.mlflow cannot begin a run"),
 ]
 
 
@@ -245,6 +254,22 @@ FILES = {
     "experiment/rate.yaml": ("# @package _global_\noptimizer:\n  rate: 4\n", "error: experiment=rate: "),
     "optimizer/mine.yaml": ("_target_: torch.optim.SGD\nlr: 0.1\n", "use optimizer._partial_=true"),
     "experiment/mine.yaml": ("# @package _global_\nmodel:\n  hidden: [4\nseed: 1\n", 'experiment/mine.yaml", line 3'),
+    "experiment/twice.yaml": (
+        "# @package _global_\ntrainer:\n  max_epochs: 4\n  max_epochs: 5\n",
+        "error: experiment=twice: while",
+    ),
+    "experiment/named.yaml": (
+        "# @package _global_\noptimizer: adam\n",
+        "use - override /optimizer: adam in the defaults of the file that says so, or optimizer._target_=<class>",
+    ),
+    "experiment/slash.yaml": (
+        "# @package _global_\ndefaults:\n  - override optimizer: adam\n",
+        "error: experiment/slash.yaml overrides optimizer without a slash; use - override /optimizer: <name> in it",
+    ),
+    "experiment/sweep.yaml": (
+        "# @package _global_\nhydra:\n  mode: MULTIRUN\n  sweeper:\n    params:\n      sead: 1,2\n",
+        "error: experiment=sweep: sead is no key of the configuration; use one of",
+    ),
 }
 
 
@@ -275,9 +300,23 @@ def test_what_every_run_needs_cannot_be_dropped(command: Command, group: str) ->
     assert command(f"~{group}").last_line == f"error: ~{group}: there is no run without; drop it"
 
 
+def test_what_is_no_override_or_cannot_be_deleted_is_named_alone(command: Command) -> None:
+    given = "trainer.max_epochs=9"
+    assert command(given, "trainer.max_epochs").last_line == (
+        "error: trainer.max_epochs has no value; use trainer.max_epochs=<value>"
+    )
+    assert command(given, "~callbacks.checkpoint.dirpath").last_line == (
+        "error: ~callbacks.checkpoint.dirpath: callbacks.checkpoint.dirpath refers to another key, so Hydra cannot "
+        "delete it; use another value"
+    )
+
+
 def test_a_group_that_a_command_does_not_have_is_named(command: Command) -> None:
     run = command("scheduler=cosine", script="check_gradients.py")
-    assert run.last_line == "error: scheduler=cosine: this command has no scheduler; drop it"
+    assert run.last_line == (
+        "error: scheduler=cosine: this command takes no file of scheduler; "
+        "drop it, or use single keys of scheduler that --cfg job shows"
+    )
 
 
 def test_an_extra_that_is_not_installed_is_named() -> None:

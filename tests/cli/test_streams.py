@@ -60,6 +60,13 @@ def test_what_is_closed_is_not_printed_to(tmp_path: Path, closed: str) -> None:
     assert ("Final predictions" in run.stdout) == (closed == "2>&-")
 
 
+@pytest.mark.slow
+def test_jobs_in_other_processes_run_where_an_output_is_closed(tmp_path: Path) -> None:
+    sweep = ["-m", *SHORT, "seed=1,2", f"hydra.sweep.dir={tmp_path}/sweep", "hydra/launcher=joblib"]
+    assert shell('"$@" 2>&-', "train.py", *sweep).returncode == 0
+    assert len(list(tmp_path.rglob("metrics.json"))) == 2
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device that is always full takes Linux")
 @pytest.mark.further
 def test_a_full_disk_under_stdout_is_not_taken_for_the_run_s(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from conftest import NO_FIGURES, SRC, Command, CommandResult
 from omegaconf import OmegaConf
 from signalled import Signalled, printed
 
+from xornet.runs.lock import locked
 from xornet.runs.record import Run
 from xornet.sweeps import summary
 from xornet.sweeps.naming import LONGEST_NAME, directory_name, identity
@@ -553,10 +554,16 @@ def test_jobs_that_would_write_the_same_path_are_refused_before_anything_runs(co
         f"logger.tensorboard.save_dir={tmp_path}/x": "would be written by jobs 0 and 1",
         f"hydra.job_logging.handlers.file.filename={tmp_path}/x.log": "would be written by jobs 0 and 1",
     }
+    beside = ("${hydra:runtime.output_dir}/..", "${trainer.default_root_dir}/../x")
+    shared |= {f"callbacks.checkpoint.dirpath={place}": "would be written by jobs 0 and 1" for place in beside}
+    shared["logger.tensorboard.version=../x"] = "would be written by jobs 0 and 1"
+    shared["+logger.m={_target_:lightning.pytorch.loggers.MLFlowLogger,run_id:5}"] = (
+        "logger.m.run_id=5 would be written by jobs 0 and 1; drop it, so that each job begins a run"
+    )
     for override, cause in shared.items():
         run = command("-m", "seed=1,2", override, *SHORT)
         assert run.status == 1
-        assert override in run.last_line
+        assert override.split("=")[0].lstrip("+").rpartition(".")[0] in run.last_line
         assert cause in run.last_line
     relative = command("-m", "seed=1,2", "trainer.default_root_dir=here", "hydra.job.chdir=true", *SHORT)
     assert "trainer.default_root_dir=" in relative.last_line
@@ -578,6 +585,27 @@ def test_a_job_with_checkpoints_elsewhere_is_resumed_from_them(command: Command,
     assert command(*sweep).status == 0
     (tmp_path / "sweep" / "0_seed=1" / "metrics.json").unlink()
     assert "resumed: 0_seed=1" in command(*sweep).err
+
+
+@pytest.mark.further
+def test_a_job_that_finds_its_place_in_use_has_failed(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "1").mkdir()
+    with locked(tmp_path / "1"):
+        place = f"callbacks.checkpoint.dirpath='{tmp_path}/${{seed}}'"
+        run = command("-m", "seed=1,2", place, *SHORT)
+    assert run.status == 1
+    assert [row["status"] for row in rows(run.folder)] == ["failed", "finished"]
+    assert run.last_line == "error: 1 of 2 jobs failed"
+
+
+@pytest.mark.further
+def test_a_sweep_without_its_callback_fails(command: Command) -> None:
+    other = "hydra.callbacks.sweep._target_=hydra.experimental.callback.Callback"
+    for change in ("~hydra.callbacks.sweep", other):
+        run = command("-m", "seed=1,2", change, *SHORT)
+        assert run.status == 1
+        assert "does not check the directory of a run; use that of conf/" in run.last_line
+        assert not list(run.folder.rglob("metrics.json"))
 
 
 def test_an_interpolation_in_an_override_hides_no_failure(command: Command) -> None:

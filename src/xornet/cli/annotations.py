@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterable
 from contextlib import suppress
 from types import NoneType, SimpleNamespace, UnionType
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from hydra.utils import get_object
 from lightning.pytorch import Callback, LightningDataModule, Trainer
@@ -47,11 +47,14 @@ def check_kinds(key: str, node: dict[str, Any]) -> None:
     for name, value in node.items():
         hint = hints.get(name)
         kinds = get_args(hint) if get_origin(hint) in (Union, UnionType) else [hint]
+        names = [word for kind in kinds if get_origin(kind) is Literal for word in get_args(kind)]
+        kinds = [kind for kind in kinds if get_origin(kind) is not Literal]
         is_text = isinstance(value, str) and "${" not in value
         is_number = isinstance(value, int | float) and value not in (0, 1)
         taken = [*WORDS, NoneType] if is_text else [bool, NoneType]
-        if (is_text or is_number) and all(kind in taken for kind in kinds):
-            wanted = " or ".join(word for kind, word in WORDS.items() if kind in kinds)
+        is_known = any(kind in WORDS for kind in kinds) and all(kind in taken for kind in kinds)
+        if is_known and (is_text or is_number) and value not in names:
+            wanted = " or ".join([*(word for kind, word in WORDS.items() if kind in kinds), *map(str, names)])
             raise ValueError(f"{key}.{name}={value} is a {'text' if is_text else 'number'}; use {wanted}")
 
 

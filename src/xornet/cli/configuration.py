@@ -30,6 +30,15 @@ OmegaConf.register_new_resolver("claim", directory.claim, use_cache=True, replac
 OmegaConf.register_new_resolver("project", lambda path: str(directory.PROJECT / path), replace=True)
 
 
+def check_callback() -> None:
+    """Refuse a command without the project's callback of Hydra, which checks directories and sums up sweeps."""
+    target = ((HydraConfig.get().callbacks or {}).get("sweep") or {}).get("_target_")
+    if not is_within(str(target), ("xornet", *allowed())):
+        raise ValueError(
+            f"hydra.callbacks.sweep._target_={target} does not check the directory of a run; use that of conf/"
+        )
+
+
 def check(cfg: DictConfig, is_complete: bool = True) -> None:
     """Refuse a configuration that names code outside the allowed packages, or that cannot make a run.
 
@@ -38,10 +47,6 @@ def check(cfg: DictConfig, is_complete: bool = True) -> None:
         is_complete: whether all interpolations can be resolved, as in a run.
 
     """
-    if is_complete and not (HydraConfig.get().callbacks or {}).get("sweep"):
-        raise ValueError(
-            "hydra.callbacks.sweep is missing, which checks a run's directory; use that of conf/train.yaml"
-        )
     container: Any = OmegaConf.to_container(cfg, resolve=is_complete)
     check_targets("", container, PACKAGES, is_complete)
     for key, value in flatten(cfg).items():
@@ -55,7 +60,10 @@ def check(cfg: DictConfig, is_complete: bool = True) -> None:
         named |= {f"{group}.{name}": node for name, node in nodes.items() if node}
     for key, node in named.items():
         if not (isinstance(node, dict) and "_target_" in node) and (is_complete or "${" not in str(node)):
-            file = "" if "." in key else f"{key}=<name of a file of conf/{key}> with it, or "
+            file = f"{key}=<name of a file of conf/{key}> with it"
+            if isinstance(node, str):
+                file = f"- override /{key}: {node} in the defaults of the file that says so"
+            file = "" if "." in key else f"{file}, or "
             raise ValueError(f"{key}={node} names no class; use {file}{key}._target_=<class>")
         if isinstance(node, dict) and "_target_" in node and key.partition(".")[0] in KINDS:
             check_kinds(key, node)

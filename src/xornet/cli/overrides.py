@@ -9,11 +9,11 @@ NEEDED = ("data", "model", "optimizer", "trainer")  # of which a command chooses
 NODES = (*NEEDED, "scheduler", "callbacks", "logger")
 GROUPS = (*NODES, *GLOBAL)  # of conf/
 
+Parts = tuple[str, str, str]  # of an override: its key, "=" and its value
+
 
 def blamed(overrides: Sequence[str], message: str, remedy: str, place: str) -> str:
     """Return the overrides that caused an error, unless its message names them itself.
-
-    These are the overrides whose key is in the message; else whose last part of the key; else whose value.
 
     Args:
         overrides: the `key=value` arguments of the command line.
@@ -25,25 +25,49 @@ def blamed(overrides: Sequence[str], message: str, remedy: str, place: str) -> s
     words = [override for override in overrides if re.match("[^-/].*=|~", override)]
     words = list({override.lstrip("+~").partition("=")[0]: override for override in words}.values())  # the last counts
     given = [override.lstrip("+~").partition("=") for override in words]
-    inside = [override for override in given if place and override[0].startswith(place)] or given
-    cause = message.partition(";")[0]
-    is_unknown = re.search("unexpected keyword argument|is no argument of", cause)  # perhaps in a file of conf/
-    is_group = message.startswith("that is no option of a group")
-    about = (
-        [override for override in given if is_group and override[0] in GROUPS and not is_option(override[2])]
-        or [override for override in given if is_word(override[0], without_paths(cause))]
-        or [override for override in given if is_word(override[0], without_paths(message))]
-        or [override for override in inside if is_named(override[0].rpartition(".")[2], cause)]
-        or [override for override in inside if is_telling(override[2]) and is_word(override[2], cause)]
-        or [override for override in given if is_telling(override[2]) and is_word(override[2], cause)]
-        or [override for override in given if is_unknown and override[0] in GLOBAL]
-        or [override for override in given if override[0] in GROUPS and f" {override[0]}." in message]
-    )
-    if not about and place and sum(override[0].startswith(f"{place}.") for override in given) == 1:
-        about = inside  # the only override of that part of the configuration
+    about = told(given, message)
+    if about is None:
+        about = guessed(given, message, place)
     said = message + remedy
     shown = {"".join(one): override.lstrip("+") for one, override in zip(given, words, strict=True)}
     return " ".join(shown["".join(one)] for one in about if not (one[0] in said and is_word(one[2], said)))
+
+
+def told(given: Sequence[Parts], message: str) -> list[Parts] | None:
+    """Return the overrides that caused an error with a message whose form tells them; None for other messages."""
+    subject = message.partition(" ")[0]
+    below = [one for one in given if f"{one[0]}.".startswith(f"{subject}.")]
+    of_file = [one for one in given if one[0] in GROUPS and f"/{one[0]}/{one[2]}.yaml" in message]
+    if " has no value;" in message:  # it is no `key=value`
+        return []
+    if message.startswith(f"{subject} is no key of"):
+        return below or [one for one in given if one[0] in GLOBAL]
+    if message.startswith(f"{subject} cannot be read;"):
+        return [one for one in given if subject in one[2]]
+    if message.startswith(f"{subject} cannot begin a run:"):
+        return below or None
+    if message.startswith("that is no option of a group"):
+        return [one for one in given if one[0] in GROUPS and not is_option(one[2])]
+    return of_file or None
+
+
+def guessed(given: Sequence[Parts], message: str, place: str) -> list[Parts]:
+    """Return the overrides whose key is in a message; else whose last part of the key; else whose value."""
+    inside = [one for one in given if place and one[0].startswith(place)] or [*given]
+    cause = message.partition(";")[0]
+    is_unknown = re.search("unexpected keyword argument|is no argument of", cause)  # perhaps in a file of conf/
+    about = (
+        [one for one in given if is_word(one[0], without_paths(cause))]
+        or [one for one in given if is_word(one[0], without_paths(message))]
+        or [one for one in inside if is_named(one[0].rpartition(".")[2], cause)]
+        or [one for one in inside if is_telling(one[2]) and is_word(one[2], cause)]
+        or [one for one in given if is_telling(one[2]) and is_word(one[2], cause)]
+        or [one for one in given if is_unknown and one[0] in GLOBAL]
+        or [one for one in given if one[0] in GROUPS and f" {one[0]}." in message]
+    )
+    if not about and place and sum(one[0].startswith(f"{place}.") for one in given) == 1:
+        about = inside  # the only override of that part of the configuration
+    return about
 
 
 def chosen(choices: Mapping[str, str | None]) -> str:

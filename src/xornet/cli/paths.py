@@ -10,6 +10,7 @@ from xornet import files
 from xornet.cli.hydra_run import ckpt_path, current
 from xornet.runs.events import EVENTS
 from xornet.runs.settings import CONFIG, flatten, load, read_config
+from xornet.runs.trackers import chosen_run_ids
 
 OUTSIDE = CONFIG.with_name("outside.yaml")  # in a run directory: the outside directories of the run
 FOLDERS = ("default_root_dir", "dirpath", "log_dir", "root_dir")  # arguments that name a directory to write into
@@ -18,8 +19,11 @@ FOREIGN = ("*.ckpt", f"{EVENTS}*", "metrics.csv", "hparams.yaml")
 IN_VERSIONS = ("EventLogger", "TensorBoardLogger", "CSVLogger")  # write into save_dir/name/version
 
 
-def paths_of_job(cfg: DictConfig, number: int, folder: Path) -> Iterator[tuple[str, Path]]:
-    """Yield the `written_paths` of a planned job, as if its directory were `folder`/`number`."""
+def places_of_job(cfg: DictConfig, number: int, folder: Path) -> Iterator[tuple[str, Path | str]]:
+    """Yield what a planned job writes into, as if its directory were `folder`/`number`, with the keys that say so.
+
+    These are its `written_paths`, and the ids of chosen runs of experiment trackers.
+    """
     output = folder.absolute() / str(number)
     cfg = cfg.copy()
     OmegaConf.set_readonly(cfg, False)
@@ -27,8 +31,9 @@ def paths_of_job(cfg: DictConfig, number: int, folder: Path) -> Iterator[tuple[s
         cfg.hydra.runtime.output_dir = str(output)
         cfg.hydra.job.num, cfg.hydra.job.id = number, str(number)
     with current(cfg):
+        yield from chosen_run_ids(cfg)
         for key, path in written_paths(cfg):
-            yield key, Path(output if cfg.hydra.job.chdir else "", path).absolute()
+            yield key, Path(output if cfg.hydra.job.chdir else "", path).resolve()
 
 
 def written_paths(cfg: DictConfig) -> Iterator[tuple[str, Path]]:
@@ -38,6 +43,8 @@ def written_paths(cfg: DictConfig) -> Iterator[tuple[str, Path]]:
         is_log = node.startswith("hydra.job_logging.handlers") and name == "filename"
         if name in FOLDERS or is_log:
             path = as_path(cfg, key)
+            if key == "trainer.default_root_dir" and not path:
+                raise ValueError(f"{key}=null names no directory; use a path, or drop it")
         elif name == "save_dir" and str(OmegaConf.select(cfg, f"{node}._target_")).endswith(IN_VERSIONS):
             version = OmegaConf.select(cfg, f"{node}.version")
             if version is None:  # the logger chooses an unused one

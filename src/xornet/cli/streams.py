@@ -3,7 +3,6 @@
 import io
 import os
 import sys
-from pathlib import Path
 from typing import Any
 
 CLOSED_PIPE = 128 + 13  # as a process ends that SIGPIPE kills
@@ -18,11 +17,12 @@ def make_usable(ends: bool = True) -> None:
     """
     for number, name in ((1, "stdout"), (2, "stderr")):
         stream: Any = getattr(sys, name)
-        if stream is None:  # closed: the next file that is opened would take its place
-            stream = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - open as long as the process
-        elif stream is getattr(sys, f"__{name}__") and not stream.isatty():
+        is_closed = stream is None
+        if is_closed:  # the next file that is opened would take its place
+            discard(number)
+        if is_closed or (stream is getattr(sys, f"__{name}__") and not stream.isatty()):
             raw = io.BufferedWriter(Output(number, ends))
-            stream = io.TextIOWrapper(raw, stream.encoding, line_buffering=number == 2)
+            stream = io.TextIOWrapper(raw, "utf-8" if is_closed else stream.encoding, line_buffering=number == 2)
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # as stderr's already are
         setattr(sys, name, stream)
@@ -40,17 +40,21 @@ class Output(io.FileIO):
         try:
             return super().write(data)
         except BrokenPipeError:
-            self.discard()
+            discard(self.fileno())
             if self.ends:
                 raise SystemExit(CLOSED_PIPE) from None
             return len(data)
         except OSError as error:
-            self.discard()
+            discard(self.fileno())
             name = "stdout" if self.fileno() == 1 else "stderr"
             raise OSError(f"cannot write {name}: {error.strerror}; redirect it to where there is space") from error
 
-    def discard(self) -> None:
-        """Discard what is printed from now on."""
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, self.fileno())
+
+def discard(number: int) -> None:
+    """Discard what this process, and those that it starts, write to a file descriptor from now on."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    if nowhere == number:  # it was closed
+        os.set_inheritable(number, True)
+    else:
+        os.dup2(nowhere, number)
         os.close(nowhere)

@@ -83,7 +83,7 @@ def check_trainer(trainer: Trainer) -> None:
         every = getattr(callback, "every_n_epochs", None)
         if every not in (None, 0, math.inf) and not (type(every) is int and every > 0):
             said = f"{type(callback).__name__}.every_n_epochs={every} is no number of epochs"
-            raise ValueError(f"{said}; use a whole number, or math.inf")
+            raise ValueError(f"{said}; use a whole number, in Python also math.inf")
         for kind, reason in _REFUSED_CALLBACKS.items():
             if isinstance(callback, kind):
                 raise ValueError(f"the callback {type(callback).__name__} cannot work here: {reason}")

@@ -14,6 +14,10 @@ except ImportError:  # Windows, which locks no directory
 class InUseError(ValueError):
     """A directory is in use by another command."""
 
+    def __init__(self, folder: Path) -> None:
+        super().__init__(f"{folder} is in use by another command; wait until that has ended, or use another directory")
+        self.folder = folder.resolve()
+
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
@@ -33,9 +37,7 @@ def locked(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise InUseError(
-                f"{folder} is in use by another command; wait until that has ended, or use another directory"
-            ) from None
+            raise InUseError(folder) from None
         except OSError:  # no locks on this file system
             pass
         yield

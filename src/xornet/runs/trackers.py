@@ -17,6 +17,14 @@ PICTURED = (TensorBoardLogger, MLFlowLogger, WandbLogger)  # loggers that `log_p
 RUN_IDS = {"MLFlowLogger": "run_id", "WandbLogger": "id"}  # the argument with which a logger continues a run
 
 
+def chosen_run_ids(cfg: DictConfig) -> Iterator[tuple[str, str]]:
+    """Yield the keys that name the run of a tracker, with its id, from a composed configuration."""
+    for name, node in (cfg.get("logger") or {}).items():
+        argument = RUN_IDS.get(str(node.get("_target_")).rpartition(".")[2]) if isinstance(node, DictConfig) else None
+        if argument and node.get(argument) is not None:
+            yield f"logger.{name}.{argument}", str(node[argument])
+
+
 class WaitingLogger(Logger):
     """Stands in for a logger until the run is accepted; Lightning would begin the logger's run at once.
 

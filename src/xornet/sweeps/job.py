@@ -33,6 +33,7 @@ def run(train: Train, cfg: DictConfig) -> float | None:
         the result of `train`; None for a failed job, which Optuna takes for a failed trial.
 
     """
+    configuration.check_callback()  # without it no sweep is summed up: this error ends the command
     directory = RunDirectory(cfg)
     try:
         with ExitStack() as locks:
@@ -51,7 +52,8 @@ def run(train: Train, cfg: DictConfig) -> float | None:
         cause = errors.report(error, task, SWEEP_DISK)
         print(f"{output_dir().name} failed: {cause}", file=sys.stderr)
         try:
-            write_error(output_dir(), directory, cause, is_in_use=isinstance(error, InUseError))
+            is_in_use = isinstance(error, InUseError) and error.folder == output_dir().resolve()
+            write_error(output_dir(), directory, cause, is_in_use)
         except OSError:  # the directory itself has failed, so the sweep cannot read it there
             raise ValueError(f"{output_dir().name} failed: {cause}") from error
         signals.end_if_received(signals.taken_by_run)  # a signal before the error

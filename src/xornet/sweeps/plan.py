@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from xornet.cli import configuration
 from xornet.cli.overrides import GLOBAL, NODES, chosen
-from xornet.cli.paths import paths_of_job
+from xornet.cli.paths import places_of_job
 from xornet.runs.directory import is_begun
 from xornet.runs.record import Run, distinguishing
 from xornet.runs.settings import flatten, key_of, read_lines
@@ -74,7 +74,7 @@ def check_jobs(jobs: Sequence[Sequence[str]], folder: Path, compose: Compose, ke
         keys: what is swept, or searched; the jobs of a search are composed without its values.
 
     """
-    writers: dict[Path, int] = {}
+    writers: dict[Path | str, int] = {}
     refusals: list[Exception] = []
     for number, overrides in enumerate(jobs):
         cfg = compose(overrides)
@@ -88,14 +88,13 @@ def check_jobs(jobs: Sequence[Sequence[str]], folder: Path, compose: Compose, ke
             raise ValueError(
                 f"{chosen(cfg.hydra.runtime.choices)} is itself a sweep, over {', '.join(ignored)}; use it alone"
             )
-        for key, path in paths_of_job(cfg, number, folder):
-            if key == "trainer.default_root_dir" and path != folder.absolute() / str(number):
+        for key, path in places_of_job(cfg, number, folder):
+            if key == "trainer.default_root_dir" and path != folder.resolve() / str(number):
                 raise ValueError(f"{key}={path} is not the directory of each job; use hydra.sweep.dir={path}")
             if writers.setdefault(path, number) != number:
-                raise ValueError(
-                    f"{key}={path} would be written by jobs {writers[path]} and {number}; "
-                    "use ${hydra:runtime.output_dir}, the directory of each job, in it"
-                )
+                remedy = "use ${hydra:runtime.output_dir}, the directory of each job, in it"
+                remedy = remedy if isinstance(path, Path) else "drop it, so that each job begins a run"
+                raise ValueError(f"{key}={path} would be written by jobs {writers[path]} and {number}; {remedy}")
     if len(refusals) == len(jobs):  # else each such job fails alone
         raise refusals[0]
 
@@ -116,7 +115,7 @@ def check_keys(cfg: DictConfig) -> None:
     for group in (group for group in GLOBAL if group in cfg):
         choice = f"{group}={cfg.hydra.runtime.choices[group]}"
         raise ValueError(f"{choice} sets nothing; use # @package _global_ as the first line of its file")
-    given = {key_of(override).partition(".")[0] for override in hydra["overrides"]["task"]}
+    given = {key_of(override) for override in hydra["overrides"]["task"]}  # of one value, it may be a note
     text = OmegaConf.to_yaml(cfg)
     for key in map(str, cfg):
         if key not in (*KEYS, "hydra") and key not in given and f"${{{key}" not in text:
