@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 from torch.utils.data import TensorDataset
 
 from xornet import data
-from xornet.cli import configuration
+from xornet.cli import configuration, targets
 from xornet.data import XORDataModule
 
 SLOW = pytest.mark.slow
@@ -232,7 +232,7 @@ def test_every_optimizer_of_pytorch_and_every_callback_and_logger_of_lightning_i
     names += [f"lightning.pytorch.{name}" for name in parts]
     assert len(names) > 30
     for name in names:
-        configuration.check_targets("x", {"_target_": name}, configuration.PACKAGES)
+        targets.check_targets("x", {"_target_": name}, targets.PACKAGES)
 
 
 def test_a_dataset_and_a_callback_of_ones_own_are_allowed(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:

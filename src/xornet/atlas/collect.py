@@ -4,7 +4,8 @@ from pathlib import Path
 
 from xornet.atlas.table import RESULTS, SIZES, Table, merged
 from xornet.cli.hydra_run import CONF
-from xornet.runs.record import Run, distinguishing, read_jobs
+from xornet.runs.differing import distinguishing
+from xornet.runs.record import Run, read_jobs
 from xornet.runs.settings import key_of
 
 

@@ -8,23 +8,19 @@ import sys
 import threading
 import traceback
 from collections.abc import Iterator, Sequence
-from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
-from pathlib import Path
 
 from hydra.errors import HydraException, InstantiationException
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch import Callback
-from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError
 from yaml import YAMLError
 
 from xornet.cli import signals
-from xornet.cli.configuration import allowed, is_within
+from xornet.cli.causes import THEIRS, callback_of, is_ours, is_users, root_cause
 from xornet.cli.overrides import GROUPS, NEEDED, blamed
 from xornet.cli.remedies import DISK, REMEDIES, SWEEP_DISK
 from xornet.runs.undo import undo
 
-THEIRS = (HydraException, OmegaConfBaseException)
 # Errors of these kinds are not taken for bugs of this project.
 EXPECTED = (*THEIRS, ValueError, TypeError, OSError, ImportError, MisconfigurationException, YAMLError)
 
@@ -81,33 +77,6 @@ def report(error: Exception, overrides: Sequence[str], disk: str = DISK) -> str:
     if is_users(cause) or (not (is_expected or isinstance(error, InstantiationException)) and is_ours(cause)):
         traceback.print_exception(error)
     return explain(error, overrides, disk)
-
-
-def is_ours(error: BaseException) -> bool:
-    """Whether an error may be a bug of this project: it was not raised by Hydra or by Lightning on purpose."""
-    frames = traceback.extract_tb(error.__traceback__)
-    parts = Path(frames[-1].filename).parts if frames else ()
-    is_theirs = isinstance(error, BrokenExecutor) or ("lightning" in parts and isinstance(error, RuntimeError))
-    return not ({"hydra", "submitit"} & {*parts} or is_theirs)
-
-
-def is_users(error: BaseException) -> bool:
-    """Whether an error was raised in a package of the user, who wants to see where."""
-    own, frames = allowed(), traceback.walk_tb(error.__traceback__)
-    return any(is_within(f"{frame.f_globals.get('__name__')}.", own) for frame, _ in frames)
-
-
-def callback_of(error: BaseException) -> str | None:
-    """The class name of the callback of Lightning in which an error was raised, None if there is none."""
-    owners = [frame.f_locals.get("self") for frame, _ in traceback.walk_tb(error.__traceback__)]
-    stock = [type(owner) for owner in owners if isinstance(owner, Callback)]
-    return next((kind.__name__ for kind in stock if kind.__module__.startswith("lightning.")), None)
-
-
-def root_cause(error: BaseException) -> BaseException:
-    """The original error, if Hydra, OmegaConf or the configuration of logging has wrapped it."""
-    is_wrapped = isinstance(error, THEIRS) or str(error).startswith("Unable to configure handler")
-    return (is_wrapped and error.__cause__) or error
 
 
 def explain(error: BaseException, overrides: Sequence[str], disk: str = DISK) -> str:

@@ -11,8 +11,9 @@ from pathlib import Path
 from xornet import schema
 from xornet.checkpoint import CheckpointFile
 from xornet.module import XORModule
+from xornet.runs.differing import differing
 from xornet.runs.metrics import evaluate, evaluate_networks
-from xornet.runs.record import Run, differing, last_checkpoint
+from xornet.runs.record import Run, last_checkpoint
 from xornet.runs.settings import CONFIG, read_config
 
 REMEDY = "use the directory of a run, or of one job of a sweep"

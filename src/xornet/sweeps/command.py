@@ -10,8 +10,9 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
+from xornet.runs.differing import distinguishing
 from xornet.runs.directory import read_sweep
-from xornet.runs.record import distinguishing, read_jobs
+from xornet.runs.record import read_jobs
 from xornet.runs.settings import read_lines
 from xornet.sweeps.naming import identity
 

@@ -13,8 +13,9 @@ from omegaconf import DictConfig, OmegaConf
 from xornet.cli import configuration
 from xornet.cli.overrides import GLOBAL, NODES, chosen
 from xornet.cli.paths import places_of_job
+from xornet.runs.differing import distinguishing
 from xornet.runs.directory import is_begun
-from xornet.runs.record import Run, distinguishing
+from xornet.runs.record import Run
 from xornet.runs.settings import flatten, key_of, read_lines
 from xornet.sweeps.job import REMEDY, check_same_job, differences
 
