@@ -22,7 +22,7 @@ class Noisy(XORModule):
 
     def __init__(self, sigma: float = 0.0, **arguments: Any) -> None:
         super().__init__(**arguments)
-        self.save_hyperparameters("sigma")
+        self.save_hyperparameters({"sigma": numpy.float64(sigma)})
 
     def on_train_epoch_start(self) -> None:
         super().on_train_epoch_start()

@@ -52,6 +52,8 @@ def test_a_subclass_is_reproducible_evaluated_compared_and_resumed(command: Comm
     first, second, other = (command(*NOISY, f"seed={seed}", *SHORT) for seed in (7, 7, 8))
     runs = (first, second, other, command(*NOISY, "seed=7", "trainer.max_epochs=41", *NO_FIGURES))
     losses = [run.metrics["loss"] for run in runs]
+    checkpoint = CheckpointFile().load_checkpoint(first.folder / "checkpoints" / "last.ckpt")  # without NumPy's numbers
+    assert checkpoint["hyper_parameters"]["sigma"] == 0.1
     assert losses[0] == losses[1]
     assert len(set(losses)) == 3
     last = f"ckpt_path={first.folder}/checkpoints/last.ckpt"

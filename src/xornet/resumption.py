@@ -32,17 +32,14 @@ def save(module: Any, checkpoint: dict[str, Any]) -> None:
     check_saver(module, checkpoint)
     for part, kept in module.carried.items():
         checkpoint.setdefault(part, kept)
-    data = type(getattr(module.trainer, "datamodule", None)).__qualname__
-    parts = ("optimizer_states", "lr_schedulers", "callbacks", "datamodule_hyper_parameters", data)
-    for part in parts:  # the user's code may put NumPy's numbers there
-        if part in checkpoint:
-            checkpoint[part] = plain(checkpoint[part])
+    for part in checkpoint.keys() - {"state_dict"}:  # the user's code may put NumPy's numbers there
+        checkpoint[part] = plain(checkpoint[part])
     checkpoint["xornet"] = schema.FORMAT
     checkpoint["history"] = module.history.state_dict()
     checkpoint["times"] = module.stopwatch.times()
     if not same_table((module.x, module.y), truth_table(module.hparams["bits"])):
         checkpoint["table"] = [module.x.cpu(), module.y.cpu()]  # of another dataset
-    checkpoint["model"] = dict(module.hparams)  # load_from_checkpoint changes `hyper_parameters`
+    checkpoint["model"] = plain(dict(module.hparams))  # load_from_checkpoint changes `hyper_parameters`
     checkpoint["optimizer"] = describe(module.optimizer)
     if module.scheduler:
         checkpoint["scheduler"] = describe(module.scheduler)

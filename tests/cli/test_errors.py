@@ -99,6 +99,7 @@ BAD = {
     "ckpt_path=nowhere.ckpt": "does not exist; use the checkpoints/last.ckpt",
     "+trainer.strategy=ddp_spawn": "leave it at auto",
     "ckpt_path=last": "does not exist; use the checkpoints/last.ckpt",
+    "+optimizr={lr:1}": "is no key of the configuration; use one of data, model, optimizer",
     "+optimizr.lr=0.5": "is no key of the configuration; use one of data, model, optimizer",
     "model.hidden=[4,]": "cannot be read; use a value in Hydra's grammar, or quotes of its own around it",
     "trainer.default_root_dir=null": "names no directory; use a path, or drop it",
@@ -157,7 +158,7 @@ BLAMED = [
     (["optimizer=adam", "optimiser.lr=1"], 1, "is no key of the configuration; use one of callbacks, ckpt_path"),
     (["scheduler=step", "optimizer.lr=1", "schedular.gamma=5"], 2, "is no key of the configuration; use one of"),
     (["trainer.max_epochs=9", "model.hidden=[4,]"], 1, "[4,] cannot be read; use a value in Hydra's grammar"),
-    (["logger=mlflow", "seed=1", "logger.mlflow.tags=abc"], 2, "logger.mlflow cannot begin a run"),
+    (["seed=2", "optimizer={lrr:1}"], 1, "optimizer.lrr is no key of the configuration"),
 ]
 
 
@@ -305,6 +306,7 @@ def test_what_is_no_override_or_cannot_be_deleted_is_named_alone(command: Comman
     assert command(given, "trainer.max_epochs").last_line == (
         "error: trainer.max_epochs has no value; use trainer.max_epochs=<value>"
     )
+    assert command("optimizer.lr=", "0.1").last_line == "error: 0.1 is no key=value; use no space beside the ="
     assert command(given, "~callbacks.checkpoint.dirpath").last_line == (
         "error: ~callbacks.checkpoint.dirpath: callbacks.checkpoint.dirpath refers to another key, so Hydra cannot "
         "delete it; use another value"

@@ -1,9 +1,10 @@
 import subprocess
 
+import pytest
 from conftest import SRC
 from hydra import compose, initialize_config_dir
 
-from xornet.cli.overrides import override
+from xornet.cli.overrides import blamed, override
 
 PATHS = [
     "/runs/a/last.ckpt", "/runs/0_optimizer.lr=0.1/last.ckpt", "/my runs/last.ckpt", "it's", 'a "b"', "a,b", "[1]",
@@ -27,3 +28,17 @@ def test_an_override_means_the_same_to_a_shell_and_to_hydra() -> None:
 def test_an_override_is_as_plain_as_it_can_be() -> None:
     assert override("ckpt_path", "/a/last.ckpt") == "ckpt_path=/a/last.ckpt"
     assert override("ckpt_path", "/a=1/last.ckpt") == "\"ckpt_path='/a=1/last.ckpt'\""
+
+
+@pytest.mark.parametrize(
+    ("cause", "wrong"),
+    [
+        ("dictionary update sequence element #0 has length 1", "logger.mlflow.tags=abc logger.mlflow.run_id=nope"),
+        ("Run with id=nope was not found", "logger.mlflow.run_id=nope"),
+        ("got an unexpected keyword argument 'tags'", "logger.mlflow.tags=abc"),
+    ],
+)
+def test_a_tracker_that_cannot_begin_a_run_blames_its_arguments(cause: str, wrong: str) -> None:
+    given = ["logger=mlflow", "seed=1", "logger.mlflow.tags=abc", "+logger.mlflow.run_id=nope"]
+    message = f"logger.mlflow cannot begin a run: {cause}; see that its arguments are right, or use logger.mlflow=null"
+    assert blamed(given, message, remedy="", place="") == wrong

@@ -14,6 +14,7 @@ from omegaconf import OmegaConf
 
 from xornet.runs.directory import check_holder
 from xornet.runs.lock import locked
+from xornet.runs.ownership import MARK
 
 SHORT = ("trainer.max_epochs=40", *NO_FIGURES)
 
@@ -270,8 +271,10 @@ def test_a_place_outside_of_its_directory_is_one_runs_alone(command: Command, tm
         refused = command(*there, f"hydra.run.dir={tmp_path}/first")
     assert f"{place} is in use by another command" in refused.last_line
     assert contents(tmp_path) == before
-    if last == "there":  # which the run continues
+    if last == "there":  # which the run continues, and then has as its own
         assert command(*resumed, f"hydra.run.dir={tmp_path}/third").status == 0
+        assert " of another run" in command(*there, f"hydra.run.dir={tmp_path}/first").last_line
+        return
     assert command(*there, f"hydra.run.dir={tmp_path}/first").status == 0  # the same run again, in its own directory
     spelled = [word.replace(f"{key}={tmp_path}", f"{key}={tmp_path}/there/..") for word in there]
     assert command(*spelled, f"hydra.run.dir={tmp_path}/first").status == 0
@@ -316,7 +319,7 @@ def test_the_place_of_an_earlier_run_is_where_it_wrote_not_what_its_text_means_n
     assert " holds last.ckpt of another run" in run(1, "a", networks=1).last_line  # this is the place of b
     assert contents(tmp_path) == before
     assert run(0, "a", networks=1).status == 0  # the same place
-    (tmp_path / "a" / ".hydra" / "outside.yaml").unlink()  # as if it had written into none
+    (tmp_path / "a" / ".hydra" / MARK).unlink()  # as if it had written into none
     assert " holds last.ckpt of another run" in run(0, "a", networks=1).last_line
 
 
@@ -333,8 +336,28 @@ def test_a_run_is_resumed_where_it_wrote_although_a_variable_of_its_environment_
     longer = "trainer.max_epochs=60"
     resumed = command(*kept, *SHORT, longer, f"ckpt_path={tmp_path}/run/checkpoints/last.ckpt")
     assert resumed.status == 0, resumed.err
-    assert command(*kept[:2], *SHORT, kept[3]).status == 0  # a new run, which writes nowhere else
-    assert not (tmp_path / "run" / ".hydra" / "outside.yaml").exists()
+
+
+@pytest.mark.further
+def test_runs_that_are_moved_with_their_places_are_theirs_still(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "before").mkdir()
+    monkeypatch.chdir(tmp_path / "before")
+    run = ["callbacks.checkpoint.dirpath=out", "hydra.run.dir=run", *SHORT]
+    sweep = ["-m", "seed=1,2", "callbacks.checkpoint.dirpath='out/${seed}'", "hydra.sweep.dir=sweep", *SHORT]
+    assert [command(*run).status, command(*sweep).status] == [0, 0]
+    (tmp_path / "before").rename(tmp_path / "after")
+    monkeypatch.chdir(tmp_path / "after")
+    (tmp_path / "after" / "sweep" / "1_seed=2" / "metrics.json").unlink()
+    resumed = command(*run, "trainer.max_epochs=60", f"ckpt_path={tmp_path}/after/out/last.ckpt")
+    assert [resumed.status, command(*run).status] == [0, 0]
+    again = command(*sweep)
+    assert again.status == 0, again.err
+    assert "skipped, finished before: 0_seed=1" in again.err
+    assert "resumed: 1_seed=2" in again.err
+    (tmp_path / "after" / "out" / "1" / MARK).unlink()  # of what is not written into
+    assert command(*sweep).status == 0
 
 
 def test_a_run_continues_in_the_place_of_the_checkpoint_that_it_is_resumed_from(

@@ -601,10 +601,10 @@ def test_a_job_that_finds_its_place_in_use_has_failed(command: Command, tmp_path
 @pytest.mark.further
 def test_a_sweep_without_its_callback_fails(command: Command) -> None:
     other = "hydra.callbacks.sweep._target_=hydra.experimental.callback.Callback"
-    for change in ("~hydra.callbacks.sweep", other):
+    for change, said in (("~hydra.callbacks.sweep", "is missing, which checks"), (other, "does not check")):
         run = command("-m", "seed=1,2", change, *SHORT)
         assert run.status == 1
-        assert "does not check the directory of a run; use that of conf/" in run.last_line
+        assert f"{said} the directory of a run; use that of conf/" in run.last_line
         assert not list(run.folder.rglob("metrics.json"))
 
 

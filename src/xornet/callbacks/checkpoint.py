@@ -38,11 +38,13 @@ class LastCheckpoint(Checkpoint):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Refuse states that a checkpoint cannot hold before anything is trained."""
+        if is_smoke_test(trainer):
+            return
         data = [one for one in (getattr(trainer, "datamodule", None),) if one is not None]
         owners = [*callbacks_of(trainer), *data]
         states = [(f"the state of {type(one).__name__}", one.state_dict()) for one in owners]
         states += [(f"{type(one).__name__}.hparams", dict(one.hparams)) for one in (pl_module, *data)]
-        for owner, state in states if not is_smoke_test(trainer) else ():
+        for owner, state in states:
             in_memory(owner, plain(state))
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -66,19 +68,28 @@ class LastCheckpoint(Checkpoint):
     def save(self, trainer: Trainer) -> None:
         """Save the state; not with `fast_dev_run`, as Lightning's own ModelCheckpoint does not either."""
         if not is_smoke_test(trainer):
-            self.is_warned = not save_or_warn(trainer, self.path, is_warned=self.is_warned)
+            self.is_warned |= save_or_warn(trainer, self.path, is_warned=self.is_warned)
         self.is_saved = True
 
 
 def save_or_warn(trainer: Trainer, path: Path, is_warned: bool = False) -> bool:
-    """Save a checkpoint and return True; only warn if a callback has come to a state that no checkpoint can hold.
+    """Save a checkpoint; only warn if a callback has come to a state that no checkpoint can hold.
 
-    An older file stays as it is, and the run goes on to its results. `is_warned`: whether the user knows already.
+    An older file stays as it is, and the run goes on to its results.
+
+    Args:
+        trainer: of the run.
+        path: of the checkpoint.
+        is_warned: whether the user knows already.
+
+    Returns:
+        whether the state was such.
+
     """
     try:
         trainer.save_checkpoint(path)
     except UnsafeStateError as error:
         if not is_warned:
             log.warning("%s is not written, and an older one stays as it is: %s", path, error)
-        return False
-    return True
+        return True
+    return False

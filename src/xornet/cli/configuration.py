@@ -27,11 +27,10 @@ OmegaConf.register_new_resolver("project", lambda path: str(directory.PROJECT / 
 
 def check_callback() -> None:
     """Refuse a command without the project's callback of Hydra, which checks directories and sums up sweeps."""
-    target = ((HydraConfig.get().callbacks or {}).get("sweep") or {}).get("_target_")
-    if not is_within(str(target), ("xornet", *allowed())):
-        raise ValueError(
-            f"hydra.callbacks.sweep._target_={target} does not check the directory of a run; use that of conf/"
-        )
+    node = (HydraConfig.get().callbacks or {}).get("sweep")
+    if not (node and is_within(str(node.get("_target_")), ("xornet", *allowed()))):
+        said = f"._target_={node.get('_target_')} does not check" if node else " is missing, which checks"
+        raise ValueError(f"hydra.callbacks.sweep{said} the directory of a run; use that of conf/")
 
 
 def check(cfg: DictConfig, is_complete: bool = True) -> None:

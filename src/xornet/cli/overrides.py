@@ -36,16 +36,14 @@ def blamed(overrides: Sequence[str], message: str, remedy: str, place: str) -> s
 def told(given: Sequence[Parts], message: str) -> list[Parts] | None:
     """Return the overrides that caused an error with a message whose form tells them; None for other messages."""
     subject = message.partition(" ")[0]
-    below = [one for one in given if f"{one[0]}.".startswith(f"{subject}.")]
+    below = [one for one in given if f"{one[0]}.".startswith(f"{subject}.") or is_holder(one, subject)]
     of_file = [one for one in given if one[0] in GROUPS and f"/{one[0]}/{one[2]}.yaml" in message]
-    if " has no value;" in message:  # it is no `key=value`
+    if re.search(" has no value;| is no key=value;", message):
         return []
     if message.startswith(f"{subject} is no key of"):
         return below or [one for one in given if one[0] in GLOBAL]
     if message.startswith(f"{subject} cannot be read;"):
         return [one for one in given if subject in one[2]]
-    if message.startswith(f"{subject} cannot begin a run:"):
-        return below or None
     if message.startswith("that is no option of a group"):
         return [one for one in given if one[0] in GROUPS and not is_option(one[2])]
     return of_file or None
@@ -63,11 +61,17 @@ def guessed(given: Sequence[Parts], message: str, place: str) -> list[Parts]:
         or [one for one in inside if is_telling(one[2]) and is_word(one[2], cause)]
         or [one for one in given if is_telling(one[2]) and is_word(one[2], cause)]
         or [one for one in given if is_unknown and one[0] in GLOBAL]
+        or [one for one in given if "cannot begin a run" in cause and one[0].startswith(f"{cause.partition(' ')[0]}.")]
         or [one for one in given if one[0] in GROUPS and f" {one[0]}." in message]
     )
     if not about and place and sum(one[0].startswith(f"{place}.") for one in given) == 1:
         about = inside  # the only override of that part of the configuration
     return about
+
+
+def is_holder(one: Parts, key: str) -> bool:
+    """Whether an override gives a dictionary that holds a key: `optimizer={lrr:1}`."""
+    return one[2].startswith("{") and key.startswith(f"{one[0]}.")
 
 
 def chosen(choices: Mapping[str, str | None]) -> str:

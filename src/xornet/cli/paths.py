@@ -1,18 +1,17 @@
 """The paths that a run writes to, besides its own directory."""
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
-from functools import partial
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from xornet import files
 from xornet.cli.hydra_run import ckpt_path, current
 from xornet.runs.events import EVENTS
-from xornet.runs.settings import CONFIG, flatten, load, read_config
+from xornet.runs.ownership import is_owned
+from xornet.runs.settings import CONFIG, flatten, read_config
 from xornet.runs.trackers import chosen_run_ids
 
-OUTSIDE = CONFIG.with_name("outside.yaml")  # in a run directory: the outside directories of the run
 FOLDERS = ("default_root_dir", "dirpath", "log_dir", "root_dir")  # arguments that name a directory to write into
 # Files in an outside directory that would be overwritten, or mixed with those of this run.
 FOREIGN = ("*.ckpt", f"{EVENTS}*", "metrics.csv", "hparams.yaml")
@@ -33,7 +32,8 @@ def places_of_job(cfg: DictConfig, number: int, folder: Path) -> Iterator[tuple[
     with current(cfg):
         yield from chosen_run_ids(cfg)
         for key, path in written_paths(cfg):
-            yield key, Path(output if cfg.hydra.job.chdir else "", path).resolve()
+            # Links are kept: /dev/stderr is another file in each process.
+            yield key, Path(os.path.normpath(Path(output if cfg.hydra.job.chdir else "", path).absolute()))
 
 
 def written_paths(cfg: DictConfig) -> Iterator[tuple[str, Path]]:
@@ -44,7 +44,7 @@ def written_paths(cfg: DictConfig) -> Iterator[tuple[str, Path]]:
         if name in FOLDERS or is_log:
             path = as_path(cfg, key)
             if key == "trainer.default_root_dir" and not path:
-                raise ValueError(f"{key}=null names no directory; use a path, or drop it")
+                raise ValueError(f"{key} names no directory; use a path, or drop it")
         elif name == "save_dir" and str(OmegaConf.select(cfg, f"{node}._target_")).endswith(IN_VERSIONS):
             version = OmegaConf.select(cfg, f"{node}.version")
             if version is None:  # the logger chooses an unused one
@@ -75,32 +75,12 @@ def check_outside(folders: Mapping[str, Path], cfg: DictConfig, own: Path) -> No
             directory of the checkpoint that the run continues is its own too.
 
     """
-    if not folders:
-        return
-    before, given = read_outside(own), ckpt_path(cfg)
+    given = ckpt_path(cfg)
     resumed = Path(str(given)).resolve().parent if given else None
     for key, path in folders.items():
         left = [name for pattern in FOREIGN for name in sorted(path.glob(pattern))]
-        if left and path not in (before.get(key), resumed):
+        if left and not (is_owned(path, own) or path == resumed):
             raise ValueError(f"{key}: {path} holds {left[0].name} of another run; use another directory")
-
-
-def read_outside(own: Path) -> dict[str, Path]:
-    """The outside directories that the earlier run in a directory wrote into, by their keys."""
-    written = own / OUTSIDE
-    return {key: Path(path) for key, path in load(written, DictConfig).items()} if written.exists() else {}
-
-
-def write_outside(folders: Mapping[str, Path], own: Path) -> None:
-    """Write the outside directories of a run into its directory.
-
-    Its configuration alone does not name them: an environment variable or the working directory may be another later.
-    """
-    if folders:
-        text = OmegaConf.to_yaml({key: str(path) for key, path in folders.items()})
-        files.write(own / OUTSIDE, partial(Path.write_text, data=text, encoding="utf-8"))
-    else:
-        (own / OUTSIDE).unlink(missing_ok=True)
 
 
 def check_root(folder: Path, output: Path, cfg: DictConfig) -> None:

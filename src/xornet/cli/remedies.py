@@ -26,7 +26,8 @@ REMEDIES = {
     r"LexerNoViableAltException: (\S+)": r"\1 cannot be read; use quotes of its own around the value",
     r"no viable alternative at input '(\S+)' See": r"\1 cannot be read; use a value in Hydra's grammar, or quotes of "
     "its own around it",
-    "Error parsing override '([^']*)' missing EQUAL": r"\1 has no value; use \1=<value>",
+    r"Error parsing override '([A-Za-z_+~][^']*)' missing EQUAL": r"\1 has no value; use \1=<value>",
+    "Error parsing override '([^']*)' missing EQUAL": r"\1 is no key=value; use no space beside the =",
     r"In '([^']*)': Could not override '\w+/(\w+)@\w+'": r"\1.yaml overrides \2 without a slash; use - override /\2: "
     "<name> in it",
     r"\w+ raised while resolving interpolation: HydraConfig was not set full_key: (\S+)": r"\1 refers to another key, "

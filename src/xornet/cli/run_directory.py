@@ -16,13 +16,14 @@ from omegaconf import DictConfig, OmegaConf
 from xornet import files
 from xornet.cli import run_log
 from xornet.cli.hydra_run import ckpt_path, is_job, is_job_of, output_dir, record
-from xornet.cli.paths import check_outside, check_root, outside, write_outside
+from xornet.cli.paths import check_outside, check_root, outside
 from xornet.runs.csv_logger import CSVLogger
 from xornet.runs.directory import check_holder, is_begun
 from xornet.runs.events import EVENTS, ROW, EventLogger
 from xornet.runs.hyperparameters import hyperparameters
 from xornet.runs.leftovers import discard, log_folders
 from xornet.runs.lock import locked
+from xornet.runs.ownership import mark
 from xornet.runs.record import error_files, read_metrics
 from xornet.runs.resumed_logs import forget_ends, is_own
 from xornet.runs.settings import CONFIG
@@ -71,8 +72,11 @@ class RunDirectory(Callback):
                     raise
                 raise ValueError(f"{key}: {error}; use another directory") from error
 
-    def check(self) -> None:
-        """Refuse a directory with other contents, and an outside directory with files of another run."""
+    def check(self, is_finished: bool = False) -> None:
+        """Refuse a directory with other contents, and an outside directory with files of another run.
+
+        `is_finished`: whether it holds a finished job of a sweep, which is only read.
+        """
         for folder in {self.folder, output_dir()}:
             check_holder(folder, "a run")
         places = {folder.resolve() for folder in (self.folder, output_dir(), *self.outside.values())}
@@ -83,7 +87,8 @@ class RunDirectory(Callback):
             raise ValueError(f"{said}; use another directory, or resume the job with ckpt_path")
         if not is_resumed:
             check_root(self.folder, output_dir(), self.cfg)
-        check_outside(self.outside, self.cfg, self.folder)
+        if not is_finished:
+            check_outside(self.outside, self.cfg, self.folder)
         read_metrics(self.folder)  # raises for those of another program
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
@@ -143,7 +148,8 @@ class RunDirectory(Callback):
             for path in error_files(output_dir()):
                 path.unlink(missing_ok=True)
         record(self.cfg, self.folder, "train")
-        write_outside(self.outside, self.folder)
+        if self.outside:
+            mark(self.outside.values(), self.folder)
         # Lightning itself does this too early, before it loads the checkpoint, and without the optimizer.
         for logger in trainer.loggers:
             logger.log_hyperparams(hyperparameters(trainer.lightning_module, trainer))

@@ -90,7 +90,7 @@ def set_axis(panel: Axes, axis: Axis) -> None:
     """Label the axis of the swept key: logarithmic if it spans decades, with words if it is no number."""
     panel.set(xlabel=shown(axis.key), xscale=axis.scale)
     if not axis.is_numeric:
-        panel.set_xticks(range(len(axis.order)), axis.labels, rotation=20 if len(axis.order) > 3 else 0)
+        panel.set_xticks(range(len(axis.order)), axis.labels, rotation=axis.rotation)
 
 
 def draw_map(panel: Axes, across: Axis, up: Axis, ends: Outcomes) -> None:
@@ -118,7 +118,7 @@ def draw_map(panel: Axes, across: Axis, up: Axis, ends: Outcomes) -> None:
             text = "–" if np.isnan(value) else f"{value:.0%}" if ends.many else f"{value:.2g}"
             light = np.mean(image.to_rgba(np.array(value))[:3]) > 0.45 or np.isnan(value)
             panel.text(j, i, text, ha="center", va="center", color="black" if light else "white", fontsize="small")
-        panel.set_xticks(range(len(across.order)), across.labels)
+        panel.set_xticks(range(len(across.order)), across.labels, rotation=across.rotation)
         panel.set_yticks(range(len(up.order)), up.labels)
     title = "Networks Solved" if ends.many else "Loss Reached"
     panel.set(xlabel=shown(across.key), ylabel=shown(up.key), title=title)

@@ -7,20 +7,17 @@ import numpy as np
 
 
 def shown(text: str, longest: int = 48) -> str:
-    """The text as a label: not too long, a number with four digits, and never mathematics to matplotlib."""
+    """The text as a label: not too long, a number with four digits, and never mathematics to matplotlib.
+
+    A long text is cut in the middle, since its ends often tell it from others.
+    """
     if len(text) > longest:
         try:
             return f"{float(text):.4g}"
         except ValueError:
-            pass
-    return cut(text, longest)
-
-
-def cut(text: str, longest: int) -> str:
-    """The text with both of its ends, which tell values apart, and never mathematics to matplotlib."""
-    begin = longest // 3
-    whole = text if len(text) <= longest else f"{text[:begin]}…{text[begin + 1 - longest :]}"
-    return whole.replace("$", r"\$")
+            begin = longest // 3
+            text = f"{text[:begin]}…{text[begin + 1 - longest :]}"
+    return text.replace("$", r"\$")
 
 
 @dataclass
@@ -47,9 +44,14 @@ class Axis:
             places = [float(names.index(value)) for value in self.values]
         self.positions = np.array(places)  # (J,), the numbers, or for words their order
         self.order = sorted(names, key=lambda name: places[self.values.index(name)])  # the different values
-        self.labels = [shown(name, 16) for name in self.order]
-        if len(set(self.labels)) < len(names):  # two look alike
-            self.labels = [f"{number}: {cut(name, 16)}" for number, name in enumerate(self.order, 1)]
+        for longest in (16, 48):
+            self.labels = [shown(name, longest) for name in self.order]
+            if len(set(self.labels)) == len(names):
+                break
+        else:  # some look alike
+            self.labels = [f"{label} ({number})" for number, label in enumerate(self.labels, 1)]
+        # Long words side by side would overlap.
+        self.rotation = 20 if len(self.order) > 3 or max(map(len, self.labels)) > 16 else 0
         by_name = dict(zip(self.order, self.labels, strict=True))
         self.label_of_job = [by_name[value] for value in self.values]
         self.scale = "log" if self.is_numeric and 0 < 10 * min(places) <= max(places) else "linear"

@@ -5,7 +5,7 @@ A sweep that is refused, by a ValueError, leaves its directory as it was.
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
@@ -90,11 +90,11 @@ def check_jobs(jobs: Sequence[Sequence[str]], folder: Path, compose: Compose, ke
                 f"{chosen(cfg.hydra.runtime.choices)} is itself a sweep, over {', '.join(ignored)}; use it alone"
             )
         for key, path in places_of_job(cfg, number, folder):
-            if key == "trainer.default_root_dir" and path != folder.resolve() / str(number):
+            if key == "trainer.default_root_dir" and path != folder.absolute() / str(number):
                 raise ValueError(f"{key}={path} is not the directory of each job; use hydra.sweep.dir={path}")
             if writers.setdefault(path, number) != number:
-                remedy = "use ${hydra:runtime.output_dir}, the directory of each job, in it"
-                remedy = remedy if isinstance(path, Path) else "drop it, so that each job begins a run"
+                of_path = "use ${hydra:runtime.output_dir}, the directory of each job, in it"
+                remedy = of_path if isinstance(path, Path) else "drop it, so that each job begins a run"
                 raise ValueError(f"{key}={path} would be written by jobs {writers[path]} and {number}; {remedy}")
     if len(refusals) == len(jobs):  # else each such job fails alone
         raise refusals[0]
@@ -116,9 +116,10 @@ def check_keys(cfg: DictConfig) -> None:
     for group in (group for group in GLOBAL if group in cfg):
         choice = f"{group}={cfg.hydra.runtime.choices[group]}"
         raise ValueError(f"{choice} sets nothing; use # @package _global_ as the first line of its file")
-    given = {key_of(override) for override in hydra["overrides"]["task"]}  # of one value, it may be a note
-    text = OmegaConf.to_yaml(cfg)
-    for key in map(str, cfg):
-        if key not in (*KEYS, "hydra") and key not in given and f"${{{key}" not in text:
+    given = {key_of(override) for override in hydra["overrides"]["task"]}
+    text, whole = OmegaConf.to_yaml(cfg), OmegaConf.to_container(cfg, resolve=False)
+    for key, value in cast("dict[str, Any]", whole).items():
+        is_note = key in given and not isinstance(value, dict)
+        if not (key in (*KEYS, "hydra") or is_note or f"${{{key}" in text):
             files = f"{chosen(cfg.hydra.runtime.choices)}: ".removeprefix(": ")
             raise ValueError(f"{files}{key} is no key of the configuration; use one of {', '.join(KEYS)}")
