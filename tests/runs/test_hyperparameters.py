@@ -3,19 +3,25 @@
 import inspect
 import json
 import re
+from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from types import NoneType
+from typing import Any, get_args
 from urllib.request import Request, urlopen
 
 import events
 import pytest
 import torch
-from conftest import NO_FIGURES, Command, CommandResult
+from conftest import NO_FIGURES, SRC, Command, CommandResult
+from lightning.pytorch import Trainer, callbacks
 from omegaconf import OmegaConf
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
+from xornet.cli.annotations import annotations
 from xornet.engine.optimizers import NOT_ELEMENTWISE
-from xornet.runs.hyperparameters import NUMBERS, hparams_row
+from xornet.runs.hyperparameters import NUMBERS, hparams_row, is_number
+from xornet.runs.settings import flatten
 
 RUNS = (
     ("optimizer=adam", "optimizer.lr=0.1", "trainer.max_epochs=1000", "seed=1"),  # solves the table
@@ -23,7 +29,7 @@ RUNS = (
     ("+x=a", "optimizer.nesterov=true", "optimizer.momentum=0.9", "model.tolerance=1e-1", "~callbacks.progress_bar"),
     ("+x=[1, 2]", "trainer.max_epochs=-1", "trainer.max_steps=3", "optimizer=adam", "optimizer.betas=[0.5,0.9]"),
     ("+x='größe'", "networks=3", "trainer.precision=64-true", "question='What is \"x\"?'"),
-    (r"+x='C:\\a'", "+y={a: 1}", "model.compile=auto", "optimizer.lr=2", "optimizer.foreach=null"),
+    (r"+x='C:\\a'", "model.compile=auto", "optimizer.lr=2", "optimizer.foreach=null"),
     ("+x=null", "data.bits=3", "model.activation=tanh", "optimizer.lr=0.5", "optimizer.momentum=1"),
 )
 
@@ -64,7 +70,7 @@ def test_tensorboard_sorts_and_filters_the_hyperparameters_and_results_of_any_ru
         by_key = {info["name"]: info for info in experiment["hparamInfos"]}
         assert {"x", "model.compile", "model.init", "trainer.max_time", "optimizer.betas"} <= by_key.keys()
         for key, info in by_key.items():
-            assert info["type"] == ("DATA_TYPE_FLOAT64" if key in NUMBERS else "DATA_TYPE_STRING"), key
+            assert info["type"] == ("DATA_TYPE_FLOAT64" if is_number(key) else "DATA_TYPE_STRING"), key
             values = [group["hparams"].get(key) for group in shown({"hparam": key, "order": "ORDER_ASC"})]
             there = [value for value in values if value is not None]
             assert there == sorted(there)
@@ -132,7 +138,7 @@ def test_a_row_without_results_is_refused(command: Command) -> None:
 
 
 def test_the_type_of_a_hyperparameter_hangs_on_its_key_alone() -> None:
-    values = [1, 0.5, True, False, None, "1", "a", [1, 2], {"a": 1}, "nan", float("inf"), "größe", 'say "x"']
+    values = [1, 0.5, True, "False", None, "1", "a", [1, 2], {"a": 1}, "nan", float("inf"), "größe", 'say "x"']
     rows = [hparams_row({"model.init": value, "x": value}) for value in values]
     assert {type(row["model.init"]) for row in rows if "model.init" in row} == {float}
     assert [row["x"] for row in rows[:8]] == ["1", "0.5", "true", "false", "null", "1", "a", "[1, 2]"]
@@ -141,13 +147,35 @@ def test_the_type_of_a_hyperparameter_hangs_on_its_key_alone() -> None:
     assert len({row["x"] for row in rows}) == len(rows) - 1  # 1 and "1"
 
 
-def test_the_numbers_among_an_optimizers_arguments_are_those_of_pytorchs_own_classes() -> None:
-    numbers = set()
-    for name, kind in vars(torch.optim).items():
-        if inspect.isclass(kind) and name not in ("Optimizer", *NOT_ELEMENTWISE):
-            parameters = inspect.signature(kind).parameters.items()
-            numbers |= {f"optimizer.{key}" for key, parameter in parameters if type(parameter.default) in (int, float)}
-    assert {key for key in NUMBERS if key.startswith("optimizer.")} == numbers
+def arguments() -> Iterator[tuple[str, Any]]:
+    """The arguments of what can be configured, with their defaults, or with a number or a text of an annotated type."""
+    schedulers = torch.optim.lr_scheduler
+    of = ((torch.optim, torch.optim.Optimizer, NOT_ELEMENTWISE), (schedulers, schedulers.LRScheduler, ("LambdaLR",)))
+    for module, base, refused in of:
+        for name, kind in vars(module).items():
+            if inspect.isclass(kind) and issubclass(kind, base) and name not in refused:
+                for key, parameter in inspect.signature(kind).parameters.items():
+                    yield key, parameter.default
+    for kind in (Trainer, callbacks.ModelCheckpoint, callbacks.EarlyStopping):
+        for key, hint in annotations(kind).items():
+            kinds = {*(get_args(hint) or [hint])} - {NoneType, timedelta, None}
+            yield key, 1 if kinds and kinds <= {int, float} else "text"
+    for path in (SRC.parent / "conf").rglob("*.yaml"):
+        for key, value in flatten(OmegaConf.load(path)).items():
+            if not key.startswith(("hydra", "units")):  # of Hydra, and what an experiment computes with
+                yield key.rpartition(".")[2], value
+
+
+REFUSED = {"num_nodes", "gradient_clip_val", "accumulate_grad_batches"}  # numbers of which only one can be used
+REFUSED |= {f"limit_{stage}_batches" for stage in ("train", "test", "predict")} | {"overfit_batches"}
+
+
+def test_a_column_holds_numbers_where_the_argument_is_one() -> None:
+    unbound = {"last_epoch", "minimum_iters", "devices", "version"}  # never given, or also a word
+    numbers = {key for key, value in arguments() if type(value) in (int, float)} - REFUSED - unbound
+    words = {key for key, value in arguments() if type(value) in (bool, str) and "${" not in str(value)}
+    assert numbers - NUMBERS == set()
+    assert words & NUMBERS == set()
 
 
 @pytest.mark.parametrize(("logger", "where"), [("tensorboard", "hparams.yaml"), ("csv", "csv/hparams.yaml")])

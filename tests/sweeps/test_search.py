@@ -54,8 +54,12 @@ def test_a_failed_job_is_a_failed_trial_whatever_the_direction(
     assert "max_failure_rate" not in run.err
 
 
-def test_a_search_whose_every_job_fails_ends_in_its_summary(command: Command, tmp_path: Path) -> None:
-    run = command(*SEARCH, "hydra.sweeper.n_trials=2", "optimizer.lr=choice(-1,-2)", *SHORT)
+@pytest.mark.parametrize("is_stored", [False, pytest.param(True, marks=pytest.mark.further)])
+def test_a_search_whose_every_job_fails_ends_in_its_summary(command: Command, tmp_path: Path, is_stored: bool) -> None:
+    kept = (f"hydra.sweeper.storage=sqlite:///{tmp_path}/study.db", "hydra.sweeper.study_name=lr")
+    run = command(
+        *SEARCH, *(kept if is_stored else ()), "hydra.sweeper.n_trials=2", "optimizer.lr=choice(-1,-2)", *SHORT
+    )
     assert [row["status"] for row in rows(run.folder)] == ["failed"] * 2
     assert not (run.folder / "optimization_results.yaml").exists()
     assert run.status == 1

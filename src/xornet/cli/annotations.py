@@ -24,7 +24,7 @@ WORDS = {bool: "true or false", int: "a whole number", float: "a number"}
 
 
 def check_kinds(key: str, node: dict[str, Any]) -> None:
-    """Refuse a class of another kind than its group; a text for a number, and 2 for a switch.
+    """Refuse a class of another kind than its group; a text for a number, 1.5 for a whole one, and 2 for a switch.
 
     The class may fail with them after hours, or take them for true. The classes of this project check their arguments.
 
@@ -51,7 +51,7 @@ def check_kinds(key: str, node: dict[str, Any]) -> None:
         kinds = [kind for kind in kinds if get_origin(kind) is not Literal]
         is_text = isinstance(value, str) and "${" not in value
         is_number = isinstance(value, int | float) and value not in (0, 1)
-        taken = [*WORDS, NoneType] if is_text else [bool, NoneType]
+        taken = [*WORDS, NoneType] if is_text else [bool, NoneType, *([int] if isinstance(value, float) else [])]
         is_known = any(kind in WORDS for kind in kinds) and all(kind in taken for kind in kinds)
         if is_known and (is_text or is_number) and value not in names:
             wanted = " or ".join([*(word for kind, word in WORDS.items() if kind in kinds), *map(str, names)])

@@ -12,14 +12,19 @@ from lightning.pytorch import Trainer
 from xornet.compatibility import by_config_key
 from xornet.runs.settings import read_overrides
 
-# The columns of numbers; every other holds text.
+# The last parts of the keys whose columns hold numbers, wherever they are; every other column holds text.
 NUMBERS = {
-    *("seed", "networks", "data.bits", "model.init", "model.initialisations", "model.tolerance"),
-    *(f"trainer.{name}" for name in ("max_epochs", "min_epochs", "max_steps", "min_steps")),
-    *(f"optimizer.{name}" for name in ("lr", "momentum", "dampening", "weight_decay", "eps", "rho", "alpha", "lambd")),
-    *(f"scheduler.{name}" for name in ("T_max", "eta_min", "step_size", "gamma", "factor", "patience", "threshold")),
-    *(f"scheduler.{name}" for name in ("cooldown", "min_lr", "eps", "max_lr", "base_lr", "total_steps", "total_iters")),
-    *(f"optimizer.{name}" for name in ("t0", "lr_decay", "initial_accumulator_value", "momentum_decay")),
+    *("seed", "networks", "bits", "init", "initialisations", "tolerance"),  # of the networks
+    *("max_epochs", "min_epochs", "max_steps", "min_steps", "log_every_n_steps"),  # of the Trainer
+    *("check_val_every_n_epoch", "reload_dataloaders_every_n_epochs", "num_sanity_val_steps", "limit_val_batches"),
+    *("lr", "momentum", "dampening", "weight_decay", "eps", "rho", "alpha", "lambd"),  # of optimizers
+    *("t0", "lr_decay", "initial_accumulator_value", "momentum_decay"),
+    *("T_max", "eta_min", "step_size", "gamma", "factor", "patience", "threshold", "cooldown"),  # of schedulers
+    *("min_lr", "max_lr", "base_lr", "total_steps", "total_iters", "start_factor", "end_factor", "power", "T_0"),
+    *("T_mult", "epochs", "steps_per_epoch", "pct_start", "div_factor", "final_div_factor", "base_momentum"),
+    *("max_momentum", "step_size_up", "step_size_down"),
+    *("every_n_epochs", "histogram_every_n_epochs", "every_n_train_steps", "max_frames", "save_top_k"),  # of callbacks
+    *("min_delta", "stopping_threshold", "divergence_threshold", "max_queue"),
 }
 PLAIN = "".join(set(string.printable[:95]) - set('"\\'))  # characters that JSON does not escape
 
@@ -45,8 +50,13 @@ def hparams_row(known: dict[str, Any]) -> dict[str, float | str]:
     A run does not know the other runs, so the type of a column depends on its key alone. A value that is no number is
     left out of a column of numbers; TensorBoard lists it last.
     """
-    row = {key: number(value) if key in NUMBERS else text(value) for key, value in known.items()}
+    row = {key: number(value) if is_number(key) else text(value) for key, value in known.items()}
     return {key: value for key, value in row.items() if value is not None}
+
+
+def is_number(key: str) -> bool:
+    """Whether the column of a key holds numbers."""
+    return key.rpartition(".")[2] in NUMBERS
 
 
 def number(value: Any) -> float | None:
@@ -63,4 +73,5 @@ def text(value: Any) -> str:
     TensorBoard filters by the values in JSON, and does not find a value that JSON escapes.
     """
     words = value if isinstance(value, str) else json.dumps(value, default=str)
+    words = words.lower() if words in ("True", "False") else words  # as Hydra writes what a sweep gives
     return quote(words.replace('"', "'"), safe=PLAIN)

@@ -31,6 +31,7 @@ from xornet.sweeps.plan import check_earlier, check_jobs, check_keys
 from xornet.sweeps.search import check_search
 
 summaries: list[Callable[[], list[str]]] = []  # one for each sweep of this process; each returns lines on failed jobs
+UNANSWERED = "No trials are completed yet|Record does not exist"  # of Optuna, without and with a storage
 locks = ExitStack()  # on the directories of these sweeps
 
 
@@ -114,7 +115,7 @@ def summary_at_end() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if "No trials are completed yet" not in str(error) or not isinstance(error, ValueError):
+        if not (isinstance(error, ValueError) and re.search(UNANSWERED, str(error))):
             if is_untouched():  # the launcher has refused the sweep before the first job
                 summaries.clear()
             raise
