@@ -1,12 +1,15 @@
 import json
+import math
 import re
 from concurrent.futures import BrokenExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from conftest import NO_FIGURES, Command
 from hydra.errors import ConfigCompositionException
+from lightning.pytorch.callbacks import EarlyStopping
 
 from xornet import files
 from xornet.cli.annotations import check_kinds
@@ -103,6 +106,8 @@ BAD = {
     "+optimizr.lr=0.5": "is no key of the configuration; use one of data, model, optimizer",
     "model.hidden=[4,]": "cannot be read; use a value in Hydra's grammar, or quotes of its own around it",
     "trainer.default_root_dir=null": "names no directory; use a path, or drop it",
+    "hydra.callbacks.sweep=null": "would leave out the checks of the directory of a run; drop it",
+    "hydra.job_logging.root.level=LOUD": "Unknown level",
     "trainer.deterministic=wran": "is a text; use true or false or warn",
 }
 
@@ -159,6 +164,12 @@ BLAMED = [
     (["scheduler=step", "optimizer.lr=1", "schedular.gamma=5"], 2, "is no key of the configuration; use one of"),
     (["trainer.max_epochs=9", "model.hidden=[4,]"], 1, "[4,] cannot be read; use a value in Hydra's grammar"),
     (["seed=2", "optimizer={lrr:1}"], 1, "optimizer.lrr is no key of the configuration"),
+    (
+        ["callbacks=early_stopping", "seed=3", "callbacks.early_stopping.monitor=null"],
+        2,
+        "EarlyStopping has monitor=None, which nothing logs; use one of train/accuracy",
+    ),
+    (["seed=1", "hydra.sweep.subdir=${seed}"], 1, "jobs are named after what is swept; drop it"),
 ]
 
 
@@ -481,6 +492,24 @@ def test_a_text_for_a_switch_is_refused_also_where_some_annotations_cannot_be_re
     node = {"_target_": "lightning.pytorch.loggers.WandbLogger", "offline": "no"}
     with pytest.raises(ValueError, match=r"logger\.wandb\.offline=no is a text; use true or false"):
         check_kinds("logger.wandb", node)
+
+
+class Share(EarlyStopping):
+    """Takes a share where its base takes a number of epochs."""
+
+    def __init__(self, patience=0.5, **arguments: Any) -> None:  # type: ignore[no-untyped-def]
+        super().__init__(patience=int(100 * patience), **arguments)
+
+
+def test_a_fraction_for_a_whole_number_is_refused_and_a_number_that_works_is_not() -> None:
+    stop = {"_target_": "lightning.pytorch.callbacks.EarlyStopping"}
+    with pytest.raises(ValueError, match=r"callbacks\.stop\.patience=2\.5 is a number; use a whole number"):
+        check_kinds("callbacks.stop", stop | {"patience": 2.5})
+    for patience in (2, 2.0, math.inf):
+        check_kinds("callbacks.stop", stop | {"patience": patience})
+    check_kinds("callbacks.stop", {"_target_": f"{__name__}.Share", "patience": 0.7})
+    with pytest.raises(ValueError, match=r"trainer\.max_epochs=300\.0 is a number; use a whole number"):
+        check_kinds("trainer", {"_target_": "lightning.pytorch.Trainer", "max_epochs": 300.0})
 
 
 @pytest.mark.parametrize("option", ["--experimental-rerun", "--exp"])

@@ -315,8 +315,15 @@ def test_the_place_of_an_earlier_run_is_where_it_wrote_not_what_its_text_means_n
 
     assert run(0, "a", networks=1).status == 0
     assert run(1, "b", networks=2).status == 0
+    mark_of_b = (tmp_path / "b" / ".hydra" / MARK).read_text()
     before = contents(tmp_path)
     assert " holds last.ckpt of another run" in run(1, "a", networks=1).last_line  # this is the place of b
+    (place_of_b,) = (
+        path.parent for path in tmp_path.rglob("last.ckpt") if (path.parent / MARK).read_text() == mark_of_b
+    )
+    within = ("callbacks.checkpoint.dirpath=${trainer.default_root_dir}", f"hydra.run.dir={place_of_b}")
+    refused = command(*within, *SHORT).last_line
+    assert refused.endswith(f"{place_of_b} holds checkpoints or logs of a run elsewhere; use another directory")
     assert contents(tmp_path) == before
     assert run(0, "a", networks=1).status == 0  # the same place
     (tmp_path / "a" / ".hydra" / MARK).unlink()  # as if it had written into none

@@ -1,8 +1,10 @@
 """Checks of a configured class against its group, and of its values against its annotations."""
 
+import inspect
 import sys
 from collections.abc import Iterable
 from contextlib import suppress
+from math import isfinite
 from types import NoneType, SimpleNamespace, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -51,7 +53,8 @@ def check_kinds(key: str, node: dict[str, Any]) -> None:
         kinds = [kind for kind in kinds if get_origin(kind) is not Literal]
         is_text = isinstance(value, str) and "${" not in value
         is_number = isinstance(value, int | float) and value not in (0, 1)
-        taken = [*WORDS, NoneType] if is_text else [bool, NoneType, *([int] if isinstance(value, float) else [])]
+        is_fraction = isinstance(value, float) and (key == "trainer" or (isfinite(value) and not value.is_integer()))
+        taken = [*WORDS, NoneType] if is_text else [bool, NoneType, *([int] if is_fraction else [])]
         is_known = any(kind in WORDS for kind in kinds) and all(kind in taken for kind in kinds)
         if is_known and (is_text or is_number) and value not in names:
             wanted = " or ".join([*(word for kind, word in WORDS.items() if kind in kinds), *map(str, names)])
@@ -63,6 +66,10 @@ def annotations(made: Any) -> dict[str, Any]:
     hints: dict[str, Any] = {}
     for base in reversed(made.__mro__ if isinstance(made, type) else ()):
         init = vars(base).get("__init__", object)
+        with suppress(ValueError):  # some built-in classes have no signature
+            for name, parameter in inspect.signature(init).parameters.items():
+                if parameter.annotation is parameter.empty:  # it may mean another thing than in the base class
+                    hints.pop(name, None)
         if name_of(base) in OWN:
             hints |= dict.fromkeys(getattr(init, "__annotations__", {}))
             continue

@@ -36,5 +36,5 @@ def callback_of(error: BaseException) -> str | None:
 
 def root_cause(error: BaseException) -> BaseException:
     """The original error, if Hydra, OmegaConf or the configuration of logging has wrapped it."""
-    is_wrapped = isinstance(error, THEIRS) or str(error).startswith("Unable to configure handler")
+    is_wrapped = isinstance(error, THEIRS) or str(error).startswith("Unable to configure")
     return (is_wrapped and error.__cause__) or error

@@ -51,6 +51,9 @@ def one_line(overrides: Sequence[str], disk: str = DISK) -> Iterator[None]:
                     "--experimental-rerun is not supported: it unpickles a file; use --config-path <run>/.hydra "
                     "--config-name config"
                 )
+            for word in overrides:  # Hydra would write into the directory before anything checks it
+                if re.fullmatch(r"~hydra\.callbacks(\.sweep)?|hydra\.callbacks(\.sweep)?=(null|{})", word):
+                    raise ValueError(f"{word} would leave out the checks of the directory of a run; drop it")
             yield
             sys.stdout.flush()  # here, so that a failure to write is an error like any other
     except Exception as error:

@@ -36,11 +36,11 @@ def blamed(overrides: Sequence[str], message: str, remedy: str, place: str) -> s
 def told(given: Sequence[Parts], message: str) -> list[Parts] | None:
     """Return the overrides that caused an error with a message whose form tells them; None for other messages."""
     subject = message.partition(" ")[0]
-    below = [one for one in given if f"{one[0]}.".startswith(f"{subject}.") or is_holder(one, subject)]
     of_file = [one for one in given if one[0] in GROUPS and f"/{one[0]}/{one[2]}.yaml" in message]
     if re.search(" has no value;| is no key=value;", message):
         return []
     if message.startswith(f"{subject} is no key of"):
+        below = [one for one in given if f"{one[0]}.".startswith(f"{subject}.") or is_holder(one, subject)]
         return below or [one for one in given if one[0] in GLOBAL]
     if message.startswith(f"{subject} cannot be read;"):
         return [one for one in given if subject in one[2]]
@@ -80,8 +80,10 @@ def chosen(choices: Mapping[str, str | None]) -> str:
 
 
 def is_named(name: str, message: str) -> bool:
-    """Whether a message contains a name: with an underscore, else in quotes, as it could be an English word."""
-    return ("_" in name and is_word(name, message)) or any(f"{mark}{name}{mark}" in message for mark in "'`\"")
+    """Whether a message contains a name: with an underscore, else in quotes or before =, as it could be a word."""
+    return ("_" in name and is_word(name, message)) or any(
+        text in message for text in (f"'{name}'", f"`{name}`", f'"{name}"', f" {name}=")
+    )
 
 
 def is_telling(value: str) -> bool:
@@ -100,8 +102,8 @@ def without_paths(message: str) -> str:
 
 
 def is_word(text: str, message: str) -> bool:
-    """Whether a message contains a key or a value as a whole word."""
-    return bool(text) and re.search(rf"(?<![\w.]){re.escape(text)}(?![\w]|\.\w)", message) is not None
+    """Whether a message contains a key or a value as a whole word, not as an interpolation."""
+    return bool(text) and re.search(rf"(?<![\w.])(?<!\${{){re.escape(text)}(?![\w]|\.\w)", message) is not None
 
 
 def override(key: str, value: object) -> str:

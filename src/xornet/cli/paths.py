@@ -1,6 +1,5 @@
 """The paths that a run writes to, besides its own directory."""
 
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -32,8 +31,7 @@ def places_of_job(cfg: DictConfig, number: int, folder: Path) -> Iterator[tuple[
     with current(cfg):
         yield from chosen_run_ids(cfg)
         for key, path in written_paths(cfg):
-            # Links are kept: /dev/stderr is another file in each process.
-            yield key, Path(os.path.normpath(Path(output if cfg.hydra.job.chdir else "", path).absolute()))
+            yield key, Path(output if cfg.hydra.job.chdir else "", path).resolve()
 
 
 def written_paths(cfg: DictConfig) -> Iterator[tuple[str, Path]]:

@@ -58,7 +58,7 @@ class RunDirectory(Callback):
         return outside(self.cfg, (output_dir(), self.folder))
 
     def lock(self, locks: ExitStack) -> None:
-        """Lock the run directory and the outside directories; create missing ones."""
+        """Lock the run directory and the outside directories; create missing ones, and refuse those of another run."""
         own = dict.fromkeys([output_dir().resolve(), self.folder.resolve()], "")
         for folder, key in (own | {folder: key for key, folder in self.outside.items()}).items():
             expect(folder)
@@ -71,12 +71,10 @@ class RunDirectory(Callback):
                 if not key:
                     raise
                 raise ValueError(f"{key}: {error}; use another directory") from error
+        check_outside(self.outside, self.cfg, self.folder)
 
-    def check(self, is_finished: bool = False) -> None:
-        """Refuse a directory with other contents, and an outside directory with files of another run.
-
-        `is_finished`: whether it holds a finished job of a sweep, which is only read.
-        """
+    def check(self) -> None:
+        """Refuse a directory with other contents."""
         for folder in {self.folder, output_dir()}:
             check_holder(folder, "a run")
         places = {folder.resolve() for folder in (self.folder, output_dir(), *self.outside.values())}
@@ -87,8 +85,6 @@ class RunDirectory(Callback):
             raise ValueError(f"{said}; use another directory, or resume the job with ckpt_path")
         if not is_resumed:
             check_root(self.folder, output_dir(), self.cfg)
-        if not is_finished:
-            check_outside(self.outside, self.cfg, self.folder)
         read_metrics(self.folder)  # raises for those of another program
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
@@ -136,6 +132,8 @@ class RunDirectory(Callback):
         with run_log.paused():
             kept = begin_trackers(trainer)
         run_log.check_writable()
+        if self.outside:
+            mark(self.outside.values(), self.folder)
         for logger in trainer.loggers:
             if isinstance(logger, EventLogger):
                 logger.put_last()
@@ -148,8 +146,6 @@ class RunDirectory(Callback):
             for path in error_files(output_dir()):
                 path.unlink(missing_ok=True)
         record(self.cfg, self.folder, "train")
-        if self.outside:
-            mark(self.outside.values(), self.folder)
         # Lightning itself does this too early, before it loads the checkpoint, and without the optimizer.
         for logger in trainer.loggers:
             logger.log_hyperparams(hyperparameters(trainer.lightning_module, trainer))

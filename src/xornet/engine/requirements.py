@@ -8,6 +8,7 @@ from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import (
     BaseFinetuning,
     BatchSizeFinder,
+    EarlyStopping,
     GradientAccumulationScheduler,
     LearningRateFinder,
     LearningRateMonitor,
@@ -137,5 +138,6 @@ def check_monitors(trainer: Trainer, trained: Collection[str], validated: Collec
     for callback in callbacks_of(trainer):
         monitor, name = getattr(callback, "monitor", None), type(callback).__name__
         is_known = monitor in known or (isinstance(callback, ModelCheckpoint) and monitor in ("epoch", "step"))
-        if monitor and not is_known and getattr(callback, "strict", True):
+        is_asked = monitor is not None or isinstance(callback, EarlyStopping)
+        if is_asked and not is_known and getattr(callback, "strict", True):
             raise ValueError(f"{name} has monitor={monitor}, which nothing logs; use one of {', '.join(sorted(known))}")

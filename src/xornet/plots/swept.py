@@ -44,7 +44,7 @@ class Axis:
             places = [float(names.index(value)) for value in self.values]
         self.positions = np.array(places)  # (J,), the numbers, or for words their order
         self.order = sorted(names, key=lambda name: places[self.values.index(name)])  # the different values
-        for longest in (16, 48):
+        for longest in (16, 24):
             self.labels = [shown(name, longest) for name in self.order]
             if len(set(self.labels)) == len(names):
                 break

@@ -12,6 +12,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from xornet.runs.ownership import MARK
 from xornet.runs.settings import CONFIG, load
 from xornet.runs.undo import SWEEP, expect, made
 
@@ -77,6 +78,8 @@ def check_holder(folder: Path, may_hold: str) -> None:
         holds = "a run"
     elif any((folder / "checkpoints").glob("*")):
         holds = "checkpoints of something else"
+    elif (folder / MARK).exists():
+        holds = "checkpoints or logs of a run elsewhere"
     elif names := [name for name in ("sweep.csv", *LEFT) if (folder / name).exists()]:  # which would be overwritten
         holds = f"a {names[0]} of something else"
     if holds not in (None, may_hold):

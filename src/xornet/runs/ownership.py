@@ -19,11 +19,13 @@ def owner(place: Path) -> str | None:
 
 def is_owned(place: Path, run: Path) -> bool:
     """Whether a directory belongs to the run in the directory `run`, also if both were moved."""
-    return owner(place) is not None and owner(place) == owner(run / CONFIG.parent)
+    found = owner(place)
+    return found is not None and found == owner(run / CONFIG.parent)
 
 
 def mark(places: Iterable[Path], run: Path) -> None:
     """Mark directories as those of the run in the directory `run`."""
+    (run / CONFIG.parent).mkdir(exist_ok=True)
     text = owner(run / CONFIG.parent) or uuid.uuid4().hex
     for folder in (run / CONFIG.parent, *places):
         files.write(folder / MARK, partial(Path.write_text, data=text, encoding="utf-8"))

@@ -38,10 +38,9 @@ def run(train: Train, cfg: DictConfig) -> float | None:
     try:
         with ExitStack() as locks:
             configuration.check(cfg)
-            is_finished = is_job() and (output_dir() / "metrics.json").exists()
-            if not is_finished:
+            if not (is_job() and (output_dir() / "metrics.json").exists()):  # then it is only read
                 directory.lock(locks)
-            directory.check(is_finished)
+            directory.check()
             with process_left_as_found():
                 return run_job(train, cfg, directory) if is_job() else train(cfg, directory)
     except BaseException as error:

@@ -90,7 +90,7 @@ def check_jobs(jobs: Sequence[Sequence[str]], folder: Path, compose: Compose, ke
                 f"{chosen(cfg.hydra.runtime.choices)} is itself a sweep, over {', '.join(ignored)}; use it alone"
             )
         for key, path in places_of_job(cfg, number, folder):
-            if key == "trainer.default_root_dir" and path != folder.absolute() / str(number):
+            if key == "trainer.default_root_dir" and path != folder.resolve() / str(number):
                 raise ValueError(f"{key}={path} is not the directory of each job; use hydra.sweep.dir={path}")
             if writers.setdefault(path, number) != number:
                 of_path = "use ${hydra:runtime.output_dir}, the directory of each job, in it"
@@ -121,5 +121,6 @@ def check_keys(cfg: DictConfig) -> None:
     for key, value in cast("dict[str, Any]", whole).items():
         is_note = key in given and not isinstance(value, dict)
         if not (key in (*KEYS, "hydra") or is_note or f"${{{key}" in text):
-            files = f"{chosen(cfg.hydra.runtime.choices)}: ".removeprefix(": ")
+            is_given = key in (override.partition(".")[0] for override in given)
+            files = "" if is_given else f"{chosen(cfg.hydra.runtime.choices)}: ".removeprefix(": ")
             raise ValueError(f"{files}{key} is no key of the configuration; use one of {', '.join(KEYS)}")
