@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from conftest import NO_FIGURES, Command
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import ConfigCompositionException
 from lightning.pytorch.callbacks import EarlyStopping
 
@@ -312,7 +313,10 @@ def test_what_every_run_needs_cannot_be_dropped(command: Command, group: str) ->
     assert command(f"~{group}").last_line == f"error: ~{group}: there is no run without; drop it"
 
 
-def test_what_is_no_override_or_cannot_be_deleted_is_named_alone(command: Command) -> None:
+def test_what_is_no_override_or_cannot_be_deleted_is_named_alone(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(HydraConfig.instance(), "cfg", None)  # as in a new process, without that of an earlier command
     given = "trainer.max_epochs=9"
     assert command(given, "trainer.max_epochs").last_line == (
         "error: trainer.max_epochs has no value; use trainer.max_epochs=<value>"
