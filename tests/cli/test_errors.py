@@ -2,6 +2,7 @@ import json
 import math
 import re
 from concurrent.futures import BrokenExecutor
+from functools import partialmethod
 from pathlib import Path
 from typing import Any
 
@@ -505,6 +506,15 @@ class Share(EarlyStopping):
         super().__init__(patience=int(100 * patience), **arguments)
 
 
+class Partial(EarlyStopping):
+    """Is made by what has no signature."""
+
+    def make(self, monitor: str, patience: int) -> None:
+        super().__init__(monitor, patience=patience)
+
+    __init__ = partialmethod(make, "train/loss")
+
+
 def test_a_fraction_for_a_whole_number_is_refused_and_a_number_that_works_is_not() -> None:
     stop = {"_target_": "lightning.pytorch.callbacks.EarlyStopping"}
     with pytest.raises(ValueError, match=r"callbacks\.stop\.patience=2\.5 is a number; use a whole number"):
@@ -512,6 +522,7 @@ def test_a_fraction_for_a_whole_number_is_refused_and_a_number_that_works_is_not
     for patience in (2, 2.0, math.inf):
         check_kinds("callbacks.stop", stop | {"patience": patience})
     check_kinds("callbacks.stop", {"_target_": f"{__name__}.Share", "patience": 0.7})
+    check_kinds("callbacks.stop", {"_target_": f"{__name__}.Partial", "patience": 2})
     with pytest.raises(ValueError, match=r"trainer\.max_epochs=300\.0 is a number; use a whole number"):
         check_kinds("trainer", {"_target_": "lightning.pytorch.Trainer", "max_epochs": 300.0})
 

@@ -65,8 +65,8 @@ def test_the_long_numbers_of_a_search_stand_in_their_order_under_short_names() -
     [
         (["12345678901234567890", "12345678901234567891"], ["12345678901234567890", "12345678901234567891"]),
         (
-            [f"/home/user/runs/{name}/last.ckpt" for name in "ab"],
-            ["/home/us…uns/a/last.ckpt", "/home/us…uns/b/last.ckpt"],
+            [f"/long/path/runs/{name}/last.ckpt" for name in "ab"],
+            ["/long/pa…uns/a/last.ckpt", "/long/pa…uns/b/last.ckpt"],
         ),
         (["x" * 60, "x" * 61], [f"{'x' * 8}…{'x' * 15} (1)", f"{'x' * 8}…{'x' * 15} (2)"]),
         ([f"[64,64,64,64,64,{units}]" for units in (8, 16)], ["[64,6…4,64,64,8]", "[64,6…,64,64,16]"]),

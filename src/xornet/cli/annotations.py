@@ -66,7 +66,7 @@ def annotations(made: Any) -> dict[str, Any]:
     hints: dict[str, Any] = {}
     for base in reversed(made.__mro__ if isinstance(made, type) else ()):
         init = vars(base).get("__init__", object)
-        with suppress(ValueError):  # some built-in classes have no signature
+        with suppress(ValueError, TypeError):  # of a built-in class, and of what is no function
             for name, parameter in inspect.signature(init).parameters.items():
                 if parameter.annotation is parameter.empty:  # it may mean another thing than in the base class
                     hints.pop(name, None)
