@@ -299,8 +299,9 @@ def test_a_mistake_in_a_user_s_file_is_one_line(command: Command, tmp_path: Path
 
 
 def test_another_class_under_the_arguments_of_sgd_is_one_line_with_a_remedy(command: Command) -> None:
-    run = command("optimizer._target_=torch.optim.Adagrad")
-    assert "optimizer.momentum=0 is no argument of Adagrad; use one of lr" in run.last_line
+    run = command("optimizer=sgd", "optimizer._target_=torch.optim.Adagrad", "optimizer.lr=0.2")
+    said = "optimizer._target_=torch.optim.Adagrad: optimizer.momentum=0 is no argument of Adagrad; use one of lr"
+    assert said in run.last_line
     assert run.last_line.endswith("or a file of its own in conf/optimizer")
 
 

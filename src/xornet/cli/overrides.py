@@ -44,6 +44,9 @@ def told(given: Sequence[Parts], message: str) -> list[Parts] | None:
         return below or [one for one in given if one[0] in GLOBAL]
     if message.startswith(f"{subject} cannot be read;"):
         return [one for one in given if subject in one[2]]
+    if " is no argument of " in message and subject.partition("=")[0] not in (one[0] for one in given):
+        classes = [one for one in given if one[0] == f"{subject.partition('.')[0]}._target_"]
+        return classes or None  # it takes other arguments than that of the group's file
     if message.startswith("that is no option of a group"):
         return [one for one in given if one[0] in GROUPS and not is_option(one[2])]
     return of_file or None
