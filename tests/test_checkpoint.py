@@ -199,7 +199,7 @@ def put(value: Any, path: tuple[Any, ...], new: object) -> Any:
     return copied
 
 
-@pytest.mark.parametrize("step", [13, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("step", [pytest.param(13, marks=pytest.mark.further), pytest.param(1, marks=pytest.mark.slow)])
 def test_rubbish_anywhere_in_a_checkpoint_is_refused_by_name_or_harmless(tmp_path: Path, good: Path, step: int) -> None:
     checkpoint, bad = torch.load(good, weights_only=True), tmp_path / "bad.ckpt"
     refused = {"evaluated": 0, "resumed": 0}

@@ -54,7 +54,8 @@ def test_a_failed_job_is_a_failed_trial_whatever_the_direction(
     assert "max_failure_rate" not in run.err
 
 
-@pytest.mark.parametrize("is_stored", [False, pytest.param(True, marks=pytest.mark.further)])
+@pytest.mark.further
+@pytest.mark.parametrize("is_stored", [False, True])
 def test_a_search_whose_every_job_fails_ends_in_its_summary(command: Command, tmp_path: Path, is_stored: bool) -> None:
     kept = (f"hydra.sweeper.storage=sqlite:///{tmp_path}/study.db", "hydra.sweeper.study_name=lr")
     run = command(
