@@ -26,7 +26,7 @@ def main(cfg: DictConfig) -> None:
     module: XORModule = instantiate(cfg.model, _convert_="all")
     assert module.optimizer is not None
     seed_all(cfg)
-    data: Any = instantiate(cfg.data, _convert_="all")
+    data: Any = instantiate(cfg.data)
     if isinstance(data, LightningDataModule):
         data.prepare_data()
         data.setup("fit")

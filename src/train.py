@@ -38,7 +38,7 @@ def train(cfg: DictConfig, directory: RunDirectory) -> float:
     """
     ckpt_path = checkpoint.find(hydra_run.ckpt_path(cfg))
     hydra_run.seed_all(cfg)
-    data = instantiate(cfg.data, _convert_="all")
+    data = instantiate(cfg.data)
     module = instantiate(cfg.model, _convert_="all")
     configured = [instantiate(callback, _convert_="all") for callback in cfg.get("callbacks", {}).values() if callback]
     trainer = make_trainer(cfg.trainer, [StopOnSignal(), ResumeStopped(), directory, ResumeLogs(), *configured])

@@ -85,6 +85,15 @@ class Counted(XORDataModule):
         print("loaded", state_dict, self.hparams)
 
 
+class Scaled(XORDataModule):
+    """Takes a part of the configuration, which it reads by attributes as Hydra gives it."""
+
+    def __init__(self, part: Any, bits: int = 2) -> None:
+        super().__init__(bits)
+        self.save_hyperparameters()
+        assert part.points[1] == 2
+
+
 class Loader(DataLoader[Any]):
     """A DataLoader of the table."""
 

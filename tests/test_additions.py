@@ -122,6 +122,12 @@ def test_lists_and_numbers_of_a_data_module_are_saved_and_loaded(command: Comman
     resumed = command(*counted, *SHORT, "trainer.max_epochs=60", f"ckpt_path={last}")
     assert resumed.status == 0, resumed.err
     assert "loaded {'count': 1.0} " in resumed.out
+    read = ("data._target_=additions.Scaled", "+data.part={points:[1,2]}")
+    run = command(*read, *SHORT)
+    assert run.status == 0, run.err
+    kept = CheckpointFile().load_checkpoint(run.folder / "checkpoints" / "last.ckpt")["datamodule_hyper_parameters"]
+    assert kept == {"bits": 2, "part": {"points": [1, 2]}}
+    assert command(*read, script="check_gradients.py").status == 0
 
 
 @pytest.mark.further

@@ -89,6 +89,9 @@ def test_an_experiment_that_would_be_ignored_is_refused(command: Command, tmp_pa
     assert not list(tmp_path.rglob("metrics.json"))
     assert command("experiment=own_key", *search).status == 0
     assert command("+own=1", *search[1:]).status == 0  # a note
+    for reference in ("${oc.select:own.epochs,9}", "${..own.epochs}", "${ own.epochs }"):
+        run = command("+own.epochs=2", search[0], *search[2:], f"trainer.max_epochs={reference}")
+        assert run.metrics["epochs"] == 2
 
 
 @pytest.mark.parametrize("path", sorted(CONF.rglob("*.yaml")), ids=str)

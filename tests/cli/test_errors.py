@@ -39,8 +39,9 @@ BAD = {
     "optimizer.momentum=nan": "must be a finite number",
     "trainer.max_epochs=true": "use e.g. trainer.max_epochs=20000",
     "trainer.max_steps=0": "use e.g. trainer.max_steps=20000",
-    "trainer.max_steps=2.5": "is a number; use a whole number",
-    "trainer.min_steps=0.5": "is a number; use a whole number",
+    "trainer.max_steps=2.5": "is a fraction; use a whole number",
+    "trainer.min_steps=0.5": "is a fraction; use a whole number",
+    "trainer.min_epochs=1e2": "trainer.min_epochs=100.0 is a fraction; use 100",
     "trainer.min_epochs=true": "use e.g. trainer.min_epochs=20000",
     "trainer.min_epochs=-5": "use e.g. trainer.min_epochs=20000",
     "hydra.verbose=[1]": "use true, false or the names of loggers",
@@ -171,6 +172,16 @@ BLAMED = [
         2,
         "EarlyStopping has monitor=None, which nothing logs; use one of train/accuracy",
     ),
+    (
+        [
+            "callbacks=[best_checkpoint,early_stopping]",
+            "callbacks.best_checkpoint.monitor=trian/loss",
+            "callbacks.early_stopping.monitor=train/solved",
+        ],
+        1,
+        "ModelCheckpoint has monitor=trian/loss, which nothing logs",
+    ),
+    (["seed=3", "trainer.max_epochs=${seed"], 1, "mismatched input '{'"),
     (["seed=1", "hydra.sweep.subdir=${seed}"], 1, "jobs are named after what is swept; drop it"),
 ]
 
@@ -266,6 +277,10 @@ def test_an_error_blames_the_override_that_is_wrong(
 FILES = {
     "experiment/hiden.yaml": ("# @package _global_\nmodel:\n  hiden: [4]\n", "error: experiment=hiden: "),
     "experiment/rate.yaml": ("# @package _global_\noptimizer:\n  rate: 4\n", "error: experiment=rate: "),
+    "experiment/lost.yaml": (
+        "# @package _global_\noptimizer:\n  lr: ${mien.lr}\n",
+        "error: experiment=lost: Interpolation key 'mien.lr' not found",
+    ),
     "optimizer/mine.yaml": ("_target_: torch.optim.SGD\nlr: 0.1\n", "use optimizer._partial_=true"),
     "experiment/mine.yaml": ("# @package _global_\nmodel:\n  hidden: [4\nseed: 1\n", 'experiment/mine.yaml", line 3'),
     "experiment/twice.yaml": (
@@ -274,7 +289,8 @@ FILES = {
     ),
     "experiment/named.yaml": (
         "# @package _global_\noptimizer: adam\n",
-        "use - override /optimizer: adam in the defaults of the file that says so, or optimizer._target_=<class>",
+        "error: experiment=named: optimizer=adam names no class; use - override /optimizer: adam in the defaults of the "
+        "file that says so, or optimizer._target_=<class>",
     ),
     "experiment/slash.yaml": (
         "# @package _global_\ndefaults:\n  - override optimizer: adam\n",
@@ -518,13 +534,13 @@ class Partial(EarlyStopping):
 
 def test_a_fraction_for_a_whole_number_is_refused_and_a_number_that_works_is_not() -> None:
     stop = {"_target_": "lightning.pytorch.callbacks.EarlyStopping"}
-    with pytest.raises(ValueError, match=r"callbacks\.stop\.patience=2\.5 is a number; use a whole number"):
+    with pytest.raises(ValueError, match=r"callbacks\.stop\.patience=2\.5 is a fraction; use a whole number"):
         check_kinds("callbacks.stop", stop | {"patience": 2.5})
     for patience in (2, 2.0, math.inf):
         check_kinds("callbacks.stop", stop | {"patience": patience})
     check_kinds("callbacks.stop", {"_target_": f"{__name__}.Share", "patience": 0.7})
     check_kinds("callbacks.stop", {"_target_": f"{__name__}.Partial", "patience": 2})
-    with pytest.raises(ValueError, match=r"trainer\.max_epochs=300\.0 is a number; use a whole number"):
+    with pytest.raises(ValueError, match=r"trainer\.max_epochs=300\.0 is a fraction; use 300"):
         check_kinds("trainer", {"_target_": "lightning.pytorch.Trainer", "max_epochs": 300.0})
 
 

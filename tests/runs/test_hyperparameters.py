@@ -148,34 +148,43 @@ def test_the_type_of_a_hyperparameter_hangs_on_its_key_alone() -> None:
 
 
 def arguments() -> Iterator[tuple[str, Any]]:
-    """The arguments of what can be configured, with their defaults, or with a number or a text of an annotated type."""
+    """The keys of what can be configured, with their defaults, or with a number or a text of an annotated type."""
     schedulers = torch.optim.lr_scheduler
-    of = ((torch.optim, torch.optim.Optimizer, NOT_ELEMENTWISE), (schedulers, schedulers.LRScheduler, ("LambdaLR",)))
-    for module, base, refused in of:
+    of = (
+        ("optimizer", torch.optim, torch.optim.Optimizer, NOT_ELEMENTWISE),
+        ("scheduler", schedulers, schedulers.LRScheduler, ("LambdaLR",)),
+    )
+    for group, module, base, refused in of:
         for name, kind in vars(module).items():
             if inspect.isclass(kind) and issubclass(kind, base) and name not in refused:
                 for key, parameter in inspect.signature(kind).parameters.items():
-                    yield key, parameter.default
-    for kind in (Trainer, callbacks.ModelCheckpoint, callbacks.EarlyStopping):
+                    yield f"{group}.{key}", parameter.default
+    stock = (callbacks.ModelCheckpoint, callbacks.EarlyStopping)
+    for prefix, kind in (("trainer", Trainer), *((f"callbacks.{one.__name__}", one) for one in stock)):
         for key, hint in annotations(kind).items():
             kinds = {*(get_args(hint) or [hint])} - {NoneType, timedelta, None}
-            yield key, 1 if kinds and kinds <= {int, float} else "text"
+            yield f"{prefix}.{key}", 1 if kinds and kinds <= {int, float} else "text"
     for path in (SRC.parent / "conf").rglob("*.yaml"):
         for key, value in flatten(OmegaConf.load(path)).items():
             if not key.startswith(("hydra", "units")):  # of Hydra, and what an experiment computes with
-                yield key.rpartition(".")[2], value
+                yield (f"{path.parent.name}.{key}" if path.parent.name in NUMBERS else key), value
 
 
-REFUSED = {"num_nodes", "gradient_clip_val", "accumulate_grad_batches"}  # numbers of which only one can be used
-REFUSED |= {f"limit_{stage}_batches" for stage in ("train", "test", "predict")} | {"overfit_batches"}
+REFUSED = {"num_nodes", "gradient_clip_val", "accumulate_grad_batches", "overfit_batches", "limit_train_batches"}
+REFUSED |= {"limit_test_batches", "limit_predict_batches"}  # numbers of which only one can be used
 
 
 def test_a_column_holds_numbers_where_the_argument_is_one() -> None:
-    unbound = {"last_epoch", "minimum_iters", "devices", "version"}  # never given, or also a word
-    numbers = {key for key, value in arguments() if type(value) in (int, float)} - REFUSED - unbound
+    left_out = REFUSED | {"last_epoch", "minimum_iters", "devices", "version"}  # never given, or also a word
+    numbers = {key for key, value in arguments() if type(value) in (int, float)}
     words = {key for key, value in arguments() if type(value) in (bool, str) and "${" not in str(value)}
-    assert numbers - NUMBERS == set()
-    assert words & NUMBERS == set()
+    assert {key for key in numbers if not is_number(key) and key.rpartition(".")[2] not in left_out} == set()
+    assert {key for key in words if is_number(key)} == set()
+
+
+def test_a_text_that_an_argument_of_ones_own_takes_is_in_the_row() -> None:
+    known = {"data.init": "xavier", "callbacks.mine.power": "high", "data.threshold": "auto"}
+    assert hparams_row(known) == known
 
 
 @pytest.mark.parametrize(("logger", "where"), [("tensorboard", "hparams.yaml"), ("csv", "csv/hparams.yaml")])

@@ -323,7 +323,9 @@ def test_the_place_of_an_earlier_run_is_where_it_wrote_not_what_its_text_means_n
     )
     within = ("callbacks.checkpoint.dirpath=${trainer.default_root_dir}", f"hydra.run.dir={place_of_b}")
     refused = command(*within, *SHORT).last_line
-    assert refused.endswith(f"{place_of_b} holds checkpoints or logs of a run elsewhere; use another directory")
+    assert refused.endswith(
+        f"{place_of_b} holds .xornet_run, the mark of a run elsewhere that writes here; use another directory"
+    )
     assert contents(tmp_path) == before
     assert run(0, "a", networks=1).status == 0  # the same place
     (tmp_path / "a" / ".hydra" / MARK).unlink()  # as if it had written into none

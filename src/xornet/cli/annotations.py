@@ -58,7 +58,9 @@ def check_kinds(key: str, node: dict[str, Any]) -> None:
         is_known = any(kind in WORDS for kind in kinds) and all(kind in taken for kind in kinds)
         if is_known and (is_text or is_number) and value not in names:
             wanted = " or ".join([*(word for kind, word in WORDS.items() if kind in kinds), *map(str, names)])
-            raise ValueError(f"{key}.{name}={value} is a {'text' if is_text else 'number'}; use {wanted}")
+            wanted = str(int(value)) if is_fraction and int in kinds and value.is_integer() else wanted
+            said = "text" if is_text else "fraction" if is_fraction else "number"
+            raise ValueError(f"{key}.{name}={value} is a {said}; use {wanted}")
 
 
 def annotations(made: Any) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from hydra.errors import HydraException, InstantiationException
+from hydra.errors import HydraException, InstantiationException, OverrideParseException
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError
 from yaml import YAMLError
@@ -119,5 +119,8 @@ def explain(error: BaseException, overrides: Sequence[str], disk: str = DISK) ->
     if not re.search(";|use |needs ", message):
         is_of_disk = "[Errno" in message or (isinstance(cause, OSError) and not isinstance(cause, HydraException))
         remedy = f"; {disk if is_of_disk else 'correct or drop it (README, Configuration)'}"
-    about = blamed(overrides, message, remedy, place)
+    if isinstance(error, OverrideParseException):
+        about = "" if error.override in message else error.override
+    else:
+        about = blamed(overrides, message, remedy, place)
     return f"{about}: {message}{remedy}" if about else f"{message}{remedy}"

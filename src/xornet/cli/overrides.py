@@ -37,16 +37,13 @@ def told(given: Sequence[Parts], message: str) -> list[Parts] | None:
     """Return the overrides that caused an error with a message whose form tells them; None for other messages."""
     subject = message.partition(" ")[0]
     of_file = [one for one in given if one[0] in GROUPS and f"/{one[0]}/{one[2]}.yaml" in message]
-    if re.search(" has no value;| is no key=value;", message):
-        return []
     if message.startswith(f"{subject} is no key of"):
         below = [one for one in given if f"{one[0]}.".startswith(f"{subject}.") or is_holder(one, subject)]
         return below or [one for one in given if one[0] in GLOBAL]
-    if message.startswith(f"{subject} cannot be read;"):
-        return [one for one in given if subject in one[2]]
     if " is no argument of " in message and subject.partition("=")[0] not in (one[0] for one in given):
-        classes = [one for one in given if one[0] == f"{subject.partition('.')[0]}._target_"]
-        return classes or None  # it takes other arguments than that of the group's file
+        group = subject.partition(".")[0]
+        classes = [one for one in given if one[0] == f"{group}._target_"]  # in place of that of the group's file
+        return classes or [one for one in given if one[0] in (group, *GLOBAL)]
     if message.startswith("that is no option of a group"):
         return [one for one in given if one[0] in GROUPS and not is_option(one[2])]
     return of_file or None
@@ -56,14 +53,16 @@ def guessed(given: Sequence[Parts], message: str, place: str) -> list[Parts]:
     """Return the overrides whose key is in a message; else whose last part of the key; else whose value."""
     inside = [one for one in given if place and one[0].startswith(place)] or [*given]
     cause = message.partition(";")[0]
-    is_unknown = re.search("unexpected keyword argument|is no argument of", cause)  # perhaps in a file of conf/
+    in_file = re.search("unexpected keyword argument|Interpolation key|names no class", cause)  # perhaps, of conf/
+    named = [one for one in inside if is_named(one[0].rpartition(".")[2], cause)]
     about = (
         [one for one in given if is_word(one[0], without_paths(cause))]
         or [one for one in given if is_word(one[0], without_paths(message))]
-        or [one for one in inside if is_named(one[0].rpartition(".")[2], cause)]
+        or [one for one in named if is_word(one[2].replace("null", "None"), cause)]
+        or named
         or [one for one in inside if is_telling(one[2]) and is_word(one[2], cause)]
         or [one for one in given if is_telling(one[2]) and is_word(one[2], cause)]
-        or [one for one in given if is_unknown and one[0] in GLOBAL]
+        or [one for one in given if in_file and one[0] in GLOBAL]
         or [one for one in given if "cannot begin a run" in cause and one[0].startswith(f"{cause.partition(' ')[0]}.")]
         or [one for one in given if one[0] in GROUPS and f" {one[0]}." in message]
     )

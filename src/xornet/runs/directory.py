@@ -79,7 +79,7 @@ def check_holder(folder: Path, may_hold: str) -> None:
     elif any((folder / "checkpoints").glob("*")):
         holds = "checkpoints of something else"
     elif (folder / MARK).exists():
-        holds = "checkpoints or logs of a run elsewhere"
+        holds = f"{MARK}, the mark of a run elsewhere that writes here"
     elif names := [name for name in ("sweep.csv", *LEFT) if (folder / name).exists()]:  # which would be overwritten
         holds = f"a {names[0]} of something else"
     if holds not in (None, may_hold):

@@ -12,19 +12,30 @@ from lightning.pytorch import Trainer
 from xornet.compatibility import by_config_key
 from xornet.runs.settings import read_overrides
 
-# The last parts of the keys whose columns hold numbers, wherever they are; every other column holds text.
+# What is a number in each group: the last parts of the keys. Every other column holds text.
 NUMBERS = {
-    *("seed", "networks", "bits", "init", "initialisations", "tolerance"),  # of the networks
-    *("max_epochs", "min_epochs", "max_steps", "min_steps", "log_every_n_steps"),  # of the Trainer
-    *("check_val_every_n_epoch", "reload_dataloaders_every_n_epochs", "num_sanity_val_steps", "limit_val_batches"),
-    *("lr", "momentum", "dampening", "weight_decay", "eps", "rho", "alpha", "lambd"),  # of optimizers
-    *("t0", "lr_decay", "initial_accumulator_value", "momentum_decay"),
-    *("T_max", "eta_min", "step_size", "gamma", "factor", "patience", "threshold", "cooldown"),  # of schedulers
-    *("min_lr", "max_lr", "base_lr", "total_steps", "total_iters", "start_factor", "end_factor", "power", "T_0"),
-    *("T_mult", "epochs", "steps_per_epoch", "pct_start", "div_factor", "final_div_factor", "base_momentum"),
-    *("max_momentum", "step_size_up", "step_size_down"),
-    *("every_n_epochs", "histogram_every_n_epochs", "every_n_train_steps", "max_frames", "save_top_k"),  # of callbacks
-    *("min_delta", "stopping_threshold", "divergence_threshold", "max_queue"),
+    "": ("seed", "networks"),
+    "data": ("bits",),
+    "model": ("seed", "networks", "bits", "init", "initialisations", "tolerance"),
+    "trainer": (
+        *("max_epochs", "min_epochs", "max_steps", "min_steps", "log_every_n_steps", "limit_val_batches"),
+        *("check_val_every_n_epoch", "reload_dataloaders_every_n_epochs", "num_sanity_val_steps"),
+    ),
+    "optimizer": (
+        *("lr", "momentum", "dampening", "weight_decay", "eps", "rho", "alpha", "lambd"),
+        *("t0", "lr_decay", "initial_accumulator_value", "momentum_decay"),
+    ),
+    "scheduler": (
+        *("T_max", "eta_min", "step_size", "gamma", "factor", "patience", "threshold", "cooldown", "eps"),
+        *("min_lr", "max_lr", "base_lr", "total_steps", "total_iters", "start_factor", "end_factor", "power", "T_0"),
+        *("T_mult", "epochs", "steps_per_epoch", "pct_start", "div_factor", "final_div_factor", "base_momentum"),
+        *("max_momentum", "step_size_up", "step_size_down"),
+    ),
+    "callbacks": (
+        *("every_n_epochs", "histogram_every_n_epochs", "every_n_train_steps", "max_frames", "save_top_k"),
+        *("patience", "min_delta", "stopping_threshold", "divergence_threshold"),
+    ),
+    "logger": ("max_queue",),
 }
 PLAIN = "".join(set(string.printable[:95]) - set('"\\'))  # characters that JSON does not escape
 
@@ -56,7 +67,8 @@ def hparams_row(known: dict[str, Any]) -> dict[str, float | str]:
 
 def is_number(key: str) -> bool:
     """Whether the column of a key holds numbers."""
-    return key.rpartition(".")[2] in NUMBERS
+    group = key.partition(".")[0] if "." in key else ""
+    return key.rpartition(".")[2] in NUMBERS.get(group, ())
 
 
 def number(value: Any) -> float | None:

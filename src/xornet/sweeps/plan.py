@@ -3,6 +3,7 @@
 A sweep that is refused, by a ValueError, leaves its directory as it was.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -120,7 +121,7 @@ def check_keys(cfg: DictConfig) -> None:
     text, whole = OmegaConf.to_yaml(cfg), OmegaConf.to_container(cfg, resolve=False)
     for key, value in cast("dict[str, Any]", whole).items():
         is_note = key in given and not isinstance(value, dict)
-        if not (key in (*KEYS, "hydra") or is_note or f"${{{key}" in text):
+        if not (key in (*KEYS, "hydra") or is_note or re.search(rf"\${{[^}}]*\b{re.escape(key)}\b", text)):
             is_given = key in (override.partition(".")[0] for override in given)
             files = "" if is_given else f"{chosen(cfg.hydra.runtime.choices)}: ".removeprefix(": ")
             raise ValueError(f"{files}{key} is no key of the configuration; use one of {', '.join(KEYS)}")
