@@ -11,6 +11,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from xornet import checkpoint
+from xornet.callbacks.begin_run import BeginRun
 from xornet.callbacks.interruption import StopOnSignal
 from xornet.callbacks.stopping import ResumeStopped
 from xornet.cli import errors, hydra_run
@@ -41,7 +42,8 @@ def train(cfg: DictConfig, directory: RunDirectory) -> float:
     data = instantiate(cfg.data)
     module = instantiate(cfg.model, _convert_="all")
     configured = [instantiate(callback, _convert_="all") for callback in cfg.get("callbacks", {}).values() if callback]
-    trainer = make_trainer(cfg.trainer, [StopOnSignal(), ResumeStopped(), directory, ResumeLogs(), *configured])
+    ours = [StopOnSignal(), ResumeStopped(), directory, ResumeLogs()]
+    trainer = make_trainer(cfg.trainer, [*ours, *configured, BeginRun(directory)])
 
     trainer.fit(module, data, ckpt_path=ckpt_path, weights_only=True)
 

@@ -36,9 +36,19 @@ def find(ckpt_path: str | None) -> str | None:
 
 def is_ours(path: Path) -> bool:
     """Whether a file is a checkpoint of this project."""
+    return "xornet" in parts(path)
+
+
+def holds_weights_alone(path: Path) -> bool:
+    """Whether a file is a checkpoint of this project from which no run can be resumed (`save_weights_only`)."""
+    return "xornet" in parts(path) and "optimizer_states" not in parts(path)
+
+
+def parts(path: Path) -> set[str]:
+    """The names of what a checkpoint holds; none if the file is damaged or something else."""
     with suppress(Exception):  # another file may raise anything
-        return "xornet" in torch.load(path, weights_only=True, map_location="meta")
-    return False
+        return {*torch.load(path, weights_only=True, map_location="meta")}
+    return set()
 
 
 def save(state: dict[str, Any], path: str | Path) -> None:

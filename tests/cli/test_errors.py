@@ -277,6 +277,10 @@ def test_an_error_blames_the_override_that_is_wrong(
 FILES = {
     "experiment/hiden.yaml": ("# @package _global_\nmodel:\n  hiden: [4]\n", "error: experiment=hiden: "),
     "experiment/rate.yaml": ("# @package _global_\noptimizer:\n  rate: 4\n", "error: experiment=rate: "),
+    "optimizer/package.yaml": (
+        "# @package _global_\n_target_: torch.optim.SGD\n_partial_: true\n",
+        "error: optimizer=package: _target_ is no key of the configuration",
+    ),
     "experiment/lost.yaml": (
         "# @package _global_\noptimizer:\n  lr: ${mien.lr}\n",
         "error: experiment=lost: Interpolation key 'mien.lr' not found",
@@ -289,8 +293,8 @@ FILES = {
     ),
     "experiment/named.yaml": (
         "# @package _global_\noptimizer: adam\n",
-        "error: experiment=named: optimizer=adam names no class; use - override /optimizer: adam in the defaults of the "
-        "file that says so, or optimizer._target_=<class>",
+        "error: experiment=named: optimizer=adam names no class; use - override /optimizer: adam in the defaults of "
+        "the file that says so, or optimizer._target_=<class>",
     ),
     "experiment/slash.yaml": (
         "# @package _global_\ndefaults:\n  - override optimizer: adam\n",

@@ -42,3 +42,8 @@ def test_a_tracker_that_cannot_begin_a_run_blames_its_arguments(cause: str, wron
     given = ["logger=mlflow", "seed=1", "logger.mlflow.tags=abc", "+logger.mlflow.run_id=nope"]
     message = f"logger.mlflow cannot begin a run: {cause}; see that its arguments are right, or use logger.mlflow=null"
     assert blamed(given, message, remedy="", place="") == wrong
+
+
+def test_a_key_of_another_part_of_the_configuration_is_not_blamed() -> None:
+    message = "XORModule.__init__() got an unexpected keyword argument 'hidden_units'"
+    assert blamed(["experiment=wide", "callbacks.hidden_units=null"], message, "", "model") == "experiment=wide"

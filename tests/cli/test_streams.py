@@ -111,6 +111,17 @@ def test_every_logging_of_hydra_makes_a_run(command: Command, logging: str) -> N
 
 
 @pytest.mark.further
+@pytest.mark.further
+def test_a_cache_of_pytorch_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    environment = os.environ | {"TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "file")}
+    command = [sys.executable, str(SRC / "train.py")]
+    process = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert process.stderr.splitlines()[-1].endswith("; use TORCHINDUCTOR_CACHE_DIR=<a writable directory>")
+    assert "Traceback" not in process.stderr
+    assert process.returncode == 1
+
+
 def test_a_notebooks_backend_of_matplotlib_stops_no_command() -> None:
     # it is exported by the kernel, and need not be installed here
     environment = os.environ | {"MPLBACKEND": "module://matplotlib_inline.backend_inline"}

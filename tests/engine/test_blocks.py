@@ -155,6 +155,11 @@ def test_what_cannot_work_is_refused_by_name(argument: str, value: Any) -> None:
         check_trainer(trainer)
 
 
+def test_more_batches_than_there_are_limit_nothing(tmp_path: Path) -> None:
+    trainer, _ = fit(tmp_path, 3, trainer={"limit_train_batches": 10})
+    assert trainer.global_step == 3
+
+
 @pytest.mark.parametrize("strategy", ["ddp", "ddp_spawn"])
 def test_every_strategy_of_several_processes_is_refused(strategy: str) -> None:
     trainer = Trainer(strategy=strategy, accelerator="cpu", devices=1, logger=False)

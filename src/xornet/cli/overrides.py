@@ -39,7 +39,7 @@ def told(given: Sequence[Parts], message: str) -> list[Parts] | None:
     of_file = [one for one in given if one[0] in GROUPS and f"/{one[0]}/{one[2]}.yaml" in message]
     if message.startswith(f"{subject} is no key of"):
         below = [one for one in given if f"{one[0]}.".startswith(f"{subject}.") or is_holder(one, subject)]
-        return below or [one for one in given if one[0] in GLOBAL]
+        return below or [one for one in given if one[0] in (GROUPS if subject == "_target_" else GLOBAL)]
     if " is no argument of " in message and subject.partition("=")[0] not in (one[0] for one in given):
         group = subject.partition(".")[0]
         classes = [one for one in given if one[0] == f"{group}._target_"]  # in place of that of the group's file
@@ -51,7 +51,7 @@ def told(given: Sequence[Parts], message: str) -> list[Parts] | None:
 
 def guessed(given: Sequence[Parts], message: str, place: str) -> list[Parts]:
     """Return the overrides whose key is in a message; else whose last part of the key; else whose value."""
-    inside = [one for one in given if place and one[0].startswith(place)] or [*given]
+    inside = [one for one in given if one[0].startswith(place)]
     cause = message.partition(";")[0]
     in_file = re.search("unexpected keyword argument|Interpolation key|names no class", cause)  # perhaps, of conf/
     named = [one for one in inside if is_named(one[0].rpartition(".")[2], cause)]

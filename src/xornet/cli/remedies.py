@@ -35,6 +35,8 @@ REMEDIES = {
     r"Cannot overwrite study direction from \[<\w+\.(\w+)": "this is not the hydra.sweeper.direction of the stored "
     r"study, \1; use that, or another hydra.sweeper.study_name",
     r"Interpolation key 'data\.bits' not found": "the file of conf/data has no bits; add bits: <inputs>",
+    "Cannot set different distribution kind|.* does not support dynamic value space": "the stored study searches a key "
+    "in another way; use the same kind of values, or another hydra.sweeper.study_name",
     "Failed to import DB access module|Can't load plugin: sqlalchemy": "hydra.sweeper.storage needs a package that is "
     "not installed; use sqlite:///<a file that can be written>",
     r"\([\w.]+\.\w*Error\) ([^\[(]*\w)": r"hydra.sweeper.storage: \1; use sqlite:///<a file that can be written>",

@@ -5,6 +5,7 @@ The garbage collector stays off until everything is imported (see errors.one_lin
 
 import gc
 import os
+import sys
 
 from xornet.cli import signals, streams
 
@@ -18,4 +19,7 @@ gc.disable()
 
 # Imported here, not deep inside other imports: there, calls can lie on a page boundary of CPython's stack, and the page
 # is allocated and freed at every call, 50,000 times in scipy, which torchmetrics imports; this takes 0.3 s.
-import lightning.pytorch  # noqa: F401 - only to load it
+try:
+    import lightning.pytorch  # noqa: F401 - only to load it
+except OSError as error:  # PyTorch makes this directory when it is imported
+    sys.exit(f"error: {error}; use TORCHINDUCTOR_CACHE_DIR=<a writable directory>")

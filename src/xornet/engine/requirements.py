@@ -55,7 +55,7 @@ _ALLOWED: dict[str, tuple[Callable[[Any], bool], str]] = {
     "profiler": (lambda one: isinstance(one, Profiler), "use simple, advanced or pytorch"),
     **dict.fromkeys(  # last, since some arguments above set these
         ["limit_train_batches", "limit_test_batches", "limit_predict_batches"],
-        (lambda n: n == 1, _ONE_BATCH + "leave it at 1.0"),
+        (lambda n: n == 1 or (type(n) is int and n > 1), _ONE_BATCH + "leave it at 1.0"),
     ),
 }
 

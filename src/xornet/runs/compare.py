@@ -11,9 +11,10 @@ from pathlib import Path
 from xornet import schema
 from xornet.checkpoint import CheckpointFile
 from xornet.module import XORModule
+from xornet.runs.checkpoints import last_checkpoint
 from xornet.runs.differing import differing
 from xornet.runs.metrics import evaluate, evaluate_networks
-from xornet.runs.record import Run, last_checkpoint
+from xornet.runs.record import Run, read_metrics
 from xornet.runs.settings import CONFIG, read_config
 
 REMEDY = "use the directory of a run, or of one job of a sweep"
@@ -51,6 +52,9 @@ def read_run(folder: Path) -> tuple[Run, XORModule]:
             f"{folder} cannot be compared: there is no {checkpoint}; use runs with their checkpoints in their directory"
         )
     module, epochs = load(str(checkpoint))
+    if (results := read_metrics(folder)) and results["epochs"] != epochs:
+        said = f"{checkpoint} is of epoch {epochs}, but the run ended at {results['epochs']}"
+        raise ValueError(f"{folder} cannot be compared: {said}; use runs that end with a last.ckpt")
     # A class is named by the key of its group: `optimizer`, not `optimizer._target_`.
     values = {key.removesuffix("._target_"): value for key, value in read_config(folder).items()}
     words = {k: v if isinstance(v, str) else json.dumps(v, separators=(",", ":")) for k, v in values.items()}

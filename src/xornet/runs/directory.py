@@ -12,6 +12,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from xornet.runs.checkpoints import checkpoints
 from xornet.runs.ownership import MARK
 from xornet.runs.settings import CONFIG, load
 from xornet.runs.undo import SWEEP, expect, made
@@ -50,13 +51,7 @@ def claim(parent: str) -> str:
 
 def is_begun(folder: Path) -> bool:
     """Whether a run directory holds results or checkpoints."""
-    return (folder / "metrics.json").exists() or any(checkpoints(folder / "checkpoints"))
-
-
-def checkpoints(*folders: Path) -> list[Path]:
-    """The checkpoints in directories, the newest last, without unfinished files of killed processes."""
-    found = {path for folder in folders for path in folder.glob("[!.]*.ckpt")}
-    return sorted(found, key=lambda path: path.stat().st_mtime)
+    return (folder / "metrics.json").exists() or bool(checkpoints(folder))
 
 
 def check_holder(folder: Path, may_hold: str) -> None:

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from xornet.checkpoint import is_ours
-from xornet.runs.directory import LEFT, RESULT_FILES, checkpoints
+from xornet.runs.checkpoints import checkpoints
+from xornet.runs.directory import LEFT, RESULT_FILES
 from xornet.runs.events import EVENTS
 from xornet.runs.settings import CONFIG, read_config
 
@@ -21,7 +22,7 @@ def discard(folder: Path, before: float | None = None) -> None:
         logged = log_folders(folder)
         left += [place / name for place in logged for name in ("hparams.yaml", "metrics.csv")]
         events = [path for place in (folder, *logged) for path in place.glob(f"{EVENTS}*")]
-        events += [path for path in checkpoints(folder / "checkpoints") if is_ours(path)]
+        events += [path for path in checkpoints(folder) if is_ours(path)]
         left += [path for path in events if path.stat().st_mtime < before]
     for path in left:
         path.unlink(missing_ok=True)

@@ -11,8 +11,9 @@ import numpy as np
 
 from xornet.checkpoint import CheckpointFile
 from xornet.plots.render import Array
+from xornet.runs.checkpoints import last_checkpoint
 from xornet.runs.directory import job_folders
-from xornet.runs.settings import CONFIG, read_config, read_overrides
+from xornet.runs.settings import CONFIG, read_overrides
 
 
 @dataclass
@@ -50,10 +51,12 @@ class Run:
     def curve(self) -> tuple[Array, Array] | None:
         """Epochs (S,) and losses (S,), of an ensemble the median; None if no checkpoint holds them."""
         try:
-            curve = CheckpointFile().load_checkpoint(last_checkpoint(self.folder))["history"]["curve"]
-            return curve["epochs"].double().numpy(), curve["losses"][:, 1].numpy()
+            found = CheckpointFile().load_checkpoint(last_checkpoint(self.folder))
+            curve = found["history"]["curve"]
         except (ValueError, KeyError):
             return None
+        is_earlier = self.result("epochs") not in (None, found["global_step"])  # its last part has saved none
+        return None if is_earlier else (curve["epochs"].double().numpy(), curve["losses"][:, 1].numpy())
 
     def result(self, name: str) -> Any:
         """A value of metrics.json, None if it is missing."""
@@ -72,17 +75,6 @@ class Run:
         share = np.nan if self.result("solved") is None else float(self.result("solved"))
         low, high = self.result("solved_interval") or (share, share)
         return share, low, high
-
-
-def last_checkpoint(folder: Path) -> Path:
-    """The path of the `last.ckpt` of a run, where it was configured to be within the directory of the run.
-
-    One that is elsewhere may by now be of a later run.
-    """
-    dirpath = str(read_config(folder).get("callbacks.checkpoint.dirpath") or folder / "checkpoints")
-    for own in ("${trainer.default_root_dir}", "${hydra:runtime.output_dir}"):
-        dirpath = dirpath.replace(own, str(folder))
-    return Path(dirpath if folder in Path(dirpath).parents else folder / "checkpoints", "last.ckpt")
 
 
 def read_jobs(sweep: Path) -> list[Run]:

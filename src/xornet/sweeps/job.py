@@ -10,12 +10,14 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from xornet import files
+from xornet.checkpoint import holds_weights_alone
 from xornet.cli import configuration, errors, signals
 from xornet.cli.hydra_run import is_job, output_dir, record
 from xornet.cli.paths import written_paths
 from xornet.cli.remedies import SWEEP_DISK
 from xornet.cli.run_directory import RunDirectory
-from xornet.runs.directory import checkpoints, is_begun
+from xornet.runs.checkpoints import checkpoints
+from xornet.runs.directory import is_begun
 from xornet.runs.lock import InUseError
 from xornet.runs.metrics import objective
 from xornet.runs.record import error_files, read_metrics
@@ -71,10 +73,10 @@ def run_job(train: Train, cfg: DictConfig, directory: RunDirectory) -> float:
             record(cfg, folder, "train")
         print(f"skipped, finished before: {folder.name}", file=sys.stderr)
         return objective(results)
-    places = [folder / "checkpoints"]
+    places = list[Path]()
     if (folder / CONFIG).exists():  # else checkpoints in other places may be of another job
-        places += [path for key, path in written_paths(cfg) if key.startswith("callbacks.")]
-    if found := checkpoints(*places):
+        places = [path for key, path in written_paths(cfg) if key.startswith("callbacks.")]
+    if found := [path for path in checkpoints(folder, *places) if not holds_weights_alone(path)]:
         print(f"resumed: {folder.name}", file=sys.stderr)
         cfg.ckpt_path = str(found[-1])
     return train(cfg, directory)
