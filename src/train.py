@@ -11,7 +11,6 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 
 from xornet import checkpoint
-from xornet.callbacks.begin_run import BeginRun
 from xornet.callbacks.interruption import StopOnSignal
 from xornet.callbacks.stopping import ResumeStopped
 from xornet.cli import errors, hydra_run
@@ -42,8 +41,7 @@ def train(cfg: DictConfig, directory: RunDirectory) -> float:
     data = instantiate(cfg.data)
     module = instantiate(cfg.model, _convert_="all")
     configured = [instantiate(callback, _convert_="all") for callback in cfg.get("callbacks", {}).values() if callback]
-    ours = [StopOnSignal(), ResumeStopped(), directory, ResumeLogs()]
-    trainer = make_trainer(cfg.trainer, [*ours, *configured, BeginRun(directory)])
+    trainer = make_trainer(cfg.trainer, [StopOnSignal(), ResumeStopped(), directory, ResumeLogs(), *configured])
 
     trainer.fit(module, data, ckpt_path=ckpt_path, weights_only=True)
 

@@ -52,16 +52,20 @@ def test_a_new_run_deletes_the_checkpoints_of_the_earlier_one_wherever_in_its_di
 
 
 @pytest.mark.further
-@pytest.mark.filterwarnings("ignore:Checkpoint directory .* exists and is not empty")
-@pytest.mark.parametrize("name", ["best-{epoch}", "{epoch}-{train/loss:.3f}"])
-def test_the_file_of_a_name_is_that_of_the_last_run(command: Command, tmp_path: Path, name: str) -> None:
-    given = (*BEST, f"callbacks.best_checkpoint.filename='{name}'", f"hydra.run.dir={tmp_path}/run", *SHORT)
-    for seed in (1, 2):
-        assert command(*given, "callbacks.best_checkpoint.save_top_k=-1", f"seed={seed}").status == 0
-        found = checkpoints(tmp_path / "run")
-        assert len(found) == 3
-        assert {content(path)["hyper_parameters"]["seed"] for path in found} == {seed}
-        assert not [path for path in found if "-v1" in path.name]
+def test_what_else_is_in_a_place_for_checkpoints_is_kept(command: Command, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    nested = (f"hydra.run.dir={run}/other", *SHORT)
+    assert command(*nested).status == 0
+    given = (*PLACES["itself"], f"hydra.run.dir={run}", *SHORT)
+    assert command(*given).status == 0
+    for name in ("start.ckpt", "best_of_2025.ckpt"):
+        shutil.copy(run / "last.ckpt", run / name)
+        os.utime(run / name, (1, 1))
+    kept = {path: path.read_bytes() for path in run.rglob("*.ckpt") if path != run / "last.ckpt"}
+    assert len(kept) == 3
+    assert command(*given, "seed=2").status == 0
+    assert {path: path.read_bytes() for path in kept} == kept
+    assert content(run / "last.ckpt")["hyper_parameters"]["seed"] == 2
 
 
 @pytest.mark.further
@@ -74,6 +78,8 @@ def test_a_checkpoint_of_an_earlier_part_is_not_shown_as_the_end_of_the_run(comm
     assert refused.last_line.endswith(
         f"{last} is of epoch 20, but the run ended at 40; use runs that end with a last.ckpt"
     )
+    unbegun = command("trainer.max_time=00:00:00:00", *NO_FIGURES).folder  # with a curve of no point
+    assert command(str(unbegun), str(command(*SHORT).folder), script="compare.py").status == 0
     sweep = command("-m", "seed=1,2", *SHORT)
     one = next(sweep.folder.glob("0_*"))
     assert [job.curve is None for job in read_jobs(sweep.folder)] == [False, False]

@@ -36,8 +36,7 @@ class RunDirectory(Callback):
     """Claims the directory once the run can no longer be refused; writes nothing before.
 
     That is after every callback has accepted the run in `on_train_start`. In a directory that holds results, it is only
-    after the first block of epochs (callbacks/begin_run.py), since a stock callback may refuse the run in its first
-    hook of an epoch.
+    after the first block of epochs, since a stock callback may refuse the run in its first hook of an epoch.
 
     Args:
         cfg: the configuration of the run.
@@ -48,7 +47,7 @@ class RunDirectory(Callback):
 
     def __init__(self, cfg: DictConfig) -> None:
         self.cfg = deepcopy(cfg)  # before a job that is resumed sets ckpt_path
-        self.is_begun = False
+        self.is_begun = self.has_trained = False
         self.folder = Path(OmegaConf.select(cfg, "trainer.default_root_dir") or output_dir())
         self.start = time.time()
         self.first_step = 0  # the step at which the run is resumed
@@ -113,9 +112,10 @@ class RunDirectory(Callback):
             files.check_writable(folder)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Claim the directory now that the run is accepted and restored, unless it holds results."""
-        if not is_begun(self.folder):
+        """Claim the directory now that the run is accepted and restored; if it holds results, after the first block."""
+        if self.has_trained or not is_begun(self.folder):
             self.begin(trainer)
+        self.has_trained = True
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Claim the directory before a checkpoint of the first block is written."""

@@ -15,7 +15,7 @@ CALLBACKS = (
     *("xornet.callbacks.lr_map.LearningRateMap", "xornet.callbacks.metrics.Metrics"),
     *("xornet.callbacks.run_summary.RunSummary", "xornet.callbacks.stopping.EarlyStopping"),
     *("xornet.callbacks.stopping.ResumeStopped", "xornet.cli.run_directory.RunDirectory"),
-    *("xornet.callbacks.begin_run.BeginRun", "xornet.runs.resumed_logs.ResumeLogs"),
+    "xornet.runs.resumed_logs.ResumeLogs",
 )
 LOGGERS = (
     *("xornet.runs.csv_logger.CSVLogger", "xornet.runs.events.EventLogger"),

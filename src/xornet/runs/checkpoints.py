@@ -1,6 +1,5 @@
 """The checkpoints inside a run directory, where the configuration of the run puts them."""
 
-import re
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -10,7 +9,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from xornet.runs.settings import CONFIG, flatten, load
 
-LAST = "callbacks.checkpoint"  # the callback that writes last.ckpt
+LAST = "callbacks.checkpoint.dirpath"  # where last.ckpt is written
 
 
 def checkpoints(run: Path, *elsewhere: Path) -> list[Path]:
@@ -18,42 +17,33 @@ def checkpoints(run: Path, *elsewhere: Path) -> list[Path]:
 
     Unfinished files of killed processes are left out.
     """
-    places = {(path, "*.ckpt") for path in (run / "checkpoints", *elsewhere)}
-    places |= {(path, f"{name}.ckpt") for path, name in kept(run).values()}
-    found = {path.absolute() for place, pattern in places for path in place.glob(pattern) if path.name[0] != "."}
+    places = {run / "checkpoints", *kept(run).values(), *elsewhere}
+    found = {path.absolute() for place in places for path in place.glob("[!.]*.ckpt")}
     return sorted(found, key=lambda path: path.stat().st_mtime)
 
 
 def last_checkpoint(run: Path) -> Path:
     """The path of the `last.ckpt` of a run; one outside of its directory may by now be of a later run."""
-    return kept(run).get(LAST, (run / "checkpoints", "*"))[0] / "last.ckpt"
+    return kept(run).get(LAST, run / "checkpoints") / "last.ckpt"
 
 
-def kept(run: Path) -> dict[str, tuple[Path, str]]:
-    """For each callback of a run that saves checkpoints in the run directory: where, and under which names.
-
-    The names are a pattern of `Path.glob`: `*`, or `*-*/*` for `{epoch}-{train/loss}`, which makes directories.
-    """
-    return {key: (place, name) for key, place, name in configured(run) if run.resolve() in (place, *place.parents)}
+def kept(run: Path) -> dict[str, Path]:
+    """The directories in a run directory into which its callbacks save checkpoints, by key."""
+    return {key: place for key, place in configured(run) if run.resolve() in (place, *place.parents)}
 
 
-def configured(run: Path) -> Iterator[tuple[str, Path, str]]:
-    """Yield the callbacks of a run that save checkpoints, with what `kept` returns for each."""
+def configured(run: Path) -> Iterator[tuple[str, Path]]:
+    """Yield the keys that name a directory for checkpoints, with the directories."""
     if not (run / CONFIG).is_file():
         return
     cfg = OmegaConf.create({**load(run / CONFIG, DictConfig), "hydra": None})
-    OmegaConf.update(cfg, "trainer.default_root_dir", str(run))  # the directory may have been moved
+    OmegaConf.update(cfg, "trainer.default_root_dir", str(run.absolute()))  # the directory may have been moved
     for key, text in flatten(cfg).items():
-        callback = key.removesuffix(".dirpath")
-        if callback != key and isinstance(text, str):
+        if key.endswith(".dirpath") and isinstance(text, str):
             OmegaConf.update(cfg, key, text.replace("${hydra:runtime.output_dir}", "${trainer.default_root_dir}"))
-            with suppress(OmegaConfBaseException, ValueError):  # of a reference that only the run could resolve
+            with suppress(OmegaConfBaseException, ValueError, KeyError):  # what only the run could resolve
                 path = Path(str(OmegaConf.select(cfg, key)))
-                path = path if path.is_absolute() else start(run) / path
-                name = str(OmegaConf.select(cfg, f"{callback}.filename"))
-                name = re.sub("{[^}]*}", lambda found: "/".join("*" * len(found[0].split("/"))), name)
-                is_nested = "/" in name and ".." not in name and name[0] != "/"
-                yield callback, path.resolve(), re.sub(r"\*+", "*", f"{name}*") if is_nested else "*"
+                yield key, (path if path.is_absolute() else start(run) / path).resolve()
 
 
 def start(run: Path) -> Path:

@@ -8,6 +8,8 @@ from xornet.runs.directory import LEFT, RESULT_FILES
 from xornet.runs.events import EVENTS
 from xornet.runs.settings import CONFIG, read_config
 
+OWN = ("last.ckpt", "interrupted.ckpt")  # the checkpoints that this project writes itself
+
 
 def discard(folder: Path, before: float | None = None) -> None:
     """Delete the files of an earlier run in `folder`, in which `check_holder` has found nothing else.
@@ -22,7 +24,9 @@ def discard(folder: Path, before: float | None = None) -> None:
         logged = log_folders(folder)
         left += [place / name for place in logged for name in ("hparams.yaml", "metrics.csv")]
         events = [path for place in (folder, *logged) for path in place.glob(f"{EVENTS}*")]
-        events += [path for path in checkpoints(folder) if is_ours(path)]
+        own = folder.absolute() / "checkpoints"  # in another one, a user may keep checkpoints too
+        saved = (path for path in checkpoints(folder) if path.parent == own or path.name in OWN)
+        events += [path for path in saved if is_ours(path)]
         left += [path for path in events if path.stat().st_mtime < before]
     for path in left:
         path.unlink(missing_ok=True)

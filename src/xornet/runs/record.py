@@ -53,10 +53,11 @@ class Run:
         try:
             found = CheckpointFile().load_checkpoint(last_checkpoint(self.folder))
             curve = found["history"]["curve"]
+            curve = curve["epochs"].double().numpy(), curve["losses"][:, 1].numpy()
         except (ValueError, KeyError):
             return None
         is_earlier = self.result("epochs") not in (None, found["global_step"])  # its last part has saved none
-        return None if is_earlier else (curve["epochs"].double().numpy(), curve["losses"][:, 1].numpy())
+        return None if is_earlier else curve
 
     def result(self, name: str) -> Any:
         """A value of metrics.json, None if it is missing."""

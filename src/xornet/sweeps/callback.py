@@ -23,13 +23,12 @@ from xornet.runs.differing import distinguishing
 from xornet.runs.directory import check_holder
 from xornet.runs.lock import locked
 from xornet.runs.record import read_jobs
-from xornet.runs.settings import flatten
 from xornet.runs.undo import expect, expect_settings, is_untouched
 from xornet.sweeps import summary
 from xornet.sweeps.command import parse, product, written
 from xornet.sweeps.naming import check_repeated, earlier_jobs, identity
-from xornet.sweeps.plan import check_earlier, check_jobs, check_keys, without_hydra
-from xornet.sweeps.search import check_search, check_study, mark_study, stored_study
+from xornet.sweeps.plan import check_earlier, check_jobs, check_keys
+from xornet.sweeps.search import check_search, stored_study
 
 summaries: list[Callable[[], list[str]]] = []  # one for each sweep of this process; each returns lines on failed jobs
 UNANSWERED = "No trials are completed yet|Record does not exist"  # of Optuna, without and with a storage
@@ -89,10 +88,6 @@ class SweepCallback(DirectoryCallback):
         folder.mkdir(parents=True, exist_ok=True)
         locks.enter_context(locked(folder))
         expect_settings(folder.absolute())
-        settings = flatten(without_hydra(compose_job(fixed))) if is_stored else {}
-        shared = {key: value for key, value in settings.items() if key not in keys}
-        study = stored_study(config.hydra.sweeper)
-        check_study(study, shared)
         with open_dict(config):
             config.hydra.overrides.hydra += [
                 f"hydra.job.config.override_dirname.exclude_keys=[{','.join(map(repr, constant))}]",
@@ -101,9 +96,8 @@ class SweepCallback(DirectoryCallback):
         if "BasicLauncher" in launcher and "max_failure_rate" in config.hydra.sweeper:  # Optuna, in this process
             config.hydra.sweeper.max_failure_rate = 1.0  # a failed job ends no sweep
         if is_stored and (hydra["sweeper"].get("sampler") or {}).get("seed") is not None:  # to draw other values
+            study = stored_study(config.hydra.sweeper)
             config.hydra.sweeper.sampler.seed += len(study.trials if study else earlier)
-        if is_stored:
-            summaries.append(partial(mark_study, config.hydra.sweeper, shared))
         summaries.append(partial(summary.write, folder, keys, time.time(), "submitit" in launcher, is_stored))
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:

@@ -1,8 +1,6 @@
 """Checks of a search by Optuna."""
 
-import hashlib
 import importlib
-import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -10,8 +8,6 @@ from typing import Any
 from hydra.core.override_parser.types import IntervalSweep, Override
 
 DATABASES = r"(sqlite|postgresql|mysql)(\+\w+)?://"  # that may store a search; from Redis, Optuna would read pickles
-
-SETTINGS = "settings"  # an attribute of a study: a hash of what its jobs have in common
 
 
 def check_search(sweeper: Mapping[str, Any], parsed: Mapping[str, Override]) -> None:
@@ -50,35 +46,10 @@ def check_search(sweeper: Mapping[str, Any], parsed: Mapping[str, Override]) -> 
         )
 
 
-def check_study(study: Any, settings: Mapping[str, Any]) -> None:
-    """Refuse a stored study of jobs with other settings: its best trial would be taken for one of this search.
-
-    Args:
-        study: from `stored_study`.
-        settings: what all jobs of this search have in common, by key.
-
-    """
-    if study and study.user_attrs.get(SETTINGS, hashed(settings)) != hashed(settings):
-        said = f"hydra.sweeper.study_name={study.study_name} is a study of jobs with other settings"
-        raise ValueError(f"{said}; use the same, or another hydra.sweeper.study_name")
-
-
-def mark_study(sweeper: Mapping[str, Any], settings: Mapping[str, Any]) -> list[str]:
-    """Let a stored study keep the settings, for `check_study`; return no failures, as a part of the summary."""
-    if study := stored_study(sweeper):
-        study.set_user_attr(SETTINGS, hashed(settings))
-    return []
-
-
 def stored_study(sweeper: Mapping[str, Any]) -> Any:
-    """The study of this name in the storage, None if there is none yet, or no name or storage."""
+    """The study of this name in the storage; None if there is none yet, or no name or storage."""
     name, storage = sweeper.get("study_name"), sweeper.get("storage")
     try:
         return name and storage and importlib.import_module("optuna").load_study(study_name=name, storage=storage)
     except KeyError:
         return None
-
-
-def hashed(settings: Mapping[str, Any]) -> str:
-    """A hash of settings."""
-    return hashlib.sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()
