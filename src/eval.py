@@ -15,6 +15,7 @@ from xornet.callbacks.pictures import boundary_pictures, curve_figures, unit_pic
 from xornet.cli import configuration, errors
 from xornet.cli.hydra_run import ckpt_path, is_job, output_dir, record
 from xornet.cli.trainer import make_trainer
+from xornet.engine import scores
 from xornet.plots.render import drawn
 from xornet.runs.compare import load
 from xornet.runs.directory import check_holder
@@ -54,7 +55,7 @@ def evaluate(cfg: DictConfig, folder: Path) -> None:
         bits = " ".join(f"{bit:g}" for bit in point.tolist())
         print(f"{bits} -> {target.item():g}, predicted {predictions.nanquantile(0.5):.4f}")
     print(f"Loss: {found['test/loss']:.4f}")
-    print(f"Accuracy: {found['test/accuracy']:.0%}")
+    print(f"Accuracy: {scores.percent(found['test/accuracy'], digits=int(len(module.ensemble) > 1))}")
     if len(module.ensemble) > 1:
         print(describe(results, len(module.ensemble), epochs))
 

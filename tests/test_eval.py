@@ -73,6 +73,15 @@ def test_a_missing_argument_is_named(command: Command) -> None:
 
 
 @pytest.mark.further
+@pytest.mark.parametrize(
+    ("script", "swept"), [("eval.py", "ckpt_path=glob(*)"), ("check_gradients.py", "optimizer=glob(q*)")]
+)
+def test_a_sweep_of_no_value_is_refused(command: Command, script: str, swept: str) -> None:
+    run = command("-m", swept, script=script)
+    assert run.status == 1
+    assert run.last_line == f"error: {swept} names no value; use a list of values"
+
+
 def test_an_evaluation_in_the_directory_of_another_leaves_nothing_of_that(command: Command, tmp_path: Path) -> None:
     many = command("trainer.max_epochs=5", "networks=3").folder
     bits = command("trainer.max_epochs=5", "data.bits=3").folder

@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, RandomSampler, TensorDataset
 from xornet.batches import same_points
 from xornet.checkpoint import CheckpointFile
 from xornet.data import XORDataModule
-from xornet.engine.scores import wilson
+from xornet.engine.scores import percent, wilson
 from xornet.module import XORModule
 from xornet.runs.compare import load
 from xornet.runs.metrics import evaluate
@@ -406,3 +406,8 @@ def test_a_trainer_can_continue(tmp_path: Path) -> None:
     trainer(tmp_path, 120).fit(straight, XORDataModule())
     assert torch.equal(module.predictions(), straight.predictions())
     assert module.history.curve["epochs"].tolist() == list(range(120))
+
+
+def test_a_share_of_less_than_all_is_never_all() -> None:
+    assert [percent(share) for share in (0, 0.5, 0.9994, 0.9999, 1)] == ["0.0%", "50.0%", "99.9%", "99.9%", "100.0%"]
+    assert [percent(share, digits=0) for share in (0.75, 0.999, 1)] == ["75%", "99%", "100%"]

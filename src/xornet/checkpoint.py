@@ -41,7 +41,8 @@ def is_ours(path: Path) -> bool:
 
 def holds_weights_alone(path: Path) -> bool:
     """Whether a file is a checkpoint of this project from which no run can be resumed (`save_weights_only`)."""
-    return "xornet" in parts(path) and "optimizer_states" not in parts(path)
+    found = parts(path)
+    return "xornet" in found and "optimizer_states" not in found
 
 
 def parts(path: Path) -> set[str]:

@@ -75,6 +75,13 @@ def test_a_full_disk_under_stdout_is_not_taken_for_the_run_s(tmp_path: Path) -> 
     assert run.stderr.splitlines()[-1] == (
         "error: cannot write stdout: No space left on device; redirect it to where there is space"
     )
+    trained = shell('"$@" > /dev/null', "train.py", *SHORT, f"hydra.run.dir={tmp_path}/whole")
+    assert trained.returncode == 0
+    evaluated = [f"ckpt_path={tmp_path}/whole/checkpoints/last.ckpt", f"hydra.run.dir={tmp_path}/evaluation"]
+    for script, given in (("eval.py", evaluated), ("check_gradients.py", ["-m", "seed=1,2"])):
+        other = shell('"$@" > /dev/full', script, *given)  # where Hydra ignores the failure
+        assert other.returncode == 1
+        assert other.stderr.splitlines()[-1] == run.stderr.splitlines()[-1]
 
 
 @pytest.mark.parametrize("script", [pytest.param("train.py", marks=pytest.mark.slow), "check_gradients.py"])

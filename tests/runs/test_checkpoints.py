@@ -19,6 +19,10 @@ PLACES = {
     "referred": ("+place=kept", "callbacks.checkpoint.dirpath='${trainer.default_root_dir}/${place}'"),
     "absolute": ("callbacks.checkpoint.dirpath='{run}/kept'",),
     "relative": ("callbacks.checkpoint.dirpath=kept", "hydra.job.chdir=true"),
+    "chosen": (
+        "optimizer=adam",
+        "callbacks.checkpoint.dirpath='${trainer.default_root_dir}/${hydra:runtime.choices.optimizer}'",
+    ),
     "itself": ("callbacks.checkpoint.dirpath='${hydra:runtime.output_dir}'",),
 }
 

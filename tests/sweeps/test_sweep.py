@@ -548,7 +548,9 @@ def test_a_sweep_of_which_a_part_failed_is_over_what_it_was_over(command: Comman
 
 
 @pytest.mark.further
-def test_jobs_that_would_write_the_same_path_are_refused_before_anything_runs(command: Command, tmp_path: Path) -> None:
+def test_jobs_that_would_write_the_same_path_are_refused_before_anything_runs(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shared = {
         f"trainer.default_root_dir={tmp_path}/x": f"is not the directory of each job; use hydra.sweep.dir={tmp_path}/x",
         f"callbacks.checkpoint.dirpath={tmp_path}/x": "would be written by jobs 0 and 1",
@@ -573,6 +575,10 @@ def test_jobs_that_would_write_the_same_path_are_refused_before_anything_runs(co
     assert f"callbacks.checkpoint.dirpath={tmp_path}/x would be written by jobs 0 and 2" in some.last_line
     search = ["-m", "hydra/sweeper=optuna", "seed=choice(1,2)", f"callbacks.checkpoint.dirpath={tmp_path}/x"]
     assert "would be written by jobs 0 and 1" in command(*search, *SHORT).last_line
+    monkeypatch.setenv("WANDB_RUN_ID", "five")
+    exported = command("-m", "seed=1,2", "+logger.w={_target_:lightning.pytorch.loggers.WandbLogger}", *SHORT)
+    said = "WANDB_RUN_ID=five would be written by jobs 0 and 1; drop it, so that each job begins a run"
+    assert said in exported.last_line
     assert list(tmp_path.iterdir()) == []
     own = command("-m", "seed=1,2", f"callbacks.checkpoint.dirpath='{tmp_path}/kept/${{hydra:job.num}}'", *SHORT)
     assert own.status == 0
@@ -824,3 +830,9 @@ def test_a_torn_configuration_of_one_job_stops_no_other(command: Command, tmp_pa
     (tmp_path / "sweep" / "1_seed=2" / ".hydra" / "config.yaml").write_text("a: [")
     for seed in (4, 5):
         assert command("-m", f"seed=1,{seed}", "networks=1", *here).status == 0
+    (tmp_path / "sweep" / "1_seed=2" / "metrics.json").unlink()
+    run = command("-m", "seed=2,6", *here)
+    assert run.status == 1
+    assert "1_seed=2 failed: " in run.err
+    assert "a damaged .hydra/config.yaml" in run.err
+    assert (tmp_path / "sweep" / "4_seed=6" / "metrics.json").exists()

@@ -15,7 +15,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError
 from yaml import YAMLError
 
-from xornet.cli import signals
+from xornet.cli import signals, streams
 from xornet.cli.causes import THEIRS, callback_of, is_ours, is_users, root_cause
 from xornet.cli.overrides import GROUPS, NEEDED, blamed
 from xornet.cli.remedies import DISK, REMEDIES, SWEEP_DISK
@@ -56,6 +56,8 @@ def one_line(overrides: Sequence[str], disk: str = DISK) -> Iterator[None]:
                     raise ValueError(f"{word} would leave out the checks of the directory of a run; drop it")
             yield
             sys.stdout.flush()  # here, so that a failure to write is an error like any other
+            if streams.failures:
+                raise OSError(streams.failures[0])
     except Exception as error:
         if is_full:
             raise

@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from xornet.cli import errors, signals, streams
 from xornet.cli.configuration import check_hydra
 from xornet.cli.hydra_run import current
+from xornet.cli.planned import parse, product
 from xornet.cli.remedies import DISK, SWEEP_DISK
 from xornet.runs.directory import check_holder, read_sweep
 from xornet.runs.undo import SWEEP, expect, expect_settings
@@ -52,10 +53,11 @@ class DirectoryCallback(Callback):
         """Refuse a directory that holds other results: Hydra writes into it before the first job begins."""
         folder = Path(config.hydra.sweep.dir).absolute()
         check_holder(folder, "a sweep of evaluations")
-        sweep: Any = OmegaConf.to_container(config.hydra.sweep, resolve=False)
-        is_own = re.search(r"\$\{hydra[.:]job\.(num|id|override_dirname)\}", sweep["subdir"])
+        hydra: Any = OmegaConf.to_container(config.hydra, resolve=False)
+        product(parse(hydra).values())  # refuses what names no value
+        is_own = re.search(r"\$\{hydra[.:]job\.(num|id|override_dirname)\}", hydra["sweep"]["subdir"])
         if "trainer" in config and not is_own:  # check_gradients.py has no trainer, and writes nothing
-            said = f"hydra.sweep.subdir={sweep['subdir']} is not allowed: each job needs its own directory"
+            said = f"hydra.sweep.subdir={hydra['sweep']['subdir']} is not allowed: each job needs its own directory"
             raise ValueError(f"{said}; drop it")
         if (folder / SWEEP).exists():
             earlier = read_sweep(folder)["hydra"]["overrides"]["task"]

@@ -11,12 +11,12 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from xornet import files
 from xornet.cli import run_log
 from xornet.cli.hydra_run import ckpt_path, is_job, is_job_of, output_dir, record
-from xornet.cli.paths import check_outside, check_root, outside
+from xornet.cli.paths import as_path, check_outside, check_root, outside
 from xornet.engine.blocks import is_smoke_test
 from xornet.runs.csv_logger import CSVLogger
 from xornet.runs.directory import check_holder, is_begun
@@ -48,7 +48,7 @@ class RunDirectory(Callback):
     def __init__(self, cfg: DictConfig) -> None:
         self.cfg = deepcopy(cfg)  # before a job that is resumed sets ckpt_path
         self.is_begun = self.has_trained = False
-        self.folder = Path(OmegaConf.select(cfg, "trainer.default_root_dir") or output_dir())
+        self.folder = as_path(cfg, "trainer.default_root_dir") or output_dir()
         self.start = time.time()
         self.first_step = 0  # the step at which the run is resumed
         self.logged: list[Path] = []  # the directories of event files

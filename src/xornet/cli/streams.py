@@ -7,6 +7,8 @@ from typing import Any
 
 CLOSED_PIPE = 128 + 13  # as a process ends that SIGPIPE kills
 
+failures: list[str] = []  # to write stdout; logging ignores them
+
 
 def make_usable(ends: bool = True) -> None:
     """Make sure that printing works.
@@ -47,7 +49,10 @@ class Output(io.FileIO):
         except OSError as error:
             discard(self.fileno())
             name = "stdout" if self.fileno() == 1 else "stderr"
-            raise OSError(f"cannot write {name}: {error.strerror}; redirect it to where there is space") from error
+            said = f"cannot write {name}: {error.strerror}; redirect it to where there is space"
+            if self.fileno() == 1:
+                failures.append(said)
+            raise OSError(said) from error
 
 
 def discard(number: int) -> None:

@@ -86,3 +86,8 @@ def wilson(successes: int, trials: int) -> tuple[float, float]:
     half = Z * (share * (1 - share) / trials + extra / trials / 4) ** 0.5
     low, high = (middle - half) / (1 + extra), (middle + half) / (1 + extra)
     return low if successes else 0.0, high if successes < trials else 1.0  # exactly, without rounding errors
+
+
+def percent(share: float, digits: int = 1) -> str:
+    """Return a share in percent, rounded, but 100% for all alone."""
+    return f"{share if share == 1 else min(share, 1 - 10 ** -(digits + 2)):.{digits}%}"

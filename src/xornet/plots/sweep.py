@@ -12,6 +12,7 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
+from xornet.engine.scores import percent
 from xornet.plots.loss_curves import MAP, draw_curves
 from xornet.plots.render import Array
 from xornet.plots.swept import Axis, shown
@@ -115,7 +116,7 @@ def draw_map(panel: Axes, across: Axis, up: Axis, ends: Outcomes) -> None:
             cells[up.order.index(row), across.order.index(column)] = value
         image = panel.imshow(cells, origin="lower", aspect="auto", **colours)
         for (i, j), value in np.ndenumerate(cells):
-            text = "–" if np.isnan(value) else f"{value:.0%}" if ends.many else f"{value:.2g}"
+            text = "–" if np.isnan(value) else percent(value, digits=0) if ends.many else f"{value:.2g}"
             light = np.mean(image.to_rgba(np.array(value))[:3]) > 0.45 or np.isnan(value)
             panel.text(j, i, text, ha="center", va="center", color="black" if light else "white", fontsize="small")
         panel.set_xticks(range(len(across.order)), across.labels, rotation=across.rotation)

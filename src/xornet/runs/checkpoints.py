@@ -1,5 +1,6 @@
 """The checkpoints inside a run directory, where the configuration of the run puts them."""
 
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -10,6 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 from xornet.runs.settings import CONFIG, flatten, load
 
 LAST = "callbacks.checkpoint.dirpath"  # where last.ckpt is written
+INSIDE = r"\$\{(trainer\.default_root_dir|hydra:runtime\.output_dir)\}[^$]*"  # as in conf/
 
 
 def checkpoints(run: Path, *elsewhere: Path) -> list[Path]:
@@ -33,20 +35,19 @@ def kept(run: Path) -> dict[str, Path]:
 
 
 def configured(run: Path) -> Iterator[tuple[str, Path]]:
-    """Yield the keys that name a directory for checkpoints, with the directories."""
-    if not (run / CONFIG).is_file():
-        return
-    cfg = OmegaConf.create({**load(run / CONFIG, DictConfig), "hydra": None})
-    OmegaConf.update(cfg, "trainer.default_root_dir", str(run.absolute()))  # the directory may have been moved
-    for key, text in flatten(cfg).items():
-        if key.endswith(".dirpath") and isinstance(text, str):
-            OmegaConf.update(cfg, key, text.replace("${hydra:runtime.output_dir}", "${trainer.default_root_dir}"))
-            with suppress(OmegaConfBaseException, ValueError, KeyError):  # what only the run could resolve
+    """Yield the keys that name a directory for checkpoints, with the directories, of a configuration that is whole."""
+    with suppress(OmegaConfBaseException, ValueError, KeyError):
+        cfg = OmegaConf.create({**load(run / CONFIG, DictConfig), "hydra": {}})
+        texts = {key: text for key, text in flatten(cfg).items() if key.endswith(".dirpath") and isinstance(text, str)}
+        if not all(re.fullmatch(INSIDE, text) for text in texts.values()):
+            cfg.hydra = load(run / CONFIG.with_name("hydra.yaml"), DictConfig)["hydra"]
+        # The directory may have been moved, and `${hydra:...}` would ask for the present run.
+        for key in ("trainer.default_root_dir", "hydra.runtime.output_dir", "hydra.run.dir"):
+            OmegaConf.update(cfg, key, str(run.absolute()))
+        for key, text in texts.items():
+            OmegaConf.update(cfg, key, text.replace("${hydra:", "${hydra."))
+            with suppress(OmegaConfBaseException):  # of what only the run could resolve
                 path = Path(str(OmegaConf.select(cfg, key)))
-                yield key, (path if path.is_absolute() else start(run) / path).resolve()
-
-
-def start(run: Path) -> Path:
-    """The directory from which the relative paths of a run start."""
-    hydra = load(run / CONFIG.with_name("hydra.yaml"), DictConfig)["hydra"]
-    return run if hydra["job"]["chdir"] else Path(hydra["runtime"]["cwd"])
+                if not path.is_absolute():
+                    path = Path(run if cfg.hydra.job.chdir else cfg.hydra.runtime.cwd, path)
+                yield key, path.resolve()

@@ -1,5 +1,6 @@
 """Loggers with runs in another program, such as MLflow and W&B, which begin once this run is accepted."""
 
+import os
 import random
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from omegaconf import DictConfig
 from PIL.Image import Image
 
 PICTURED = (TensorBoardLogger, MLFlowLogger, WandbLogger)  # loggers that `log_picture` supports
+WANDB = "WANDB_RUN_ID"  # the environment variable by which W&B continues a run
 RUN_IDS = {"MLFlowLogger": "run_id", "WandbLogger": "id"}  # the argument with which a logger continues a run
 
 
@@ -23,6 +25,8 @@ def chosen_run_ids(cfg: DictConfig) -> Iterator[tuple[str, str]]:
         argument = RUN_IDS.get(str(node.get("_target_")).rpartition(".")[2]) if isinstance(node, DictConfig) else None
         if argument and node.get(argument) is not None:
             yield f"logger.{name}.{argument}", str(node[argument])
+        elif argument == RUN_IDS["WandbLogger"] and (given := os.environ.get(WANDB)):
+            yield WANDB, given
 
 
 class WaitingLogger(Logger):

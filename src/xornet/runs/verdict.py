@@ -12,7 +12,7 @@ def describe(results: dict[str, Any], networks: int, epochs: int) -> str:
         return describe_one(results, epochs)
     low, high = results["solved_interval"]
     solved = round(results["solved"] * networks)
-    share = f"{solved / networks:.1%} (95% interval {low:.1%} to {high:.1%})"
+    share = f"{scores.percent(solved / networks)} (95% interval {low:.1%} to {high:.1%})"
     lines = [f"Solved: {solved:,} of {networks:,} networks, {share}"]
     if results["solved_epoch_quartiles"]:
         first, third = results["solved_epoch_quartiles"]
@@ -41,7 +41,8 @@ def describe_one(results: dict[str, Any], epochs: int) -> str:
     when = results["solved_epoch"]
     ever = f"Not solved within {in_words(epochs)}" if when is None else f"Solved at epoch {when:,}"
     forgotten = ", but not after the last epoch" if when is not None and not results["solved"] else ""
-    end = f"Loss after {in_words(epochs)}: {results['loss']:.4f}, {results['accuracy']:.0%} of the points correct"
+    right = scores.percent(results["accuracy"], digits=0)
+    end = f"Loss after {in_words(epochs)}: {results['loss']:.4f}, {right} of the points correct"
     return f"{ever}{forgotten}\n{end}"
 
 
@@ -55,4 +56,5 @@ def describe_now(module: XORModule) -> str:
     now = scores.summary(module.errors(), module.history.tolerance)
     if len(module.ensemble) == 1:
         return f"Loss: {now['loss']:.4f}"
-    return f"Loss: {now['loss']:.4f} ({now['loss_q10']:.4f} to {now['loss_q90']:.4f}), Solved: {now['solved']:.1%}"
+    solved = scores.percent(now["solved"])
+    return f"Loss: {now['loss']:.4f} ({now['loss_q10']:.4f} to {now['loss_q90']:.4f}), Solved: {solved}"

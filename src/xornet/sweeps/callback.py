@@ -19,13 +19,13 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from xornet.cli.hydra_callback import DirectoryCallback, ends_the_command
+from xornet.cli.planned import parse, product, written
 from xornet.runs.differing import distinguishing
 from xornet.runs.directory import check_holder
 from xornet.runs.lock import locked
 from xornet.runs.record import read_jobs
 from xornet.runs.undo import expect, expect_settings, is_untouched
 from xornet.sweeps import summary
-from xornet.sweeps.command import parse, product, written
 from xornet.sweeps.naming import check_repeated, earlier_jobs, identity
 from xornet.sweeps.plan import check_earlier, check_jobs, check_keys
 from xornet.sweeps.search import check_search, stored_study

@@ -76,9 +76,10 @@ def run_job(train: Train, cfg: DictConfig, directory: RunDirectory) -> float:
     places = list[Path]()
     if (folder / CONFIG).exists():  # else checkpoints in other places may be of another job
         places = [path for key, path in written_paths(cfg) if key.startswith("callbacks.")]
-    if found := [path for path in checkpoints(folder, *places) if not holds_weights_alone(path)]:
+    newest_first = reversed(checkpoints(folder, *places))
+    if found := next((path for path in newest_first if not holds_weights_alone(path)), None):
         print(f"resumed: {folder.name}", file=sys.stderr)
-        cfg.ckpt_path = str(found[-1])
+        cfg.ckpt_path = str(found)
     return train(cfg, directory)
 
 

@@ -121,7 +121,8 @@ def check_keys(cfg: DictConfig) -> None:
     text, whole = OmegaConf.to_yaml(cfg), OmegaConf.to_container(cfg, resolve=False)
     for key, value in cast("dict[str, Any]", whole).items():
         is_note = key in given and not isinstance(value, dict)
-        if not (key in (*KEYS, "hydra") or is_note or re.search(rf"\${{[^}}]*\b{re.escape(key)}\b", text)):
+        is_used = re.search(rf"\${{(\s*\.+|[^}}]*(?<![\w.])){re.escape(key)}\b", text)
+        if not (key in (*KEYS, "hydra") or is_note or is_used):
             is_given = key in (override.partition(".")[0] for override in given)
             files = "" if is_given else f"{chosen(cfg.hydra.runtime.choices)}: ".removeprefix(": ")
             raise ValueError(f"{files}{key} is no key of the configuration; use one of {', '.join(KEYS)}")

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from xornet.engine.scores import percent
 from xornet.runs.record import Run
 
 OUTCOME = ("loss", "solved", "solved_epoch")
@@ -56,7 +57,7 @@ def solved_words(job: Run) -> str:
     if "solved_interval" not in job.metrics:
         return "yes" if job.metrics["solved"] else "no"
     share, low, high = job.share_solved
-    return f"{share:.1%} ({low:.1%} to {high:.1%})"
+    return f"{percent(share)} ({low:.1%} to {high:.1%})"
 
 
 def align(rows: list[list[str]]) -> list[str]:
