@@ -3,13 +3,13 @@
 from xornet.cli import startup  # noqa: F401 isort: skip - first: it sets signal handlers before the slow imports
 
 import sys
-import time
 from pathlib import Path
 
 import hydra
 from omegaconf import DictConfig
 from torch.utils.data import DataLoader, TensorDataset
 
+from xornet import files
 from xornet.callbacks.figures import save
 from xornet.callbacks.pictures import boundary_pictures, curve_figures, unit_pictures
 from xornet.cli import configuration, errors
@@ -46,7 +46,7 @@ def evaluate(cfg: DictConfig, folder: Path) -> None:
     table = DataLoader(TensorDataset(module.x, module.y), batch_size=len(module.x))
     (found,) = trainer.test(module, table, verbose=False)
     (predicted,) = trainer.predict(module, table) or []
-    discard(folder, before=time.time())
+    discard(folder, before=files.now(folder))
     record(cfg, folder, "eval")
     curves = {name: drawn(figure) for name, figure in curve_figures(module).items()}
     save(curves | boundary_pictures(module) | unit_pictures(module), folder)

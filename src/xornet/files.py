@@ -35,10 +35,21 @@ def write(path: str | Path, save: Callable[[Path], object]) -> None:
 def check_writable(folder: Path) -> None:
     """Raise OSError if no file can be created in an existing directory."""
     if folder.is_dir():
-        try:
-            tempfile.TemporaryFile(dir=folder).close()
-        except OSError as error:
-            raise OSError(f"cannot write into {folder}: {error.strerror or error}") from error
+        now(folder)
+
+
+def now(folder: Path) -> float:
+    """The time of a new file in a directory: the clock of its file system may be coarse, or that of another machine.
+
+    Raises:
+        OSError: no file can be created.
+
+    """
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            return os.fstat(file.fileno()).st_mtime
+    except OSError as error:
+        raise OSError(f"cannot write into {folder}: {error.strerror or error}") from error
 
 
 def check_archive(path: str) -> None:

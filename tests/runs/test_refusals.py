@@ -5,11 +5,12 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 from conftest import NO_FIGURES, SRC, Command, CommandResult
-from events import read
+from events import read, scalar
 from omegaconf import OmegaConf
 
 from xornet.runs.directory import check_holder
@@ -655,3 +656,22 @@ def test_the_remedy_for_another_optimizer_and_class_works(command: Command, tmp_
     assert "resume with the same, as in the .hydra/overrides.yaml of the run" in refused.last_line
     overrides = OmegaConf.load(first.folder / ".hydra" / "overrides.yaml")
     assert command(last, *map(str, overrides), "trainer.max_epochs=60").status == 0
+
+
+@pytest.mark.further
+def test_a_clock_that_is_ahead_of_the_file_system_costs_no_log_and_no_failure(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a file system of another machine, or on one that knows whole seconds only."""
+    clock = time.time
+    monkeypatch.setattr(time, "time", lambda: clock() + 60)
+    given = (f"hydra.run.dir={tmp_path}/run", "trainer.max_epochs=1500", *NO_FIGURES)
+    assert command(*given).status == 0
+    points = list(scalar(tmp_path / "run", "train/loss"))
+    assert command(*given, "seed=1").status == 0
+    assert list(scalar(tmp_path / "run", "train/loss")) == points
+    before = contents(tmp_path / "run")
+    assert command(*given, "optimizer.lr=0.5", f"ckpt_path={tmp_path}/run/checkpoints/last.ckpt").status == 1
+    assert contents(tmp_path / "run") == before
+    sweep = ("-m", "optimizer.lr=-1,0.1", "trainer.max_epochs=20", f"hydra.sweep.dir={tmp_path}/sweep", *NO_FIGURES)
+    assert [command(*sweep).status for _ in range(2)] == [1, 1]

@@ -129,7 +129,13 @@ def test_a_value_is_told_as_it_was_given_though_hydra_escapes_it(command: Comman
 
 
 @pytest.mark.parametrize(
-    "text", ['{"networks": 1}', '"x"', '{"epochs": 20, "networks": 1, "loss": null, "solved": true}']
+    "text",
+    [
+        '{"networks": 1}',
+        '"x"',
+        *(f'{{"epochs": 20, "networks": 1, "loss": {loss}, "solved": true}}' for loss in ("null", '"0.1"')),
+        '{"epochs": 20, "networks": 1, "loss": 0.1, "solved": true, "solved_interval": 3}',
+    ],
 )
 @pytest.mark.further
 def test_a_job_with_damaged_results_is_named(command: Command, text: str) -> None:
@@ -443,6 +449,19 @@ def test_damaged_files_of_a_job_are_named_and_cost_no_other_job(command: Command
     (first / "metrics.json").unlink()
     (third / "checkpoints" / "last.ckpt").unlink()
     assert command("-m", "seed=1,2,3", *SHORT, f"hydra.sweep.dir={run.folder}").status == 0
+
+
+@pytest.mark.further
+def test_jobs_whose_directories_have_lost_their_settings_have_failed(command: Command, tmp_path: Path) -> None:
+    sweep = ("-m", "seed=1,2", *SHORT, f"hydra.sweep.dir={tmp_path}/sweep")
+    assert command(*sweep).status == 0
+    for number, lost in enumerate(("1_seed=2", "0_seed=1")):
+        shutil.rmtree(tmp_path / "sweep" / lost / ".hydra")
+        run = command(*sweep)
+        assert run.status == 1
+        assert f"{lost} refused: " in run.err
+        assert run.last_line.startswith(f"error: {1 + number} of 2 jobs failed")
+        assert [row["loss"] != "" for row in rows(tmp_path / "sweep")] == [True, True]
 
 
 @pytest.mark.further

@@ -2,7 +2,6 @@
 
 import math
 import os
-import time
 from contextlib import ExitStack
 from copy import deepcopy
 from functools import cached_property
@@ -49,7 +48,7 @@ class RunDirectory(Callback):
         self.cfg = deepcopy(cfg)  # before a job that is resumed sets ckpt_path
         self.is_begun = self.has_trained = False
         self.folder = as_path(cfg, "trainer.default_root_dir") or output_dir()
-        self.start = time.time()
+        self.start = math.inf  # in the time of the file system
         self.first_step = 0  # the step at which the run is resumed
         self.logged: list[Path] = []  # the directories of event files
 
@@ -72,6 +71,7 @@ class RunDirectory(Callback):
                 if not key:
                     raise
                 raise ValueError(f"{key}: {error}; use another directory") from error
+        self.start = files.now(self.folder)
         check_outside(self.outside, self.cfg, self.folder)
 
     def check(self) -> None:

@@ -15,7 +15,7 @@ def discard(folder: Path, before: float | None = None) -> None:
     """Delete the files of an earlier run in `folder`, in which `check_holder` has found nothing else.
 
     If the present run resumes the earlier one, `before` is None, and only its results are deleted. Else `before` is the
-    start of the present run, in seconds of time.time(): event files written since are kept, they are its own.
+    start of the present run in the time of its file system: event files written since are kept, they are its own.
     """
     if not ((folder / CONFIG).is_file() or (folder / "metrics.json").is_file()):  # no run was here
         return
@@ -44,8 +44,9 @@ def log_folders(folder: Path, outside: bool = False) -> set[Path]:
         is_outside = outside and key.endswith(".save_dir") and isinstance(value, str) and "${" not in value
         if key.startswith("logger.") and (is_inside or is_outside):
             logger = key.rpartition(".")[0]
-            name, version = settings.get(f"{logger}.name"), settings.get(f"{logger}.version")
+            name, version, inner = (settings.get(f"{logger}.{part}") for part in ("name", "version", "sub_dir"))
             if isinstance(name, str) and version is not None:
                 place = folder if is_inside else Path(value)
-                folders.add(place / name / (f"version_{version}" if isinstance(version, int) else str(version)))
+                place = place / name / (f"version_{version}" if isinstance(version, int) else str(version))
+                folders.add(place / (inner or ""))
     return folders - {folder}

@@ -15,6 +15,8 @@ from xornet.runs.checkpoints import last_checkpoint
 from xornet.runs.directory import job_folders
 from xornet.runs.settings import CONFIG, read_overrides
 
+BESIDE = ".error.txt"  # the end of the name of a file beside a job
+
 
 @dataclass
 class Run:
@@ -39,12 +41,12 @@ class Run:
 
     @property
     def begun(self) -> float:
-        """When it was begun, or last resumed, in seconds of time.time()."""
+        """When it was begun, or last resumed, in the time of the file system."""
         return (self.folder / CONFIG.with_name("overrides.yaml")).stat().st_mtime
 
     @property
     def failed_at(self) -> float | None:
-        """When it failed, in seconds of time.time()."""
+        """When it failed, in the time of the file system."""
         return max((path.stat().st_mtime for path in error_files(self.folder) if path.exists()), default=None)
 
     @cached_property
@@ -78,14 +80,20 @@ class Run:
         return share, low, high
 
 
-def read_jobs(sweep: Path) -> list[Run]:
-    """Return the jobs of a sweep in their order; a job that never started has no directory."""
-    return sorted(map(read_job, job_folders(sweep)), key=lambda job: (job.number, job.folder.name))
+def read_jobs(sweep: Path, and_refused: bool = False) -> list[Run]:
+    """Return the jobs of a sweep in their order; a job that never started has no directory.
+
+    With `and_refused`, also those that failed because their directory holds something else, which has no settings.
+    """
+    folders = {*job_folders(sweep)}
+    if and_refused:
+        folders |= {path.with_name(path.name.removesuffix(BESIDE)) for path in sweep.glob(f"[0-9]*{BESIDE}")}
+    return sorted(map(read_job, folders), key=lambda job: (job.number, job.folder.name))
 
 
 def error_files(folder: Path) -> tuple[Path, Path]:
     """The files with the cause of a failure: in the job's directory, or next to it if it belongs to another run."""
-    return folder / "error.txt", folder.with_name(f"{folder.name}.error.txt")
+    return folder / "error.txt", folder.with_name(folder.name + BESIDE)
 
 
 def read_job(folder: Path) -> Run:
@@ -111,7 +119,8 @@ def read_metrics(folder: Path) -> dict[str, Any] | None:
             f"{path} is damaged, or of another program; use another directory, or delete it to run again"
         ) from error
     try:
-        float(metrics["loss"]), float(metrics["solved"]), int(metrics["epochs"]), int(metrics["networks"])
+        known = [metrics[name] for name in ("loss", "solved", "epochs", "networks")]
+        sum([*known, *(metrics.get("solved_interval") or ())])  # TypeError, unless all are numbers
     except (ValueError, TypeError, KeyError) as error:
         said = f"{path} was not written by this project"
         raise ValueError(f"{said}; use another directory, or move it away") from error

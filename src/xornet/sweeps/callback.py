@@ -6,7 +6,6 @@ of the sweep.
 
 import re
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -18,6 +17,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from xornet import files
 from xornet.cli.hydra_callback import DirectoryCallback, ends_the_command
 from xornet.cli.planned import parse, product, written
 from xornet.runs.differing import distinguishing
@@ -98,7 +98,7 @@ class SweepCallback(DirectoryCallback):
         if is_stored and (hydra["sweeper"].get("sampler") or {}).get("seed") is not None:  # to draw other values
             study = stored_study(config.hydra.sweeper)
             config.hydra.sweeper.sampler.seed += len(study.trials if study else earlier)
-        summaries.append(partial(summary.write, folder, keys, time.time(), "submitit" in launcher, is_stored))
+        summaries.append(partial(summary.write, folder, keys, files.now(folder), "submitit" in launcher, is_stored))
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
         """Drop the job's configuration, which Hydra would keep until the sweep ends (0.2 MiB); register its error."""

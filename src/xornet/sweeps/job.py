@@ -67,8 +67,8 @@ def run_job(train: Train, cfg: DictConfig, directory: RunDirectory) -> float:
     folder = output_dir()
     check_same_job(folder, cfg)
     if results := read_metrics(folder):
-        for path in error_files(folder):  # of a sweep that had it configured otherwise
-            path.unlink(missing_ok=True)
+        for path in filter(Path.exists, error_files(folder)):  # of a sweep that had it configured otherwise
+            path.unlink()
         if not (folder / CONFIG.with_name("overrides.yaml")).exists():  # it makes the directory a job
             record(cfg, folder, "train")
         print(f"skipped, finished before: {folder.name}", file=sys.stderr)

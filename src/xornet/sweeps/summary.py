@@ -34,7 +34,7 @@ def write(
     Args:
         folder: the sweep's directory.
         keys: what was swept.
-        start: failures before this time, in seconds of time.time(), are of an earlier command.
+        start: failures before this time, in the time of the file system, are of an earlier command.
         is_elsewhere: whether jobs run in processes that outlive this command, as on a cluster.
         is_stored: whether it is a search with a storage, which the same command extends by more trials.
 
@@ -42,7 +42,7 @@ def write(
         a line for each job that failed.
 
     """
-    jobs = read_jobs(folder)
+    jobs = read_jobs(folder, and_refused=True)
     if not jobs:
         if is_elsewhere and unstarted(folder):
             print(STILL_RUN)
