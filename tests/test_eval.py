@@ -33,7 +33,9 @@ def test_what_a_logger_of_an_evaluation_writes_lies_in_its_directory(
     assert not list((tmp_path / "elsewhere").iterdir())
 
 
-@pytest.mark.parametrize("model", [[], ["data.bits=3", "trainer.precision=64-true"]])
+@pytest.mark.parametrize(
+    "model", [[], pytest.param(["data.bits=3", "trainer.precision=64-true"], marks=pytest.mark.further)]
+)
 def test_eval_of_an_ensemble_finds_what_the_run_found(command: Command, model: list[str]) -> None:
     trained = command("networks=30", "seed=3", "optimizer.lr=2.0", "trainer.max_epochs=450", *model)
     run = command(f"ckpt_path={trained.folder}/checkpoints/last.ckpt", script="eval.py")

@@ -180,6 +180,7 @@ def test_a_run_of_one_epoch_with_early_stopping_is_not_taken_for_one_that_it_has
     assert longer.metrics["epochs"] == 300
 
 
+@pytest.mark.further
 @pytest.mark.parametrize(("monitor", "validated", "stops"), [
     ("train/loss", 1, 300), ("train/loss", 10, 300), ("val/loss", 1, 300), ("val/loss", 10, 300), ("val/loss", 70, 350),
 ])  # fmt: skip

@@ -488,6 +488,7 @@ def test_a_file_of_data_without_bits_is_told_so(command: Command) -> None:
     assert command("~data.bits").last_line == "error: the file of conf/data has no bits; add bits: <inputs>"
 
 
+@pytest.mark.further
 @pytest.mark.parametrize(
     ("swept", "line"),
     [

@@ -107,6 +107,7 @@ def test_a_search_that_is_kept_in_a_file_continues_by_the_same_command(command: 
         assert said.getvalue().endswith(f"sweep.png\n{hint}")
 
 
+@pytest.mark.further
 def test_trials_that_are_refused_are_failed_jobs(command: Command) -> None:
     space = "trainer.log_every_n_steps=choice(1,often)"
     run = command(*SEARCH, "hydra.sweeper.n_trials=4", space, *SHORT)

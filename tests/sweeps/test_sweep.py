@@ -165,6 +165,7 @@ def test_a_finished_sweep_with_a_group_taken_away_and_chosen_again_is_finished(c
     assert "To continue" not in run.out
 
 
+@pytest.mark.further
 def test_a_sweep_that_ended_between_two_jobs_says_how_to_continue(command: Command) -> None:
     run = command("-m", "seed=1,2", *SHORT)
     assert "To continue" not in run.out
