@@ -456,6 +456,8 @@ def test_damaged_files_of_a_job_are_named_and_cost_no_other_job(command: Command
 def test_jobs_whose_directories_have_lost_their_settings_have_failed(command: Command, tmp_path: Path) -> None:
     sweep = ("-m", "seed=1,2", *SHORT, f"hydra.sweep.dir={tmp_path}/sweep")
     assert command(*sweep).status == 0
+    for name in ("7_seed=8", "7x"):  # of a job that was moved away, and of a user
+        (tmp_path / "sweep" / f"{name}.error.txt").touch()
     for number, lost in enumerate(("1_seed=2", "0_seed=1")):
         shutil.rmtree(tmp_path / "sweep" / lost / ".hydra")
         run = command(*sweep)

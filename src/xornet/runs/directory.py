@@ -26,6 +26,7 @@ RESULT_FILES = (
 # Files that a resumed run needs.
 STATE = ("hparams.yaml", "csv/hparams.yaml", "csv/metrics.csv", "checkpoints/last.ckpt", "checkpoints/interrupted.ckpt")
 LEFT = (*RESULT_FILES, *STATE)
+BESIDE = ".error.txt"  # the end of the name of a file beside a job
 
 
 def claim(parent: str) -> str:
@@ -92,10 +93,18 @@ def holder(config: Path) -> str:
     return "a run" if "model" in found else "an evaluation" if "trainer" in found else f"a damaged {CONFIG}"
 
 
-def job_folders(sweep: Path) -> list[Path]:
-    """The directories of a sweep's jobs: those that start with a number and hold a configuration."""
+def job_folders(sweep: Path, and_refused: bool = False) -> list[Path]:
+    """The directories of a sweep's jobs: those that start with a number and hold a configuration.
+
+    With `and_refused`, also those with a file beside that says why a job has failed: they hold something else.
+    """
     found = (path for path in sweep.glob("*") if re.match(r"\d+(_|$)", path.name))
-    return [path for path in found if (path / CONFIG.parent / "overrides.yaml").exists()]
+    return [
+        path
+        for path in found
+        if (path / CONFIG.parent / "overrides.yaml").exists()
+        or (and_refused and path.with_name(path.name + BESIDE).exists())
+    ]
 
 
 def read_sweep(folder: Path) -> dict[str, Any]:

@@ -12,10 +12,8 @@ import numpy as np
 from xornet.checkpoint import CheckpointFile
 from xornet.plots.render import Array
 from xornet.runs.checkpoints import last_checkpoint
-from xornet.runs.directory import job_folders
+from xornet.runs.directory import BESIDE, job_folders
 from xornet.runs.settings import CONFIG, read_overrides
-
-BESIDE = ".error.txt"  # the end of the name of a file beside a job
 
 
 @dataclass
@@ -81,13 +79,8 @@ class Run:
 
 
 def read_jobs(sweep: Path, and_refused: bool = False) -> list[Run]:
-    """Return the jobs of a sweep in their order; a job that never started has no directory.
-
-    With `and_refused`, also those that failed because their directory holds something else, which has no settings.
-    """
-    folders = {*job_folders(sweep)}
-    if and_refused:
-        folders |= {path.with_name(path.name.removesuffix(BESIDE)) for path in sweep.glob(f"[0-9]*{BESIDE}")}
+    """Return the jobs of a sweep (`job_folders`) in their order; a job that never started has no directory."""
+    folders = job_folders(sweep, and_refused)
     return sorted(map(read_job, folders), key=lambda job: (job.number, job.folder.name))
 
 
