@@ -50,6 +50,7 @@ def test_a_new_run_deletes_the_checkpoints_of_the_earlier_one_wherever_in_its_di
     assert command(str(run), str(other), script="compare.py").status == 0
     none = (*given[1:], "callbacks.checkpoint=null", "trainer.enable_checkpointing=false")
     assert command("seed=2", *(one for one in none if "dirpath" not in one)).status == 0
+    assert not last.exists()
     assert checkpoints(run) == []
     assert content(run / "mine" / "copy.ckpt")["hyper_parameters"]["seed"] == 1
     assert "cannot be compared: there is no " in command(str(run), str(other), script="compare.py").last_line
